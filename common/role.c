@@ -3,7 +3,7 @@
  * Names of the roles.  Used by every process; trusts nothing and needs
  * nothing.
  */
-#include "role.h"
+#include "common/role.h"
 
 #include <string.h>
 
