@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arena behind struct secret, and the wiping heap for libraries. Runs in every
+ * The arena behind struct secret. Runs in every
  * process that handles secrets; the arena is bounded, so a peer that makes us decode many
  * secrets gets refusals, not our memory. Handles are ordinary heap; only the octets live
  * in the arena.
@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <event2/event.h>
 #include <openssl/crypto.h>
 
 #ifndef SYS_memfd_secret
@@ -418,85 +416,4 @@ secret_fmt(const struct secret *s)
 {
 	(void)s;
 	return "[REDACTED]";
-}
-
-/* The block is larger than what was asked for; _FORTIFY_SOURCE must not hold us to the
- * latter. */
-static void *
-whole_block(void *p)
-{
-	__asm__("" : "+r"(p));
-	return p;
-}
-
-void *
-secret_zero_malloc(size_t n)
-{
-	return whole_block(malloc(n));
-}
-
-void
-secret_zero_free(void *p)
-{
-	if (p != NULL)
-		explicit_bzero(whole_block(p), malloc_usable_size(p));
-	free(p);
-}
-
-void *
-secret_zero_realloc(void *p, size_t n)
-{
-	size_t had;
-	void *q;
-
-	if (p == NULL)
-		return secret_zero_malloc(n);
-	if (n == 0) {
-		secret_zero_free(p);
-		return NULL;
-	}
-	had = malloc_usable_size(p);
-	/* In place when it fits and does not waste half of the block. */
-	if (n <= had && n >= had / 2)
-		return p;
-	q = secret_zero_malloc(n);
-	if (q == NULL)
-		return NULL;
-	memcpy(q, whole_block(p), had < n ? had : n);
-	secret_zero_free(p);
-	return q;
-}
-
-static void *
-zero_malloc_at(size_t n, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return n == 0 ? NULL : malloc(n);
-}
-
-static void *
-zero_realloc_at(void *p, size_t n, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return secret_zero_realloc(p, n);
-}
-
-static void
-zero_free_at(void *p, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	secret_zero_free(p);
-}
-
-int
-secret_zero_heap_install(void)
-{
-	event_set_mem_functions(
-	    secret_zero_malloc, secret_zero_realloc, secret_zero_free);
-	if (CRYPTO_set_mem_functions(zero_malloc_at, zero_realloc_at, zero_free_at) != 1)
-		return -1;
-	return 0;
 }

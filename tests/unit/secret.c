@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include <openssl/evp.h>
+#include <event2/event.h>
 
 static int
 cmp_octets(const void *p, size_t len, void *arg)
