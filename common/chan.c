@@ -1,0 +1,687 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Doors. The datagrams of a peer are hostile: header, type, permit row, state, decode, in
+ * this order, and the first thing that is wrong shuts the door.
+ */
+#include "common/chan.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+
+#define RECV_BATCH   8
+#define SEND_BATCH   32
+#define QUEUE_MAX    (8 * 1024 * 1024) /* octets that wait for a slow peer */
+#define OPEN_DEFAULT 1024
+
+struct out_msg {
+	STAILQ_ENTRY(out_msg) entry;
+	size_t len;
+	int fds[WIRE_MAX_FDS];
+	unsigned nfds;
+	uint8_t octets[];
+};
+
+struct waiter {
+	uint64_t id; /* 0: free */
+	uint64_t due_ms;
+	const struct msg_desc *ask;
+	chan_answer_fn fn; /* NULL: forgotten */
+	void *arg;
+};
+
+struct chan {
+	TAILQ_ENTRY(chan) entry;
+	struct chan_conf conf;
+	int fd;
+	struct event *readable, *writable;
+	int ready, dead, read_paused, write_wait;
+	uint8_t state;
+	uint32_t once; /* bit per permit row already used */
+	STAILQ_HEAD(, out_msg) out;
+	size_t out_octets;
+	struct waiter *waiters;
+	uint32_t nwaiters, waiting;
+	uint32_t generation, free_hint;
+	uint64_t next_due_ms;
+	unsigned open; /* asks of the peer that we owe an answer */
+};
+
+static TAILQ_HEAD(, chan) chans = TAILQ_HEAD_INITIALIZER(chans);
+static void (*violation)(enum role, uint32_t, unsigned, const char *);
+
+/* One set of buffers for the process: handlers run to their end before the next read. */
+static uint8_t in_octets[RECV_BATCH][MSG_MAX + 1];
+static uint8_t scratch[MSG_MAX];
+
+static void on_readable(evutil_socket_t, short, void *);
+static void on_writable(evutil_socket_t, short, void *);
+
+void
+chan_violation_hook(void (*fn)(enum role, uint32_t, unsigned, const char *))
+{
+	violation = fn;
+}
+
+static void
+close_all(const int *fds, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+static int
+send_hello(struct chan *c)
+{
+	MSG_INIT(hello, m);
+
+	m.version = MSG_VERSION;
+	memcpy(m.schema, msg_schema_hash(), sizeof(m.schema));
+	m.role = (uint8_t)c->conf.own_role;
+	return chan_note(c, MSG_hello, &m);
+}
+
+static struct chan *
+open_door(struct event_base *base, int fd, const struct chan_conf *conf, int greeted)
+{
+	struct chan *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		close(fd);
+		return NULL;
+	}
+	c->fd = fd;
+	c->conf = *conf;
+	if (c->conf.max_open == 0)
+		c->conf.max_open = OPEN_DEFAULT;
+	c->state = CHAN_READY;
+	c->next_due_ms = UINT64_MAX;
+	STAILQ_INIT(&c->out);
+	TAILQ_INSERT_TAIL(&chans, c, entry);
+	evutil_make_socket_nonblocking(fd);
+	c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
+	if (c->readable == NULL || c->writable == NULL || event_add(c->readable, NULL) == -1 ||
+	    (!greeted && send_hello(c) == -1)) {
+		c->conf.on_gone = NULL;
+		chan_drop(c, "out of memory");
+		return NULL;
+	}
+	c->ready = greeted;
+	return c;
+}
+
+struct chan *
+chan_new(struct event_base *base, int fd, const struct chan_conf *conf)
+{
+	return open_door(base, fd, conf, 0);
+}
+
+struct chan *
+chan_new_greeted(struct event_base *base, int fd, const struct chan_conf *conf)
+{
+	return open_door(base, fd, conf, 1);
+}
+
+void
+chan_drop(struct chan *c, const char *reason)
+{
+	struct waiter w;
+	uint32_t i;
+
+	if (c->dead)
+		return;
+	c->dead = 1;
+	LOG_DEBUG("chan.gone", LS("peer", role_name(c->conf.peer_role)),
+	    LU("instance", c->conf.peer_instance), LS("reason", reason));
+	if (c->readable != NULL)
+		event_del(c->readable);
+	if (c->writable != NULL)
+		event_del(c->writable);
+	close(c->fd);
+	c->fd = -1;
+	for (i = 0; i < c->nwaiters; i++) {
+		w = c->waiters[i];
+		c->waiters[i].id = 0;
+		if (w.id != 0 && w.fn != NULL)
+			w.fn(c, CHAN_GONE, NULL, w.arg);
+	}
+	c->waiting = 0;
+	if (c->conf.on_gone != NULL)
+		c->conf.on_gone(c, c->conf.owner);
+}
+
+/* The peer broke the rules: tell, then shut the door. */
+static void
+violate(struct chan *c, unsigned type, const char *reason)
+{
+	LOG_WARN("permit.refused", LS("peer", role_name(c->conf.peer_role)),
+	    LU("instance", c->conf.peer_instance), LU("type", type), LS("reason", reason));
+	if (violation != NULL)
+		violation(c->conf.peer_role, c->conf.peer_instance, type, reason);
+	chan_drop(c, reason);
+}
+
+static void
+chan_free(struct chan *c)
+{
+	struct out_msg *m;
+
+	while ((m = STAILQ_FIRST(&c->out)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->out, entry);
+		close_all(m->fds, m->nfds);
+		explicit_bzero(m->octets, m->len);
+		free(m);
+	}
+	TAILQ_REMOVE(&chans, c, entry);
+	if (c->readable != NULL)
+		event_free(c->readable);
+	if (c->writable != NULL)
+		event_free(c->writable);
+	free(c->waiters);
+	free(c);
+}
+
+void *
+chan_owner(const struct chan *c)
+{
+	return c->conf.owner;
+}
+
+void
+chan_owner_set(struct chan *c, void *owner)
+{
+	c->conf.owner = owner;
+}
+
+enum role
+chan_peer_role(const struct chan *c)
+{
+	return c->conf.peer_role;
+}
+
+uint32_t
+chan_peer_instance(const struct chan *c)
+{
+	return c->conf.peer_instance;
+}
+
+int
+chan_is_ready(const struct chan *c)
+{
+	return c->ready && !c->dead;
+}
+
+void
+chan_state_set(struct chan *c, uint8_t state)
+{
+	c->state = state;
+}
+
+unsigned
+chan_waiting(const struct chan *c)
+{
+	return c->waiting;
+}
+
+/* -- sending -- */
+
+static int
+enqueue(struct chan *c, enum msg_type type, void *msg, uint64_t reqid, uint32_t deadline_ms)
+{
+	const struct msg_desc *d = msg_desc_get(type);
+	struct wire_w w = {.p = scratch, .cap = sizeof(scratch)};
+	struct out_msg *m = NULL;
+	const struct msg_field *f;
+	size_t i, n;
+	int r = -1;
+
+	if (c->dead || c->out_octets > QUEUE_MAX)
+		goto out;
+	if (msg_encode(&w, d, msg, reqid, deadline_ms) == -1) {
+		LOG_ERROR("chan.encode", LS("type", d->name),
+		    LS("what", "a field is too long or not UTF-8"));
+		goto out;
+	}
+	m = malloc(sizeof(*m) + w.len);
+	if (m == NULL)
+		goto out;
+	m->len = w.len;
+	memcpy(m->octets, scratch, w.len);
+	m->nfds = w.nfds;
+	memcpy(m->fds, w.fds, sizeof(m->fds));
+	STAILQ_INSERT_TAIL(&c->out, m, entry);
+	c->out_octets += w.len;
+	r = 0;
+out:
+	/* descriptors are ours from here on, sent or not */
+	for (f = d->fields(&n), i = 0; i < n; i++) {
+		int *fd = (int *)(void *)((uint8_t *)msg + f[i].offset);
+
+		if (f[i].kind == FIELD_SECRET)
+			explicit_bzero(scratch, w.len);
+		if (f[i].kind != FIELD_FD && f[i].kind != FIELD_OPTFD)
+			continue;
+		if (r == -1 && *fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+	return r;
+}
+
+int
+chan_note(struct chan *c, enum msg_type type, void *msg)
+{
+	return enqueue(c, type, msg, 0, 0);
+}
+
+int
+chan_note_for(struct chan *c, uint64_t reqid, enum msg_type type, void *msg)
+{
+	return enqueue(c, type, msg, reqid, 0);
+}
+
+int
+chan_answer(struct chan *c, uint64_t reqid, enum msg_type type, void *msg)
+{
+	if (c->open > 0)
+		c->open--;
+	if (c->read_paused && !c->dead && c->open < c->conf.max_open / 2) {
+		c->read_paused = 0;
+		event_add(c->readable, NULL);
+	}
+	return enqueue(c, type, msg, reqid, 0);
+}
+
+int
+chan_answer_error(struct chan *c, uint64_t reqid, uint32_t code, const char *message)
+{
+	MSG_INIT(error, m);
+
+	m.code = code;
+	m.message = span_str(message);
+	return chan_answer(c, reqid, MSG_error, &m);
+}
+
+/* Sends a batch. 1 when more may go, 0 when the peer is slow or the queue empty. */
+static int
+send_batch(struct chan *c)
+{
+	struct mmsghdr mm[SEND_BATCH];
+	struct iovec iov[SEND_BATCH];
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(WIRE_MAX_FDS * sizeof(int))];
+	} control[SEND_BATCH];
+	struct out_msg *m;
+	unsigned n = 0;
+	int sent, i;
+
+	memset(mm, 0, sizeof(mm));
+	STAILQ_FOREACH (m, &c->out, entry) {
+		if (n == SEND_BATCH)
+			break;
+		iov[n].iov_base = m->octets;
+		iov[n].iov_len = m->len;
+		mm[n].msg_hdr.msg_iov = &iov[n];
+		mm[n].msg_hdr.msg_iovlen = 1;
+		if (m->nfds > 0) {
+			struct cmsghdr *cm = &control[n].align;
+
+			cm->cmsg_level = SOL_SOCKET;
+			cm->cmsg_type = SCM_RIGHTS;
+			cm->cmsg_len = CMSG_LEN(m->nfds * sizeof(int));
+			memcpy(CMSG_DATA(cm), m->fds, m->nfds * sizeof(int));
+			mm[n].msg_hdr.msg_control = cm;
+			mm[n].msg_hdr.msg_controllen = CMSG_SPACE(m->nfds * sizeof(int));
+		}
+		n++;
+	}
+	if (n == 0)
+		return 0;
+	sent = n == 1 ? (sendmsg(c->fd, &mm[0].msg_hdr, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 1)
+		      : sendmmsg(c->fd, mm, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+			event_add(c->writable, NULL);
+			c->write_wait = 1;
+		} else if (errno != EINTR) {
+			chan_drop(c, strerror(errno));
+		}
+		return errno == EINTR;
+	}
+	for (i = 0; i < sent; i++) {
+		m = STAILQ_FIRST(&c->out);
+		STAILQ_REMOVE_HEAD(&c->out, entry);
+		c->out_octets -= m->len;
+		close_all(m->fds, m->nfds);
+		explicit_bzero(m->octets, m->len);
+		free(m);
+	}
+	return !STAILQ_EMPTY(&c->out);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct chan *c = arg;
+
+	(void)fd;
+	(void)what;
+	c->write_wait = 0;
+}
+
+void
+chans_flush(void)
+{
+	struct chan *c, *next;
+
+	for (c = TAILQ_FIRST(&chans); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		while (!c->dead && !c->write_wait && !STAILQ_EMPTY(&c->out) && send_batch(c))
+			;
+	}
+	for (c = TAILQ_FIRST(&chans); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->dead)
+			chan_free(c);
+	}
+}
+
+/* -- questions of ours -- */
+
+uint64_t
+chan_ask(struct chan *c, enum msg_type type, void *msg, uint32_t timeout_ms, chan_answer_fn fn,
+    void *arg)
+{
+	const struct msg_desc *d = msg_desc_get(type);
+	struct waiter *w;
+	uint32_t i, n;
+
+	for (i = c->free_hint; i < c->nwaiters && c->waiters[i].id != 0; i++)
+		;
+	if (i == c->nwaiters) {
+		for (i = 0; i < c->nwaiters && c->waiters[i].id != 0; i++)
+			;
+	}
+	if (i == c->nwaiters) {
+		n = c->nwaiters == 0 ? 16 : c->nwaiters * 2;
+		w = n > UINT16_MAX ? NULL : reallocarray(c->waiters, n, sizeof(*w));
+		if (w == NULL) {
+			(void)enqueue(c, type, msg, 0, 0); /* would lose the descriptors */
+			chan_drop(c, "too many questions");
+			return 0;
+		}
+		memset(w + c->nwaiters, 0, (n - c->nwaiters) * sizeof(*w));
+		c->waiters = w;
+		c->nwaiters = n;
+	}
+	w = &c->waiters[i];
+	c->free_hint = i + 1;
+	w->id = (uint64_t)++c->generation << 16 | (i + 1);
+	w->ask = d;
+	w->fn = fn;
+	w->arg = arg;
+	w->due_ms = loop_now_ms() + timeout_ms;
+	if (enqueue(c, type, msg, w->id, timeout_ms) == -1) {
+		w->id = 0;
+		return 0;
+	}
+	if (w->due_ms < c->next_due_ms)
+		c->next_due_ms = w->due_ms;
+	c->waiting++;
+	return w->id;
+}
+
+static struct waiter *
+waiter_find(struct chan *c, uint64_t id)
+{
+	uint32_t i = (uint32_t)(id & 0xffff);
+
+	if (i == 0 || i > c->nwaiters || c->waiters[i - 1].id != id)
+		return NULL;
+	return &c->waiters[i - 1];
+}
+
+void
+chan_forget(struct chan *c, uint64_t id)
+{
+	struct waiter *w = waiter_find(c, id);
+
+	if (w != NULL)
+		w->fn = NULL; /* the slot is kept: the answer will come and is known */
+}
+
+void
+chans_tick(void)
+{
+	struct waiter w;
+	struct chan *c;
+	uint64_t now = loop_now_ms(), next;
+	uint32_t i;
+
+	TAILQ_FOREACH (c, &chans, entry) {
+		if (c->dead || c->next_due_ms > now)
+			continue;
+		next = UINT64_MAX;
+		for (i = 0; i < c->nwaiters && !c->dead; i++) {
+			w = c->waiters[i];
+			if (w.id == 0 || w.fn == NULL)
+				continue;
+			if (w.due_ms <= now) {
+				c->waiters[i].fn = NULL;
+				w.fn(c, CHAN_TIMEOUT, NULL, w.arg);
+			} else if (w.due_ms < next) {
+				next = w.due_ms;
+			}
+		}
+		c->next_due_ms = next;
+	}
+}
+
+/* -- receiving -- */
+
+static int
+check_hello(struct chan *c, const struct msg_hello *m)
+{
+	if (m->version != MSG_VERSION ||
+	    memcmp(m->schema, msg_schema_hash(), sizeof(m->schema)) != 0) {
+		LOG_ERROR("chan.schema", LS("peer", role_name(c->conf.peer_role)),
+		    LX("theirs", m->schema, 8), LX("ours", msg_schema_hash(), 8),
+		    LS("what", "programs of different builds: install all of one build"));
+		return -1;
+	}
+	return m->role == (uint8_t)c->conf.peer_role ? 0 : -1;
+}
+
+static const struct permit *
+permit_find(const struct chan *c, unsigned type, uint32_t *bit)
+{
+	const struct permit *p;
+
+	*bit = 1;
+	for (p = c->conf.permits; p != NULL && p->type != 0; p++, *bit <<= 1)
+		if (p->type == type)
+			return p;
+	return NULL;
+}
+
+static void
+deliver_answer(struct chan *c, const struct msg_head *h, const struct msg_desc *d, void *msg)
+{
+	struct waiter *w = waiter_find(c, h->reqid), copy;
+
+	if (w == NULL || (d->type != w->ask->answer && d->type != MSG_error)) {
+		violate(c, d->type, w == NULL ? "answer without a question" : "wrong answer");
+		return;
+	}
+	copy = *w;
+	w->id = 0;
+	c->waiting--;
+	if (w < c->waiters + c->free_hint)
+		c->free_hint = (uint32_t)(w - c->waiters);
+	if (copy.fn != NULL)
+		copy.fn(c, d->type == MSG_error ? CHAN_ERROR : CHAN_OK, msg, copy.arg);
+}
+
+/* One decoded message to the waiter or the permit row's handler. */
+static void
+dispatch(struct chan *c, const struct msg_head *h, const struct msg_desc *d, void *msg)
+{
+	const struct permit *p;
+	uint32_t bit;
+
+	if (!c->ready) {
+		if (d->type != MSG_hello || check_hello(c, msg) == -1) {
+			violate(c, d->type, "no proper HELLO");
+			return;
+		}
+		c->ready = 1;
+		if (c->conf.on_ready != NULL)
+			c->conf.on_ready(c, c->conf.owner);
+		return;
+	}
+	if (d->kind == MSG_IS_ANSWER) {
+		deliver_answer(c, h, d, msg);
+		return;
+	}
+	p = permit_find(c, d->type, &bit);
+	if (p == NULL) /* refuse_early() saw to that; a compiler cannot know */
+		return;
+	if (p->flags & PERMIT_ONCE)
+		c->once |= bit;
+	if (d->kind == MSG_IS_ASK && ++c->open >= c->conf.max_open && !c->read_paused) {
+		c->read_paused = 1;
+		event_del(c->readable);
+	}
+	if (p->fn(c, h->reqid, msg) == -1)
+		violate(c, d->type, "refused by its handler");
+}
+
+/* Why this message may not even be decoded, or NULL. */
+static const char *
+refuse_early(struct chan *c, const struct msg_head *h, const struct msg_desc *d, unsigned nfds)
+{
+	const struct permit *p;
+	uint32_t bit;
+
+	if (d == NULL)
+		return "unknown type";
+	if (h->nfds != nfds)
+		return "wrong number of descriptors";
+	if (!c->ready)
+		return d->type == MSG_hello ? NULL : "message before HELLO";
+	if (d->kind == MSG_IS_ANSWER)
+		return NULL;
+	p = permit_find(c, d->type, &bit);
+	if (p == NULL)
+		return "no permit";
+	if (!(p->states & c->state))
+		return "not in this state";
+	if ((p->flags & PERMIT_ONCE) && (c->once & bit))
+		return "only once";
+	if (d->kind == MSG_IS_ASK && h->reqid == 0)
+		return "question without an id";
+	return NULL;
+}
+
+static void
+receive_one(struct chan *c, uint8_t *p, size_t len, const int *fds, unsigned nfds, int cut)
+{
+	const struct msg_desc *d;
+	const char *reason;
+	struct msg_head h = {0};
+	union msg_any msg;
+
+	if (cut || msg_head_decode(p, len, &h) == -1) {
+		close_all(fds, nfds);
+		violate(c, h.type, cut ? "cut datagram" : "bad header");
+		return;
+	}
+	d = msg_desc_get(h.type);
+	reason = refuse_early(c, &h, d, nfds);
+	if (reason == NULL &&
+	    msg_decode(d, p + MSG_HEADER, len - MSG_HEADER, fds, nfds, &msg) == -1)
+		reason = "cannot be decoded";
+	if (reason != NULL) {
+		close_all(fds, nfds);
+		violate(c, h.type, reason);
+		return;
+	}
+	dispatch(c, &h, d, &msg);
+	msg_release(d, &msg);
+}
+
+static unsigned
+received_fds(struct msghdr *mh, int *fds)
+{
+	struct cmsghdr *cm;
+	unsigned n = 0, i, have;
+	int fd;
+
+	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		have = (unsigned)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		for (i = 0; i < have; i++) {
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(int));
+			if (n < WIRE_MAX_FDS)
+				fds[n++] = fd;
+			else
+				close(fd);
+		}
+	}
+	return n;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct chan *c = arg;
+	struct mmsghdr mm[RECV_BATCH];
+	struct iovec iov[RECV_BATCH];
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE((WIRE_MAX_FDS + 1) * sizeof(int))];
+	} control[RECV_BATCH];
+	int fds[WIRE_MAX_FDS], n, i, cut;
+	unsigned nfds;
+
+	(void)what;
+	memset(mm, 0, sizeof(mm));
+	for (i = 0; i < RECV_BATCH; i++) {
+		iov[i].iov_base = in_octets[i];
+		iov[i].iov_len = sizeof(in_octets[i]);
+		mm[i].msg_hdr.msg_iov = &iov[i];
+		mm[i].msg_hdr.msg_iovlen = 1;
+		mm[i].msg_hdr.msg_control = &control[i];
+		mm[i].msg_hdr.msg_controllen = sizeof(control[i]);
+	}
+	n = recvmmsg(fd, mm, RECV_BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			chan_drop(c, strerror(errno));
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		nfds = received_fds(&mm[i].msg_hdr, fds);
+		cut = (mm[i].msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+		if (c->dead || mm[i].msg_len == 0) {
+			/* an empty datagram is what the end of a SEQPACKET looks like */
+			close_all(fds, nfds);
+			if (!c->dead)
+				chan_drop(c, "closed by the peer");
+			continue;
+		}
+		receive_one(c, in_octets[i], mm[i].msg_len, fds, nfds, cut);
+	}
+}

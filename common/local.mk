@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += libcommon.a
+libcommon_a_SOURCES = \
+	common/addr.c \
+	common/addr.h \
+	common/b64.c \
+	common/b64.h \
+	common/buf.c \
+	common/buf.h \
+	common/canon.c \
+	common/canon.h \
+	common/chan.c \
+	common/chan.h \
+	common/domain.c \
+	common/ed25519.c \
+	common/ed25519.h \
+	common/grant.c \
+	common/grant.h \
+	common/hex.c \
+	common/hex.h \
+	common/host.c \
+	common/host.h \
+	common/http1.c \
+	common/http1.h \
+	common/http1_chunk.c \
+	common/http1_chunk.h \
+	common/http1_class.c \
+	common/http1_class.h \
+	common/http1_field.c \
+	common/http1_field.h \
+	common/json.c \
+	common/json.h \
+	common/json_get.c \
+	common/json_name.c \
+	common/jsonw.c \
+	common/jsonw.h \
+	common/jwt.c \
+	common/jwt.h \
+	common/jwt_claims.c \
+	common/log.c \
+	common/log.h \
+	common/loop.c \
+	common/loop.h \
+	common/msg.c \
+	common/msg.h \
+	common/proc.c \
+	common/proc.h \
+	common/proto.h \
+	common/replay.c \
+	common/replay.h \
+	common/rfc3339.c \
+	common/rfc3339.h \
+	common/role.c \
+	common/role.h \
+	common/secret.c \
+	common/secret.h \
+	common/secret_heap.c \
+	common/span.h \
+	common/sync.c \
+	common/sync.h \
+	common/target.c \
+	common/target.h \
+	common/utf8.c \
+	common/utf8.h \
+	common/wire.c \
+	common/wire.h
+
+# TLS for those who have it, apart so that the others do not link libssl
+noinst_LIBRARIES += libstream.a
+libstream_a_SOURCES = common/stream.c common/stream.h
+
+PROTO = common/edges.def common/proto/all.def common/proto/control.def \
+	common/proto/gate.def common/proto/egress.def common/proto/tool.def \
+	common/proto/vault.def common/proto/admin.def
+EXTRA_DIST += $(PROTO)
+BUILT_SOURCES += schema_hash.h
+CLEANFILES += schema_hash.h
+schema_hash.h: $(PROTO)
+	$(AM_V_GEN)(cd $(srcdir) && cat $(PROTO)) | sha256sum | cut -c1-64 | \
+	$(SED) 's/../0x&,/g; s/^/#define SCHEMA_HASH /; s/,$$//' > $@
+
+COMMON_LIBS = libcommon.a $(EVENT_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(SODIUM_LIBS) $(CRYPTO_LIBS)

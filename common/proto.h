@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The enumerations that messages carry as integers. Shared by every process; values are
+ * part of the schema only by meaning, so raise MSG_VERSION when one changes.
+ */
+#ifndef AEGIS_PROTO_H
+#define AEGIS_PROTO_H
+
+#define BODY_LEN_UNKNOWN UINT64_MAX
+#define INLINE_BODY_MAX	 24576 /* proxy_open.body, proxy_head.body */
+#define INLINE_JSON_MAX	 49152 /* envelopes, tool payloads and results */
+#define REQUEST_ID_LEN	 16
+#define GRANT_TTL_MS	 10000 /* from the decision to its redemption */
+
+enum listen_kind { LISTEN_AGENTS = 1, LISTEN_ADMIN };
+
+enum verdict { VERDICT_ANSWER = 1, VERDICT_PROXY, VERDICT_TOOL };
+
+enum wrap { WRAP_NONE = 0, WRAP_SEAL };
+
+/* What the gate refuses by itself. Judge words the answer and writes the row. */
+enum refusal {
+	REFUSAL_BAD_REQUEST = 1, /* framing or syntax; detail says which */
+	REFUSAL_HEADERS_TOO_LARGE,
+	REFUSAL_TARGET_TOO_LONG,
+	REFUSAL_METHOD_NOT_ALLOWED,
+	REFUSAL_BODY_TOO_LARGE,
+	REFUSAL_HEADER_TIMEOUT,
+	REFUSAL_BODY_TIMEOUT,
+	REFUSAL_TOO_MANY_CONNECTIONS,
+	REFUSAL_SHUTTING_DOWN,
+	REFUSAL_UNSUPPORTED_MEDIA,
+	REFUSAL_NOT_FOUND,
+	REFUSAL_EXPECTATION,
+	REFUSAL_REDEEMER_GONE, /* worker or toolhost died before an answer */
+	REFUSAL_UPSTREAM_TIMEOUT
+};
+
+/* How a granted request ended. */
+enum outcome {
+	OUTCOME_OK = 1,
+	OUTCOME_AGENT_GONE,
+	OUTCOME_UPSTREAM_UNREACHABLE, /* resolve, connect, TLS */
+	OUTCOME_UPSTREAM_TIMEOUT,
+	OUTCOME_UPSTREAM_BROKEN,   /* unparsable or cut answer */
+	OUTCOME_ADDRESS_REFUSED,   /* loopback, private, metadata */
+	OUTCOME_DOMAIN_REFUSED,	   /* not in the list sealed with the credential */
+	OUTCOME_SECRET_ECHOED,	   /* the answer held the secret and was cut */
+	OUTCOME_GRANT_REFUSED,	   /* forged, reused, late, or not what was judged */
+	OUTCOME_TOO_LARGE,
+	OUTCOME_TOOL_DOWN,
+	OUTCOME_TOOL_TIMEOUT,
+	OUTCOME_TOOL_BROKEN,
+	OUTCOME_UNREDEEMED, /* the grant ran out unused */
+	OUTCOME_LOST	    /* the redeemer died; what became of it is unknown */
+};
+
+enum tool_state { TOOL_STOPPED = 1, TOOL_STARTING, TOOL_RUNNING, TOOL_UNHEALTHY, TOOL_FAILED };
+
+enum vault_code {
+	VAULT_OK = 0,
+	VAULT_EXISTS,
+	VAULT_MISSING,
+	VAULT_TOO_LARGE,
+	VAULT_IO,
+	VAULT_LOCKED, /* no or wrong master key */
+	VAULT_BAD_REFERENCE,
+	VAULT_REFUSED
+};
+
+/* Exit codes of the command line. */
+enum admin_code {
+	ADMIN_OK = 0,
+	ADMIN_FAILED = 1,
+	ADMIN_USAGE = 2,
+	ADMIN_REFUSED = 3,
+	ADMIN_UNREACHABLE = 4
+};
+
+/* Which fields of credential_update are meant. */
+enum credential_field {
+	CREDENTIAL_DOMAINS = 1 << 0,
+	CREDENTIAL_AUTH_TYPE = 1 << 1,
+	CREDENTIAL_HEADER_NAME = 1 << 2,
+	CREDENTIAL_QUERY_PARAM = 1 << 3,
+	CREDENTIAL_SCOPES = 1 << 4,
+	CREDENTIAL_TTL = 1 << 5,
+	CREDENTIAL_RATE_LIMIT = 1 << 6,
+	CREDENTIAL_INSPECTION = 1 << 7,
+	CREDENTIAL_UPSTREAM = 1 << 8,
+	CREDENTIAL_PRIVATE = 1 << 9
+};
+
+#endif
