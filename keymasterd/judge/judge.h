@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the judge share: its configuration, the agents and credentials in
+ * memory, the redeemers, and the requests under way. One process, one thread that
+ * decides; nothing here is locked.
+ */
+#ifndef AEGIS_JUDGE_H
+#define AEGIS_JUDGE_H
+
+#include <sys/queue.h>
+#include <stdint.h>
+
+#include "common/chan.h"
+#include "common/grant.h"
+#include "common/msg.h"
+#include "common/span.h"
+#include "keymasterd/judge/store.h"
+
+struct limiter;
+struct secret;
+
+/* ---- configuration (conf_judge, conf_context, conf_tool) ---- */
+struct judge_conf {
+	uint32_t admin_uid;
+	int require_agent_auth;
+	int ledger_sync;
+	uint32_t max_connections_per_agent;
+	uint64_t max_body_bytes;
+	uint32_t request_timeout_ms;
+	uint32_t checkpoint_rows, checkpoint_seconds;
+	uint32_t seal_window_s, seal_token_ttl_s;
+	int seal_compat_spaced;
+	uint32_t attest_per_minute;
+	char issuer[257], audience[257], gate_url[257];
+	char tenant[65]; /* of requests that belong to no agent; "default" */
+};
+extern struct judge_conf judge_conf;
+extern struct store *judge_store;
+/* 1 once the master said stop: new requests get 503. */
+extern int judge_stopping;
+
+/* conf_context and conf_tool go to the SEAL half; it copies what it needs. -1: fatal. */
+int seal_conf_context(void *msg);
+int seal_conf_tool(void *msg);
+/* Called once, after the database is open and the registry filled; before the loop. -1:
+ * fatal. */
+int seal_init(void);
+/* Every second. */
+void seal_tick(uint64_t unix_ms);
+
+/* Handlers of the SEAL half (permit.c names them). */
+int seal_authorize(struct chan *, uint64_t reqid, void *msg);
+int api_request(struct chan *, uint64_t reqid, void *msg);
+int tool_catalogue(struct chan *, uint64_t reqid, void *msg);
+int admin_context_put(struct chan *, uint64_t reqid, void *msg);
+int admin_context_list(struct chan *, uint64_t reqid, void *msg);
+int admin_context_show(struct chan *, uint64_t reqid, void *msg);
+int admin_context_remove(struct chan *, uint64_t reqid, void *msg);
+int admin_context_test(struct chan *, uint64_t reqid, void *msg);
+int admin_session_list(struct chan *, uint64_t reqid, void *msg);
+int admin_session_revoke(struct chan *, uint64_t reqid, void *msg);
+int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
+/* An agent was removed: its sessions end. */
+void session_agent_removed(const char *tenant, const char *agent_id);
+/* The agent may no longer use this context: its sessions in it end. */
+void session_context_revoked(
+    const char *tenant, const char *agent_id, const char *context);
+
+/* What vault said in vault_keys; have 0 until it answered. */
+struct judge_keys {
+	int have;
+	char token_kid[65];
+	uint8_t token_pub[32];
+	char ledger_kid[65];
+	uint8_t ledger_pub[32];
+	uint32_t credentials;
+};
+extern struct judge_keys judge_keys;
+
+/* ---- agents ---- */
+struct agent {
+	struct store_agent row;
+	struct limiter *limiter; /* NULL: no limit */
+	unsigned in_flight;
+	unsigned refs; /* flights and waiters that point here */
+	int gone;      /* removed; lives until refs is 0 */
+	TAILQ_ENTRY(agent) link;
+};
+
+enum agent_token_state { TOKEN_GOOD = 0, TOKEN_UNKNOWN = -1, TOKEN_EXPIRED = -2 };
+
+/*
+ * The agent of a token (agent's own, or of a run), by its SHA-256; the same work whether
+ * it exists or not. NULL with the state. The token is text as sent, surrounding blanks
+ * gone.
+ */
+struct agent *agent_by_token(
+    struct span token, uint64_t unix_ms, enum agent_token_state *);
+struct agent *agent_by_name(const char *tenant, struct span name);
+struct agent *agent_by_id(const char *tenant, const char *id);
+/* May it attest into this SecurityContext? */
+int agent_may_context(const struct agent *, const char *context);
+
+/* ---- redeemers: workers and toolhost ---- */
+enum redeemer_state {
+	REDEEMER_NEW = 1,
+	REDEEMER_READY,
+	REDEEMER_LEAVING,
+	REDEEMER_FAILED
+};
+
+TAILQ_HEAD(flight_list, flight);
+
+struct redeemer {
+	struct chan *chan;
+	enum role role;
+	uint32_t instance;
+	char tenant[65];
+	char name[161]; /* of a worker: its credential's name */
+	struct secret *key;
+	enum redeemer_state state;
+	char message[257]; /* of a failed one: why */
+	unsigned live;     /* grants not yet reported as done */
+	struct flight_list flights;
+	TAILQ_ENTRY(redeemer) link;
+};
+
+/* toolhost when it can take grants, else NULL. */
+struct redeemer *redeemer_toolhost(void);
+
+/* ---- requests under way ---- */
+struct flight {
+	uint8_t request_id[16];
+	uint8_t grant[GRANT_ID_LEN];
+	struct redeemer *redeemer;
+	struct agent *agent;
+	uint64_t deadline_ms; /* loop_now_ms(): no report by then, and it counts as
+				 unredeemed */
+	uint64_t started_us;
+	uint8_t refused; /* the redeemer has refused a use of it already */
+	/* for the completion row */
+	char tenant[65], agent_name[65], service[65], credential[129], tool[129],
+	    server[65];
+	char session[65];
+	TAILQ_ENTRY(flight) link;    /* by deadline */
+	TAILQ_ENTRY(flight) of_peer; /* of the redeemer */
+};
+
+/* Unix milliseconds, fixed for a turn of the loop. */
+uint64_t judge_now_ms(void);
+/* n octets from the kernel's generator, fetched in larger pieces. */
+void judge_random(void *p, size_t n);
+/* A random UUID (RFC 9562 version 4) as text. */
+void judge_uuid(char out[STORE_ID_MAX]);
+/* SHA-256; 0, never fails after start-up. */
+void judge_sha256(const void *p, size_t len, uint8_t out[32]);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger: one row per decision, completion, administrative act and system event,
+ * chained by SHA-256 (doc/design.md, "The ledger"). A row is appended before what it
+ * says takes effect; the turn's commit (turn.h) stands between the two.
+ *
+ * hash(0) = SHA-256("aegis-ledger-1" || chain), chain as its 32 hex digits;
+ * hash(n) = SHA-256(hash(n-1) || text(n)).
+ */
+#ifndef AEGIS_JUDGE_LEDGER_H
+#define AEGIS_JUDGE_LEDGER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+struct buf;
+struct store;
+
+#define LEDGER_HASH_LEN 32
+#define LEDGER_TEXT_MAX 59000 /* fits an admin_row together with its hash */
+#define LEDGER_FIELD_MAX \
+	2048 /* octets of one member; longer ones are cut, marked "..." */
+
+enum ledger_kind { LEDGER_DECISION = 1, LEDGER_COMPLETION, LEDGER_ADMIN, LEDGER_SYSTEM };
+
+/*
+ * What a row says. Members with p NULL (or has_ 0) are absent; so start from
+ * `struct ledger_row row = {.kind = LEDGER_X}`. The pointers are read by ledger_append()
+ * only. Text may come from agents; it is escaped.
+ */
+struct ledger_row {
+	enum ledger_kind kind;
+	struct span tenant;     /* absent: this judge's own */
+	const uint8_t *request; /* 16 octets */
+	struct span event;      /* admin and system: "credential.add", "start" */
+	struct span agent;
+	struct span service;
+	struct span credential;
+	struct span method;
+	struct span domain;
+	struct span path;
+	struct span tool;
+	struct span server;
+	struct span context;
+	struct span session;
+	uint8_t decision;   /* 0 absent, LEDGER_ALLOWED, LEDGER_BLOCKED */
+	struct span code;   /* why, for machines: "domain_guard", "1003" */
+	uint32_t status;    /* HTTP status, 0 absent */
+	struct span reason; /* why, for people; an outcome's name in completions */
+	uint8_t has_bytes, has_duration;
+	uint64_t bytes_in, bytes_out, duration_us;
+	const uint8_t *judged; /* 32 octets: SHA-256 of what a grant was given for */
+	const uint8_t *proof;  /* 64 octets: the envelope's signature */
+	struct span peer;
+	struct span detail;
+};
+
+enum { LEDGER_ALLOWED = 1, LEDGER_BLOCKED = 2 };
+
+/* Reads the state from the database, makes the chain's id in a new one, verifies the last
+ * 1,000 rows. 0, or -1 with text for the operator. Called before the loop runs. */
+int ledger_open(struct store *, const char *tenant, char *err, size_t err_size);
+/* As ledger_append() for "start" and "stop". */
+void ledger_start_row(const char *detail);
+void ledger_stop_row(const char *detail);
+
+/* Appends. 0 and the row's number in *seq (may be NULL); -1 when the turn has failed:
+ * then nothing of the turn will be answered as if it had happened. */
+int ledger_append(const struct ledger_row *, uint64_t *seq);
+
+/*
+ * For refusals that anyone can cause without a valid token. Each cause has a budget of
+ * rows a second; what goes beyond is counted and becomes one row "refusals.summed" for
+ * that cause when the second is over. 0 or -1 as above.
+ */
+enum ledger_cause {
+	LEDGER_CAUSE_HTTP = 0, /* framing, limits, unknown paths: the gate refused */
+	LEDGER_CAUSE_TARGET,   /* targets that cannot be judged */
+	LEDGER_CAUSE_TOKEN,    /* no token, unknown token */
+	LEDGER_CAUSE_ENVELOPE, /* SEAL envelopes without a session or a right signature */
+	LEDGER_CAUSE_ATTEST,   /* refused attestations and API questions */
+	LEDGER_CAUSE_PEER,     /* reports of peers that belong to nothing */
+	LEDGER_CAUSE_MAX
+};
+#define LEDGER_BUDGET 20 /* rows a second and cause */
+int ledger_append_budget(const struct ledger_row *, enum ledger_cause);
+
+/* Once a second: sums of refusals, checkpoints that are due. */
+void ledger_tick(uint64_t now_ms);
+
+/* The turn was committed, or rolled back: the head moves, or goes back. */
+void ledger_committed(void);
+void ledger_rolled_back(void);
+/* How many rows a rollback has lost since the last row about it. */
+uint64_t ledger_lost(void);
+
+/* The last committed row and its hash, and the chain's id. */
+uint64_t ledger_seq(void);
+const uint8_t *ledger_head(void);
+const char *ledger_chain(void);
+
+/* The text of a row with this number, as it is hashed. 0 or -1; for ledger.c and tests.
+ */
+int ledger_row_text(const struct ledger_row *, uint64_t seq, uint64_t now_us,
+    const char *chain, struct buf *out);
+
+/*
+ * Asks vault to sign the head (checkpoint_sign) and stores the answer. fn is called once,
+ * also at once, with 0 or -1 and a text; it may be NULL. Rows of this turn are not part
+ * of it unless they are committed: ask in the next turn.
+ */
+void ledger_checkpoint(void (*fn)(int status, const char *message, void *arg), void *arg);
+
+/* Hex SHA-256, Ed25519 and so on are the row's own business; names of outcomes are here.
+ */
+const char *ledger_outcome_name(unsigned outcome);
+
+#endif

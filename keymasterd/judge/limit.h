@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rate limits "100/min" as an exact sliding window: at most N in any window, whatever the
+ * moment. A limiter holds at most 4,097 entries of (time, count): for N up to 4,096 every
+ * request keeps its own millisecond, above that times are rounded up to 1/4096 of the
+ * window, so that the limit errs to the strict side. Constant time amortised. What
+ * limiters know survives a restart: limit_save() now and then, and the ledger's rows
+ * since.
+ */
+#ifndef AEGIS_JUDGE_LIMIT_H
+#define AEGIS_JUDGE_LIMIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+struct buf;
+struct limiter;
+
+struct limit_rate {
+	uint32_t count;
+	uint64_t window_ms;
+};
+
+/* "100/min": digits, then sec, second, min, minute, hr, hour or day in any case, count
+ * 1 to 1,000,000. 0 or -1. */
+int limit_parse(struct span, struct limit_rate *);
+
+struct limiter *limiter_new(struct limit_rate);
+void limiter_free(struct limiter *);
+/* A new rate; what was counted stays counted. */
+void limiter_set(struct limiter *, struct limit_rate);
+/* 0: one more is allowed at now_ms. Else in how many seconds (at least 1) one will be. */
+uint32_t limiter_check(struct limiter *, uint64_t now_ms);
+/* Counts one. */
+void limiter_take(struct limiter *, uint64_t now_ms);
+/* How many are in the window. */
+uint32_t limiter_count(struct limiter *, uint64_t now_ms);
+/* As octets for store_window_put(), and back. Entries later than now_ms count as now. */
+int limiter_dump(const struct limiter *, struct buf *);
+int limiter_load(struct limiter *, const void *, size_t, uint64_t now_ms);
+/* 1 when it changed since the last limiter_dump(). */
+int limiter_dirty(const struct limiter *);
+
+#endif

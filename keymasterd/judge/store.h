@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the judge keeps on disk, as typed functions: no SQL leaves the file that
+ * implements them. store_sqlite.c and its neighbours do it with SQLite; another database
+ * implements the same list. Every function takes the tenant, every table has it, every
+ * query uses it.
+ *
+ * Writes of one turn of the loop are one transaction, opened by the first of them
+ * (turn.h commits). A write that fails makes the whole turn fail: later writes of the
+ * turn return -1 at once and store_commit() rolls back. Reads happen at start-up and for
+ * administrators; deciding runs on the copies in memory (registry.h).
+ *
+ * Runs in the judge only. Functions return 0, or -1 when the database said no;
+ * STORE_MISSING and STORE_EXISTS where noted. Strings in rows are NUL-terminated.
+ */
+#ifndef AEGIS_JUDGE_STORE_H
+#define AEGIS_JUDGE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+#define STORE_MISSING 1
+#define STORE_EXISTS 2
+
+#define STORE_TENANT_MAX 65
+#define STORE_ID_MAX 37 /* a UUID and its NUL */
+#define STORE_HASH_LEN 32
+#define STORE_PREFIX_MAX 13
+#define STORE_CONTEXT_MAX 129
+
+struct store;
+
+/* Opens (and creates, mode 0600) the database and brings its schema up to date. sync: 1
+ * waits for the disk at every commit. NULL with text for the operator in err. */
+struct store *store_open(const char *path, int sync, char *err, size_t err_size);
+/* Starts the thread that copies the log into the database file; before the sandbox. */
+int store_helper_start(struct store *);
+void store_close(struct store *);
+
+/* Is something waiting to be committed? */
+int store_pending(const struct store *);
+/* 0: on disk as far as `sync` says. -1: rolled back, nothing of the turn is there. */
+int store_commit(struct store *);
+/* Forgets the turn's writes. */
+void store_rollback(struct store *);
+/* The last error of the database, for logs. */
+const char *store_error(const struct store *);
+
+/* ---- meta: small values of the database itself ---- */
+/* STORE_MISSING when absent. */
+int store_meta_get(struct store *, const char *key, char *value, size_t size);
+int store_meta_set(struct store *, const char *key, const char *value);
+
+/* ---- credentials: everything but the secret, which vault has ---- */
+struct store_credential {
+	char id[STORE_ID_MAX];
+	char tenant[STORE_TENANT_MAX];
+	char name[129];
+	char service[65];
+	char domains[4097]; /* comma separated, normalised */
+	char auth_type[17];
+	char header_name[129];
+	char query_param[129];
+	char scopes[65]; /* comma separated */
+	char rate_limit[33];
+	char inspection[9];
+	char upstream[301];
+	int allow_private;
+	uint64_t expires_ms; /* 0: never */
+	uint64_t created_ms, updated_ms, rotated_ms;
+};
+/* Inserts, or overwrites the row with the same id. STORE_EXISTS: name or service taken.
+ */
+int store_credential_put(struct store *, const struct store_credential *);
+int store_credential_delete(struct store *, const char *tenant, const char *id);
+int store_credential_each(
+    struct store *, int (*fn)(const struct store_credential *, void *), void *arg);
+
+/* ---- agents ---- */
+struct store_agent {
+	char id[STORE_ID_MAX];
+	char tenant[STORE_TENANT_MAX];
+	char name[65];
+	char rate_limit[33];
+	uint64_t created_ms;
+};
+int store_agent_put(struct store *, const struct store_agent *);
+/* With its tokens, grants and contexts. */
+int store_agent_delete(struct store *, const char *tenant, const char *id);
+int store_agent_each(
+    struct store *, int (*fn)(const struct store_agent *, void *), void *arg);
+
+/* Tokens are kept as SHA-256. run "" is the agent's own, else the name of a run. */
+struct store_token {
+	char tenant[STORE_TENANT_MAX];
+	char agent_id[STORE_ID_MAX];
+	char run[65];
+	uint8_t hash[STORE_HASH_LEN];
+	char prefix[STORE_PREFIX_MAX];
+	uint64_t created_ms;
+	uint64_t expires_ms; /* 0: never */
+};
+/* Replaces the token of the same agent and run. */
+int store_token_put(struct store *, const struct store_token *);
+int store_token_delete(
+    struct store *, const char *tenant, const char *agent_id, const char *run);
+int store_token_each(
+    struct store *, int (*fn)(const struct store_token *, void *), void *arg);
+
+/* Which credentials, and which SecurityContexts, an agent may use. */
+int store_grant_put(struct store *, const char *tenant, const char *agent_id,
+    const char *credential_id, uint64_t now_ms);
+int store_grant_delete(
+    struct store *, const char *tenant, const char *agent_id, const char *credential_id);
+int store_grant_each(struct store *,
+    int (*fn)(
+	const char *tenant, const char *agent_id, const char *credential_id, void *),
+    void *arg);
+int store_agent_context_put(struct store *, const char *tenant, const char *agent_id,
+    const char *context, uint64_t now_ms);
+int store_agent_context_delete(
+    struct store *, const char *tenant, const char *agent_id, const char *context);
+int store_agent_context_each(struct store *,
+    int (*fn)(const char *tenant, const char *agent_id, const char *context, void *),
+    void *arg);
+
+/* ---- SecurityContexts made by an administrator ---- */
+struct store_context {
+	char tenant[STORE_TENANT_MAX];
+	char name[STORE_CONTEXT_MAX];
+	uint32_t version; /* 1, and one more with each replacement */
+	struct span json;
+	uint64_t updated_ms;
+};
+int store_context_put(struct store *, const struct store_context *);
+int store_context_delete(struct store *, const char *tenant, const char *name);
+/* json is valid during the call. */
+int store_context_each(
+    struct store *, int (*fn)(const struct store_context *, void *), void *arg);
+
+/* ---- SEAL sessions ---- */
+struct store_session {
+	char id[65];
+	char tenant[STORE_TENANT_MAX];
+	char agent_id[STORE_ID_MAX]; /* "" when an operator made it */
+	char sub[129];
+	char context[STORE_CONTEXT_MAX];
+	uint8_t public_key[32];
+	char exec_id[65];
+	uint8_t token_hash[STORE_HASH_LEN];
+	char patterns[2049]; /* JSON array of tool patterns */
+	uint8_t state;       /* enum session_state of session.h */
+	uint64_t created_ms, expires_ms;
+	char reason[129]; /* why it was revoked */
+};
+/* Inserts or overwrites by tenant and id. */
+int store_session_put(struct store *, const struct store_session *);
+int store_session_delete(struct store *, const char *tenant, const char *id);
+/* Those not expired at now_ms. */
+int store_session_each(struct store *, uint64_t now_ms,
+    int (*fn)(const struct store_session *, void *), void *arg);
+/* Deletes the expired ones of every tenant, at most `limit`. */
+int store_session_purge(struct store *, uint64_t before_ms, unsigned limit);
+
+/* ---- replay marks, so that a restart is no window for a replay ---- */
+int store_replay_put(
+    struct store *, const char *tenant, const uint8_t mark[32], uint64_t seen_ms);
+int store_replay_each(struct store *, uint64_t since_ms,
+    int (*fn)(const char *tenant, const uint8_t mark[32], uint64_t seen_ms, void *),
+    void *arg);
+int store_replay_purge(struct store *, uint64_t before_ms);
+
+/* ---- rate windows: what the limiters know, saved now and then (limit.h) ---- */
+int store_window_put(
+    struct store *, const char *tenant, const char *key, const void *blob, size_t len);
+int store_window_delete(struct store *, const char *tenant, const char *key);
+int store_window_each(struct store *,
+    int (*fn)(const char *tenant, const char *key, const void *blob, size_t len, void *),
+    void *arg);
+
+/* ---- the ledger ---- */
+int store_ledger_put(struct store *, uint64_t seq, const char *tenant, struct span text,
+    const uint8_t hash[32]);
+struct store_ledger_row {
+	uint64_t seq;
+	struct span text; /* valid during the call */
+	uint8_t hash[32];
+};
+/* Rows with seq in (after, until], oldest first, or newest first when down. fn returns 0
+ * to go on, 1 to stop. tenant NULL: of every tenant (start-up, verification). */
+int store_ledger_each(struct store *, const char *tenant, uint64_t after, uint64_t until,
+    int down, int (*fn)(const struct store_ledger_row *, void *), void *arg);
+/* Greatest seq, 0 for none. */
+int store_ledger_last(struct store *, uint64_t *seq);
+
+struct store_checkpoint {
+	uint64_t seq;
+	char chain[65];
+	uint8_t head[32];
+	char time[41];
+	char kid[65];
+	uint8_t signature[64];
+};
+int store_checkpoint_put(struct store *, const struct store_checkpoint *);
+int store_checkpoint_each(struct store *, uint64_t after,
+    int (*fn)(const struct store_checkpoint *, void *), void *arg);
+
+#endif
