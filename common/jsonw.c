@@ -149,7 +149,7 @@ put_string(struct jsonw *w, const uint8_t *p, size_t len)
 		put(w, p, (size_t)(q - p));
 		if ((p = q) == end)
 			break;
-		if ((n = utf8_decode(p, (size_t)(end - p), &cp)) == 0) {
+		if ((n = utf8_decode(p, (size_t)(end - p), &cp)) == 0 || cp == 0) {
 			cp = 0xfffd;
 			n = 1;
 		}

@@ -3,7 +3,8 @@
  * JSON writer (RFC 8259) that appends compact JSON to a struct buf. It places commas and
  * colons itself. A call that does not fit (a value without its key, a bracket that closes
  * nothing, no memory) sets an error flag that stays; jsonw_done() tells in the end.
- * Text may come from anybody: it is escaped, and what is not UTF-8 becomes U+FFFD.
+ * Text may come from anybody: it is escaped, and what is not UTF-8 becomes U+FFFD,
+ * as does U+0000, which our own reader refuses.
  */
 #ifndef AEGIS_COMMON_JSONW_H
 #define AEGIS_COMMON_JSONW_H

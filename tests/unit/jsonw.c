@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON writer, the byte buffer under it and UTF-8. */
+#include "jsonw.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "utf8.h"
+
+static struct buf out;
+static struct jsonw w;
+
+static void
+setup(void)
+{
+	buf_init(&out);
+	jsonw_init(&w, &out);
+}
+
+static void
+teardown(void)
+{
+	buf_free(&out);
+}
+
+static void
+written(const char *want)
+{
+	struct json_doc d;
+
+	ck_assert_int_eq(jsonw_done(&w), 0);
+	ck_assert_uint_eq(out.len, strlen(want));
+	ck_assert_mem_eq(out.p, want, out.len);
+	json_init(&d);
+	ck_assert_int_eq(json_parse(&d, out.p, out.len, NULL), JSON_OK);
+	json_free(&d);
+}
+
+START_TEST(everything)
+{
+	jsonw_obj_open(&w);
+	jsonw_key_str(
+	    &w, "s", "a\"\\/\b\f\n\r\t\x01\x0b\x1f\x7f\xc3\xa9\xf0\x9f\x98\x80");
+	jsonw_key(&w, "a");
+	jsonw_arr_open(&w);
+	jsonw_int(&w, INT64_MIN);
+	jsonw_uint(&w, UINT64_MAX);
+	jsonw_arr_open(&w);
+	jsonw_arr_close(&w);
+	jsonw_obj_open(&w);
+	jsonw_obj_close(&w);
+	jsonw_bool(&w, true);
+	jsonw_null(&w);
+	jsonw_str(&w, NULL);
+	jsonw_strn(&w, NULL, 0);
+	jsonw_arr_close(&w);
+	jsonw_key_int(&w, "i", -1);
+	jsonw_key_bool(&w, "b\n", false);
+	jsonw_keyn(&w, "rx", 1);
+	jsonw_raw(&w, "{\"x\": 1.50}", 11);
+	jsonw_obj_close(&w);
+	written("{\"s\":\"a\\\"\\\\/"
+		"\\b\\f\\n\\r\\t\\u0001\\u000b\\u001f\x7f\xc3\xa9\xf0\x9f\x98"
+		"\x80\",\"a\":[-9223372036854775808,18446744073709551615,[],{},true,null,"
+		"null,"
+		"\"\"],\"i\":-1,\"b\\n\":false,\"r\":{\"x\": 1.50}}");
+}
+END_TEST
+
+START_TEST(invalid_utf8)
+{
+	jsonw_strn(&w, "a\0\xff\xc3z\xed\xa0\x80\xf0\x9f\x98", 11);
+	written(
+	    "\"a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+	    "\xef\xbf"
+	    "\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+END_TEST
+
+START_TEST(depth)
+{
+	int i;
+
+	for (i = 0; i < JSONW_DEPTH_MAX; i++) {
+		if (i % 2 == 0) {
+			jsonw_arr_open(&w);
+			jsonw_int(&w, i);
+		} else {
+			jsonw_obj_open(&w);
+			jsonw_key_int(&w, "i", i);
+			jsonw_key(&w, "k");
+		}
+	}
+	for (; i > 0; i--) {
+		if (i % 2 == 0)
+			jsonw_obj_close(&w);
+		else
+			jsonw_arr_close(&w);
+	}
+	ck_assert_int_eq(jsonw_done(&w), 0);
+	jsonw_init(&w, &out);
+	for (i = 0; i <= JSONW_DEPTH_MAX; i++)
+		jsonw_arr_open(&w);
+	for (i = 0; i <= JSONW_DEPTH_MAX; i++)
+		jsonw_arr_close(&w);
+	ck_assert_int_eq(jsonw_done(&w), -1);
+}
+END_TEST
+
+/* calls as letters: { } [ ] brackets, k key, v value */
+static const char *const misuse[] = {"", "{", "[", "}", "]", "{]", "[}", "k", "{v}",
+    "[k]", "{kk", "{k}", "{kvv}", "vv", "[]v", "{}{}", "[v]]", "{kv}}", "{k[}]", "{{}}"};
+
+START_TEST(misused)
+{
+	const char *c;
+
+	for (c = misuse[_i]; *c != '\0'; c++) {
+		switch (*c) {
+		case '{':
+			jsonw_obj_open(&w);
+			break;
+		case '}':
+			jsonw_obj_close(&w);
+			break;
+		case '[':
+			jsonw_arr_open(&w);
+			break;
+		case ']':
+			jsonw_arr_close(&w);
+			break;
+		case 'k':
+			jsonw_key(&w, "k");
+			break;
+		default:
+			jsonw_int(&w, 1);
+		}
+	}
+	ck_assert_msg(jsonw_done(&w) == -1, "%s", misuse[_i]);
+}
+END_TEST
+
+START_TEST(failure_sticks)
+{
+	jsonw_arr_open(&w);
+	jsonw_raw(&w, "", 0);
+	jsonw_arr_close(&w);
+	ck_assert_int_eq(jsonw_done(&w), -1);
+}
+END_TEST
+
+START_TEST(ascii)
+{
+	static const uint32_t cps[] = {
+	    'a', 0x7f, 0xe9, 0x2028, 0xffff, 0x10000, 0x1f600, 0x10ffff};
+	static const char want[] =
+	    "a\\u007f\\u00e9\\u2028\\uffff\\ud800\\udc00\\ud83d\\ude00\\udbff\\udfff";
+	size_t i;
+
+	for (i = 0; i < sizeof(cps) / sizeof(cps[0]); i++)
+		ck_assert_int_eq(jsonw_put_char(&out, cps[i], true), 0);
+	ck_assert_uint_eq(out.len, strlen(want));
+	ck_assert_mem_eq(out.p, want, out.len);
+}
+END_TEST
+
+START_TEST(buffer)
+{
+	struct buf b;
+	size_t i;
+
+	buf_init(&b);
+	ck_assert_int_eq(buf_put(&b, NULL, 0), 0);
+	ck_assert_ptr_null(b.p);
+	for (i = 0; i < 10000; i++)
+		ck_assert_int_eq(buf_putc(&b, (uint8_t)i), 0);
+	ck_assert_int_eq(buf_printf(&b, "%s-%d", "xyz", 42), 0);
+	ck_assert_int_eq(buf_puts(&b, "!"), 0);
+	ck_assert_uint_eq(b.len, 10007);
+	for (i = 0; i < 10000; i++)
+		ck_assert_uint_eq(b.p[i], (uint8_t)i);
+	ck_assert_mem_eq(b.p + 10000, "xyz-42!", 7);
+	ck_assert_int_eq(buf_reserve(&b, SIZE_MAX), -1);
+	ck_assert_int_eq(buf_reserve(&b, SIZE_MAX / 2), -1);
+	ck_assert_uint_eq(b.len, 10007);
+	buf_reset(&b);
+	ck_assert_uint_eq(b.len, 0);
+	ck_assert_uint_ge(b.cap, 10007);
+	buf_wipe_free(&b);
+	ck_assert_ptr_null(b.p);
+	buf_free(&b);
+}
+END_TEST
+
+START_TEST(utf8_all)
+{
+	uint8_t tmp[4], c[2];
+	uint32_t cp, back, i;
+	size_t n, k;
+
+	for (cp = 0; cp <= 0x10ffff; cp++) {
+		n = utf8_encode(cp, tmp);
+		if (cp >= 0xd800 && cp <= 0xdfff) {
+			ck_assert_uint_eq(utf8_decode(tmp, n, &back), 0);
+			continue;
+		}
+		ck_assert_uint_eq(utf8_decode(tmp, n, &back), n);
+		ck_assert_uint_eq(back, cp);
+		for (k = 0; k < n; k++)
+			ck_assert_uint_eq(utf8_decode(tmp, k, &back), 0);
+	}
+	/* of all pairs of bytes: ASCII twice, or one two-byte character */
+	for (i = 0, n = 0; i < 65536; i++) {
+		c[0] = (uint8_t)(i >> 8);
+		c[1] = (uint8_t)i;
+		n += utf8_valid(c, 2);
+	}
+	ck_assert_uint_eq(n, 128 * 128 + (0x800 - 0x80));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("jsonw");
+	TCase *t = tcase_create("jsonw");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, everything);
+	tcase_add_test(t, invalid_utf8);
+	tcase_add_test(t, depth);
+	tcase_add_loop_test(t, misused, 0, sizeof(misuse) / sizeof(misuse[0]));
+	tcase_add_test(t, failure_sticks);
+	tcase_add_test(t, ascii);
+	tcase_add_test(t, buffer);
+	tcase_add_test(t, utf8_all);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
