@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration, as resolved from flags, environment, .env, file and defaults. Read by
+ * the command line and the master only; daemons get their part as typed messages.
+ */
+#ifndef AEGIS_CONFIG_H
+#define AEGIS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct secret;
+
+/* A secret variable of a tool server: secret:NAME in the vault, or a value from env:NAME. */
+struct config_variable {
+	char *name;
+	char *reference;      /* "secret:NAME", or NULL */
+	struct secret *value; /* of env:NAME, or NULL */
+};
+
+struct config_tool {
+	char *name;
+	bool enabled;
+	char *executable; /* absolute, or found along PATH when read */
+	char **args;	  /* NULL-terminated, without the program's name; may be NULL */
+	char **capabilities;
+	char **environment; /* NAME=VALUE, NULL-terminated */
+	struct config_variable *variables;
+	size_t nvariables;
+	char *workdir;
+	bool network;
+	bool at_start;
+	unsigned memory_mb, cpu_millicores, processes;
+	char *health_method;
+	unsigned health_interval_ms, health_timeout_ms, call_timeout_ms;
+	uint64_t max_output_bytes;
+};
+
+struct config_context {
+	char *name;
+	char *json; /* the SecurityContext as JSON text */
+};
+
+struct config {
+	char *file;	/* path of the file that was read, or NULL */
+	char *base_dir; /* relative paths are relative to this */
+
+	char **listen; /* "host:port" or "[v6]:port", NULL-terminated; at least one */
+	unsigned workers;
+	char *tls_cert, *tls_key; /* both or neither */
+	bool require_agent_auth;
+	unsigned max_connections, max_connections_per_agent;
+	unsigned max_header_bytes;
+	uint64_t max_body_size;
+	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, request_timeout_ms,
+	    drain_timeout_ms;
+
+	char *vault_name;
+	char *data_dir;	    /* absolute */
+	char *admin_socket; /* absolute */
+	char *tenant;
+	struct secret *master_key; /* the key's text, or NULL when none was found */
+	const char *master_key_source;
+
+	int log_level, log_format; /* enum log_level, enum log_format */
+
+	bool ledger_sync_full;
+	unsigned checkpoint_rows, checkpoint_seconds;
+
+	char *seal_issuer, *seal_audience;
+	unsigned seal_window_s, seal_token_ttl_s, attest_per_minute;
+	bool seal_compat_spaced;
+
+	char *ca_file, *ca_dir;
+	unsigned connect_timeout_ms, worker_idle_ms, upstream_keepalive_ms, max_idle_upstream,
+	    max_workers;
+
+	struct config_tool *tools;
+	size_t ntools;
+	struct config_context *contexts;
+	size_t ncontexts;
+};
+
+/* Flags of the command line that override everything; NULL or 0: not given. */
+struct config_flags {
+	const char *file;
+	unsigned port;
+	bool tls, no_agent_auth, require_agent_auth;
+	const char *cert, *key;
+};
+
+/*
+ * Resolves the configuration. On failure prints what is wrong to stderr, with file, line
+ * and column where it comes from a file, and returns NULL. `need_key` is false for commands
+ * that need no master key.
+ */
+struct config *config_load(const struct config_flags *);
+/* Frees it, wipes secrets. */
+void config_free(struct config *);
+/* The resolved values and where each came from; secrets as ********. JSON or for people. */
+int config_show(const struct config *, FILE *, bool json);
+
+#endif

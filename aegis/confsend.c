@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each child gets what it needs and no more: the gate no secrets, the judge no file names
+ * but its directory, vault the master key and the variables of tool servers.
+ */
+#include "aegis/confsend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aegis/child.h"
+#include "aegis/config.h"
+#include "common/buf.h"
+#include "common/log.h"
+#include "common/priv.h"
+
+#define TOOL_UID_BASE 61100u
+
+static bool create_vault;
+static int master_key_fd = -1;
+static unsigned admin_caller;
+
+void
+confsend_setup(bool create, int key_fd, unsigned admin_uid)
+{
+	create_vault = create;
+	master_key_fd = key_fd;
+	admin_caller = admin_uid;
+}
+
+static int
+send_common(struct child *child, const struct config *c)
+{
+	char dir[1024] = "";
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	MSG_INIT(conf_common, m);
+
+	if (child->role == ROLE_JUDGE || child->role == ROLE_VAULT)
+		snprintf(dir, sizeof(dir), "%s/%s", c->data_dir, role_name(child->role));
+	if (geteuid() == 0 && priv_uid_for(child->role, &uid, &gid) == -1)
+		uid = gid = 0; /* toolexec: changes user by itself, later */
+	m.instance = child->instance;
+	m.name = span_str(child->name);
+	m.tenant = span_str(child->tenant);
+	m.log_level = (uint8_t)c->log_level;
+	m.log_format = (uint8_t)c->log_format;
+	m.uid = uid;
+	m.gid = gid;
+	m.dir = span_str(dir);
+	return chan_note(child->door, MSG_conf_common, &m);
+}
+
+static int
+open_or_none(const char *path, int *fd)
+{
+	if (path == NULL)
+		return 0;
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd == -1)
+		LOG_ERROR("config.file", LS("path", path), LE("what", errno));
+	return *fd == -1 ? -1 : 0;
+}
+
+static int
+send_gate(struct child *child, const struct config *c)
+{
+	MSG_INIT(conf_gate, m);
+
+	if (open_or_none(c->tls_cert, &m.tls_cert) == -1 ||
+	    open_or_none(c->tls_key, &m.tls_key) == -1) {
+		if (m.tls_cert >= 0)
+			close(m.tls_cert);
+		return -1;
+	}
+	m.worker = child->index;
+	m.workers = c->workers;
+	m.max_connections = c->max_connections;
+	m.max_header_bytes = c->max_header_bytes;
+	m.max_body_bytes = c->max_body_size;
+	m.header_timeout_ms = c->header_timeout_ms;
+	m.body_timeout_ms = c->body_timeout_ms;
+	m.idle_timeout_ms = c->idle_timeout_ms;
+	m.request_timeout_ms = c->request_timeout_ms;
+	m.drain_timeout_ms = c->drain_timeout_ms;
+	return chan_note(child->door, MSG_conf_gate, &m);
+}
+
+/* Strings with a space between them, as conf_tool.capabilities wants them. */
+static int
+join(char **list, struct buf *out)
+{
+	for (; list != NULL && *list != NULL; list++) {
+		if (out->len > 0 && buf_putc(out, ' ') == -1)
+			return -1;
+		if (buf_put(out, *list, strlen(*list)) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Strings each with its NUL. */
+static int
+pack(char **list, struct buf *out)
+{
+	for (; list != NULL && *list != NULL; list++)
+		if (buf_put(out, *list, strlen(*list) + 1) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+send_tools(struct child *child, const struct config *c)
+{
+	const struct config_tool *t;
+	struct buf names;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->ntools && r == 0; i++) {
+		MSG_INIT(conf_tool, m);
+
+		t = &c->tools[i];
+		if (!t->enabled)
+			continue;
+		buf_init(&names);
+		r = join(t->capabilities, &names);
+		m.server = (uint32_t)i;
+		m.name = span_str(t->name);
+		m.capabilities = span_mem(names.p, names.len);
+		m.health_method = span_str(t->health_method);
+		m.health_interval_ms = t->health_interval_ms;
+		m.health_timeout_ms = t->health_timeout_ms;
+		m.call_timeout_ms = t->call_timeout_ms;
+		m.max_output_bytes = t->max_output_bytes;
+		m.at_start = t->at_start;
+		if (r == 0)
+			r = chan_note(child->door, MSG_conf_tool, &m);
+		buf_free(&names);
+	}
+	return r;
+}
+
+static int
+send_judge(struct child *child, const struct config *c)
+{
+	MSG_INIT(conf_judge, m);
+	char url[300];
+	size_t i;
+
+	snprintf(url, sizeof(url), "%s://%s", c->tls_cert != NULL ? "https" : "http",
+	    c->listen[0]);
+	m.admin_uid = admin_caller;
+	m.require_agent_auth = c->require_agent_auth;
+	m.ledger_sync = c->ledger_sync_full;
+	m.max_connections_per_agent = c->max_connections_per_agent;
+	m.max_body_bytes = c->max_body_size;
+	m.request_timeout_ms = c->request_timeout_ms;
+	m.checkpoint_rows = c->checkpoint_rows;
+	m.checkpoint_seconds = c->checkpoint_seconds;
+	m.seal_window_s = c->seal_window_s;
+	m.seal_token_ttl_s = c->seal_token_ttl_s;
+	m.seal_compat_spaced = c->seal_compat_spaced;
+	m.attest_per_minute = c->attest_per_minute;
+	m.issuer = span_str(c->seal_issuer);
+	m.audience = span_str(c->seal_audience);
+	m.gate_url = span_str(url);
+	if (chan_note(child->door, MSG_conf_judge, &m) == -1)
+		return -1;
+	for (i = 0; i < c->ncontexts; i++) {
+		MSG_INIT(conf_context, context);
+
+		context.name = span_str(c->contexts[i].name);
+		context.json = span_str(c->contexts[i].json);
+		if (chan_note(child->door, MSG_conf_context, &context) == -1)
+			return -1;
+	}
+	return send_tools(child, c);
+}
+
+static int
+send_vault(struct child *child, const struct config *c)
+{
+	const struct config_variable *v;
+	MSG_INIT(conf_vault, m);
+	size_t i, j;
+
+	m.vault_name = span_str(c->vault_name);
+	m.create = create_vault;
+	m.master_key = dup(master_key_fd);
+	if (chan_note(child->door, MSG_conf_vault, &m) == -1)
+		return -1;
+	for (i = 0; i < c->ntools; i++)
+		for (j = 0; c->tools[i].enabled && j < c->tools[i].nvariables; j++) {
+			MSG_INIT(conf_tool_secret, s);
+
+			v = &c->tools[i].variables[j];
+			s.server = span_str(c->tools[i].name);
+			s.variable = span_str(v->name);
+			s.reference = span_str(v->reference);
+			s.value = v->value;
+			if (chan_note(child->door, MSG_conf_tool_secret, &s) == -1)
+				return -1;
+		}
+	return 0;
+}
+
+static int
+send_egress(struct child *child, const struct config *c)
+{
+	MSG_INIT(conf_egress, m);
+
+	m.connect_timeout_ms = c->connect_timeout_ms;
+	m.idle_exit_ms = c->worker_idle_ms;
+	m.keepalive_ms = c->upstream_keepalive_ms;
+	m.max_idle_upstream = c->max_idle_upstream;
+	m.max_workers = c->max_workers;
+	m.ca_file = span_str(c->ca_file);
+	m.ca_dir = span_str(c->ca_dir);
+	if (child->role == ROLE_WORKER && open_or_none(c->ca_file, &m.ca_bundle) == -1)
+		return -1;
+	return chan_note(child->door, MSG_conf_egress, &m);
+}
+
+static int
+send_toolexec(struct child *child, const struct config *c)
+{
+	const struct config_tool *t = &c->tools[child->index];
+	struct buf args, environment;
+	MSG_INIT(conf_tool_exec, m);
+	int r;
+
+	buf_init(&args);
+	buf_init(&environment);
+	r = pack(t->args, &args) == 0 && pack(t->environment, &environment) == 0 ? 0 : -1;
+	m.server = child->index;
+	m.name = span_str(t->name);
+	m.executable = span_str(t->executable);
+	m.args = span_mem(args.p, args.len);
+	m.environment = span_mem(environment.p, environment.len);
+	m.workdir = span_str(t->workdir);
+	m.secrets = (uint32_t)t->nvariables;
+	m.uid = geteuid() == 0 ? TOOL_UID_BASE + child->index : 0;
+	m.gid = m.uid;
+	m.network = t->network;
+	m.memory_mb = t->memory_mb;
+	m.processes = t->processes;
+	m.cpu_millicores = t->cpu_millicores;
+	m.max_output_bytes = t->max_output_bytes;
+	if (r == 0)
+		r = chan_note(child->door, MSG_conf_tool_exec, &m);
+	buf_free(&args);
+	buf_free(&environment);
+	return r;
+}
+
+int
+confsend_child(struct child *child, const struct config *c)
+{
+	MSG_INIT(conf_done, done);
+	int r = send_common(child, c);
+
+	if (r == 0)
+		switch (child->role) {
+		case ROLE_GATE:
+			r = send_gate(child, c);
+			break;
+		case ROLE_JUDGE:
+			r = send_judge(child, c);
+			break;
+		case ROLE_VAULT:
+			r = send_vault(child, c);
+			break;
+		case ROLE_DISPATCH:
+		case ROLE_WORKER:
+			r = send_egress(child, c);
+			break;
+		case ROLE_TOOLHOST:
+			r = send_tools(child, c);
+			break;
+		case ROLE_TOOLEXEC:
+			r = send_toolexec(child, c);
+			break;
+		default:
+			r = -1;
+		}
+	return r == 0 ? chan_note(child->door, MSG_conf_done, &done) : -1;
+}

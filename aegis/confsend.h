@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration as messages: to each child its own part. The master. */
+#ifndef AEGIS_CONFSEND_H
+#define AEGIS_CONFSEND_H
+
+#include <stdbool.h>
+
+struct child;
+struct config;
+
+/* create: vault makes its file. key_fd: a memfd with the master key, kept by the caller. */
+void confsend_setup(bool create, int key_fd, unsigned admin_uid);
+int confsend_child(struct child *, const struct config *);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data directory.
+ */
+#include "aegis/layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aegis/config.h"
+#include "common/priv.h"
+
+/* Makes one directory owned by a role (ROLE_NONE: by us). */
+static int
+make_dir(const char *path, mode_t mode, enum role owner)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (mkdir(path, mode) == -1 && errno != EEXIST)
+		goto fail;
+	if (owner != ROLE_NONE && geteuid() == 0) {
+		if (priv_uid_for(owner, &uid, &gid) == -1 || lchown(path, uid, gid) == -1)
+			goto fail;
+	}
+	return 0;
+fail:
+	fprintf(stderr, "aegis: %s: %s: make it, or name another with vault.data_dir\n", path,
+	    strerror(errno));
+	return -1;
+}
+
+int
+layout_make(const struct config *c)
+{
+	char path[1100];
+
+	if (make_dir(c->data_dir, geteuid() == 0 ? 0711 : 0700, ROLE_NONE) == -1)
+		return -1;
+	snprintf(path, sizeof(path), "%s/judge", c->data_dir);
+	if (make_dir(path, 0700, ROLE_JUDGE) == -1)
+		return -1;
+	snprintf(path, sizeof(path), "%s/vault", c->data_dir);
+	return make_dir(path, 0700, ROLE_VAULT);
+}
+
+int
+layout_lock(const struct config *c)
+{
+	char path[1100];
+	int fd, saved;
+
+	snprintf(path, sizeof(path), "%s/lock", c->data_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+int
+layout_in_use(const struct config *c)
+{
+	int fd = layout_lock(c);
+
+	if (fd == -1)
+		return errno == EWOULDBLOCK;
+	close(fd);
+	return 0;
+}

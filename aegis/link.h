@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Doors between children, from common/edges.def. The master. */
+#ifndef AEGIS_LINK_H
+#define AEGIS_LINK_H
+
+struct child;
+
+/* Makes every door between this child and the configured others. */
+void link_child(struct child *);
+
+#endif

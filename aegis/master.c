@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The master's life: lock, listen, start everybody, link, restart who dies, stop.
+ */
+#include "aegis/master.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "aegis/child.h"
+#include "aegis/config.h"
+#include "aegis/confsend.h"
+#include "aegis/layout.h"
+#include "aegis/link.h"
+#include "aegis/listen.h"
+#include "aegis/spawn.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/priv.h"
+#include "common/secret.h"
+
+#define RESTART_MIN_MS	   20
+#define RESTART_MAX_MS	   2000
+#define STEADY_MS	   5000 /* who lived this long starts again at once */
+#define STOP_GRACE_MS	   3000
+#define START_FAILURES_MAX 5
+
+static const struct config *config;
+static enum master_mode mode;
+static int ready_fd = -1;
+static int announced, stopping, exit_code;
+static uint64_t stop_at_ms;
+
+/* What must run: one slot each, restarted when its process ends. */
+static struct slot {
+	enum role role;
+	unsigned index;
+	unsigned failures; /* ends in a row before STEADY_MS */
+	uint64_t start_at_ms;
+	uint32_t instance; /* 0: not running */
+} slots[32];
+static unsigned nslots;
+
+static void
+add_slot(enum role role, unsigned index)
+{
+	if (nslots < sizeof(slots) / sizeof(slots[0]))
+		slots[nslots++] = (struct slot) {.role = role, .index = index};
+}
+
+static void
+start_slot(struct slot *s)
+{
+	struct child *child = child_start(s->role, config->tenant, "", s->index, NULL);
+
+	if (child == NULL) {
+		LOG_ERROR("child.start", LS("role", role_name(s->role)), LE("what", errno));
+		s->start_at_ms = loop_now_ms() + RESTART_MAX_MS;
+		return;
+	}
+	s->instance = child->instance;
+}
+
+/* -- announcing -- */
+
+static void
+notify_systemd(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t len;
+	int fd;
+
+	if (path == NULL || (len = strlen(path)) >= sizeof(sun.sun_path) || len == 0)
+		return;
+	memcpy(sun.sun_path, path, len);
+	if (sun.sun_path[0] == '@')
+		sun.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return;
+	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&sun,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+}
+
+static void
+announce(void)
+{
+	unsigned i;
+
+	announced = 1;
+	if (mode == MASTER_ALL) {
+		for (i = 0; config->listen[i] != NULL; i++)
+			printf("Aegis is ready on %s://%s\n",
+			    config->tls_cert != NULL ? "https" : "http", config->listen[i]);
+		fflush(stdout);
+		notify_systemd("READY=1");
+	}
+	if (ready_fd >= 0) {
+		(void)!write(ready_fd, "", 1);
+		close(ready_fd);
+		ready_fd = -1;
+	}
+}
+
+void
+master_on_ready(struct child *child)
+{
+	const struct child *c;
+	unsigned i;
+
+	LOG_DEBUG("child.ready", LS("role", role_name(child->role)),
+	    LU("instance", child->instance), LU("ms", loop_now_ms() - child->born_ms));
+	for (i = 0; i < nslots; i++) {
+		c = slots[i].instance == 0 ? NULL : child_find(slots[i].instance);
+		if (c == NULL || c->state != CHILD_READY)
+			return;
+	}
+	if (!announced)
+		announce();
+}
+
+/* -- children come and go -- */
+
+static void
+hand_listener(struct child *child, int kind, int fd)
+{
+	MSG_INIT(listen, m);
+
+	m.kind = (uint8_t)kind;
+	m.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (m.fd >= 0)
+		chan_note(child->door, MSG_listen, &m);
+}
+
+void
+master_on_configured(struct child *child)
+{
+	const int *fd;
+
+	if (child->role == ROLE_GATE)
+		for (fd = listen_agents(); *fd != -1; fd++)
+			hand_listener(child, 1, *fd);
+	if (child->role == ROLE_JUDGE && listen_admin() >= 0)
+		hand_listener(child, 2, listen_admin());
+	link_child(child);
+}
+
+static void
+begin_stop(int code)
+{
+	struct child *c;
+
+	if (stopping)
+		return;
+	stopping = 1;
+	exit_code = code;
+	notify_systemd("STOPPING=1");
+	/* the gate first: it drains; the others once it is gone */
+	stop_at_ms = loop_now_ms() + config->drain_timeout_ms + STOP_GRACE_MS;
+	TAILQ_FOREACH (c, &children, entry) {
+		MSG_INIT(stop, m);
+
+		m.drain_ms = config->drain_timeout_ms;
+		if (c->role == ROLE_GATE && c->door != NULL)
+			chan_note(c->door, MSG_stop, &m);
+	}
+}
+
+/* While stopping: when the gates are gone, ask the rest; judge and vault last. */
+static void
+continue_stop(void)
+{
+	static int rest_told, keymaster_told;
+	struct child *c;
+	int gates = 0, others = 0, all = 0;
+
+	TAILQ_FOREACH (c, &children, entry) {
+		all++;
+		gates += c->role == ROLE_GATE;
+		others += c->role != ROLE_GATE && c->role != ROLE_JUDGE && c->role != ROLE_VAULT;
+	}
+	if (all == 0) {
+		loop_stop();
+		return;
+	}
+	TAILQ_FOREACH (c, &children, entry) {
+		MSG_INIT(stop, m);
+
+		if (c->door == NULL || gates > 0)
+			continue;
+		if (c->role == ROLE_JUDGE ? (others == 0 && !keymaster_told)
+					  : (c->role != ROLE_VAULT && !rest_told))
+			chan_note(c->door, MSG_stop, &m);
+		if (c->role == ROLE_VAULT && child_of_role(ROLE_JUDGE) == NULL)
+			child_end(c, 500);
+	}
+	if (gates == 0) {
+		rest_told = 1;
+		keymaster_told = others == 0;
+	}
+	if (loop_now_ms() > stop_at_ms)
+		TAILQ_FOREACH (c, &children, entry)
+			child_end(c, 0);
+}
+
+static void
+plan_restart(struct slot *s, const struct child *child, int status)
+{
+	uint64_t lived = loop_now_ms() - child->born_ms, wait;
+
+	s->instance = 0;
+	s->failures = lived >= STEADY_MS ? 0 : s->failures + 1;
+	wait = s->failures <= 1 ? RESTART_MIN_MS : (uint64_t)RESTART_MIN_MS << (s->failures - 1);
+	if (wait > RESTART_MAX_MS)
+		wait = RESTART_MAX_MS;
+	s->start_at_ms = loop_now_ms() + wait;
+	if (!announced &&
+	    (WIFEXITED(status) || s->failures >= START_FAILURES_MAX)) {
+		/* it said why on standard error; a daemon that cannot start will not, later */
+		fprintf(stderr, "aegis: %s did not start (%s %d)\n", role_info(s->role)->title,
+		    WIFEXITED(status) ? "exit" : "signal",
+		    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+		begin_stop(1);
+	}
+}
+
+void
+master_on_exit(struct child *child, int status)
+{
+	struct child *c;
+	unsigned i;
+
+	if (!stopping && (WIFSIGNALED(status) || WEXITSTATUS(status) != 0))
+		LOG_WARN("child.exit", LS("role", role_name(child->role)), LS("name", child->name),
+		    LU("instance", child->instance),
+		    LS("how", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit"),
+		    LI("status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+	spawn_exited(child, status);
+	if (child->role == ROLE_TOOLHOST)
+		TAILQ_FOREACH (c, &children, entry)
+			if (c->role == ROLE_TOOLEXEC)
+				child_end(c, 0); /* nobody reads it any more */
+	for (i = 0; i < nslots && !stopping; i++)
+		if (slots[i].instance == child->instance)
+			plan_restart(&slots[i], child, status);
+}
+
+static void
+on_child(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *child;
+	int status;
+	pid_t pid;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		child = child_find_pid(pid);
+		if (child != NULL)
+			child_reaped(child, status);
+	}
+}
+
+static void
+on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (stopping) /* the second time: now */
+		stop_at_ms = 0;
+	begin_stop(0);
+}
+
+static void
+on_turn(void *arg)
+{
+	uint64_t now = loop_now_ms();
+	unsigned i;
+
+	(void)arg;
+	child_tick(now);
+	if (stopping) {
+		continue_stop();
+		return;
+	}
+	for (i = 0; i < nslots; i++)
+		if (slots[i].instance == 0 && slots[i].start_at_ms <= now)
+			start_slot(&slots[i]);
+}
+
+/* A tick of its own: restarts wait 20 ms, the loop's tick is slower. */
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static int
+watch_signals(void)
+{
+	static const struct timeval tick = {.tv_usec = RESTART_MIN_MS * 1000};
+	struct event *e[4];
+	unsigned i;
+
+	e[0] = evsignal_new(loop_base(), SIGCHLD, on_child, NULL);
+	e[1] = evsignal_new(loop_base(), SIGTERM, on_signal, NULL);
+	e[2] = evsignal_new(loop_base(), SIGINT, on_signal, NULL);
+	e[3] = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
+	for (i = 0; i < 4; i++)
+		if (e[i] == NULL || event_add(e[i], i == 3 ? &tick : NULL) == -1)
+			return -1;
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int
+write_key(const void *p, size_t len, void *arg)
+{
+	return write(*(int *)arg, p, len) == (ssize_t)len ? 0 : -1;
+}
+
+/* A memfd that vault reads; the master never maps it. */
+static int
+key_descriptor(void)
+{
+	int fd = memfd_create("master-key", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1 || secret_use(config->master_key, write_key, &fd) != 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
+		fprintf(stderr, "aegis: the master key cannot be handed to vault: %s\n",
+		    strerror(errno));
+		return -1;
+	}
+	return fd;
+}
+
+static void
+plan_slots(void)
+{
+	unsigned i;
+
+	add_slot(ROLE_VAULT, 0); /* first: deriving its keys takes longest */
+	add_slot(ROLE_JUDGE, 0);
+	if (mode != MASTER_ALL)
+		return;
+	for (i = 0; i < config->workers; i++)
+		add_slot(ROLE_GATE, i);
+	add_slot(ROLE_DISPATCH, 0);
+	add_slot(ROLE_TOOLHOST, 0);
+}
+
+int
+master_run(const struct config *c, enum master_mode m, int fd)
+{
+	int lock = -1, key = -1;
+
+	config = c;
+	mode = m;
+	ready_fd = fd;
+	exit_code = 1;
+	log_init(ROLE_MASTER, (enum log_format)c->log_format, (enum log_level)c->log_level);
+	if (c->master_key == NULL) {
+		fprintf(stderr,
+		    "AEGIS_MASTER_KEY is not set: export AEGIS_MASTER_KEY=<key>, or use "
+		    "\"aegis init --write-secrets\".\n");
+		return 1;
+	}
+	if (layout_make(c) == -1)
+		return 1;
+	lock = layout_lock(c);
+	if (lock == -1) {
+		fprintf(stderr, "aegis: %s: %s\n", c->data_dir,
+		    errno == EWOULDBLOCK ? "another aegis is running on it; stop that one first"
+					 : strerror(errno));
+		return 1;
+	}
+	if ((mode == MASTER_ALL && listen_open_agents(c) == -1) || listen_open_admin(c) == -1)
+		goto out;
+	key = key_descriptor();
+	if (key == -1 || loop_init() == -1 || watch_signals() == -1)
+		goto out;
+	priv_no_dumps();
+	confsend_setup(mode == MASTER_INIT, key, (unsigned)getuid());
+	child_setup(c);
+	spawn_setup(c);
+	plan_slots();
+	loop_on_turn(on_turn, NULL);
+	exit_code = 0;
+	loop_run();
+out:
+	listen_close(c);
+	if (key >= 0)
+		close(key);
+	close(lock);
+	return exit_code;
+}
+
+pid_t
+master_start_background(const struct config *c, enum master_mode m)
+{
+	struct pollfd pfd;
+	int pipefd[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(pipefd, O_CLOEXEC) == -1)
+		return -1;
+	fflush(NULL);
+	pid = fork();
+	if (pid == -1)
+		return -1;
+	if (pid == 0) {
+		close(pipefd[0]);
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		setsid();
+		_exit(master_run(c, m, pipefd[1]));
+	}
+	close(pipefd[1]);
+	pfd = (struct pollfd) {.fd = pipefd[0], .events = POLLIN};
+	if (poll(&pfd, 1, 10000) == 1 && read(pipefd[0], &byte, 1) == 1) {
+		close(pipefd[0]);
+		return pid;
+	}
+	close(pipefd[0]);
+	master_stop_background(pid); /* it said why */
+	return -1;
+}
+
+void
+master_stop_background(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers for the dispatcher, tool servers for toolhost: only what the configuration or a
+ * credential's name allows, each bound to what it was started for.
+ */
+#include "aegis/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aegis/child.h"
+#include "aegis/config.h"
+#include "common/log.h"
+
+#define TOOL_GRACE_MS 5000
+
+static const struct config *config;
+
+void
+spawn_setup(const struct config *c)
+{
+	config = c;
+}
+
+static int
+answer(struct chan *c, uint64_t reqid, const struct child *child, int err, int in, int out)
+{
+	MSG_INIT(spawned, m);
+
+	m.code = (uint32_t)err;
+	m.message = span_str(err == 0 ? "" : strerror(err));
+	m.instance = child == NULL ? 0 : child->instance;
+	m.stdin_fd = in;
+	m.stdout_fd = out;
+	chan_answer(c, reqid, MSG_spawned, &m);
+	return 0;
+}
+
+/* A name that goes into a process title and a path-free binding. */
+static int
+name_ok(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if (s.p[i] < 0x21 || s.p[i] > 0x7e || s.p[i] == '/')
+			return 0;
+	return s.len > 0;
+}
+
+int
+spawn_worker(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_worker_spawn *m = msg;
+	const struct child *asker = chan_owner(c);
+	char tenant[65], name[161];
+	struct child *child;
+
+	if (!name_ok(m->tenant) || !name_ok(m->credential) ||
+	    span_copy(m->tenant, tenant, sizeof(tenant)) == -1 ||
+	    span_copy(m->credential, name, sizeof(name)) == -1)
+		return -1;
+	child = child_start(ROLE_WORKER, tenant, name, 0, NULL);
+	if (child == NULL)
+		return answer(c, reqid, NULL, errno, -1, -1);
+	child->asked_by = asker->instance;
+	return answer(c, reqid, child, 0, -1, -1);
+}
+
+int
+spawn_tool(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_tool_spawn *m = msg;
+	const struct child *asker = chan_owner(c);
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err;
+	struct child *child = NULL;
+
+	if (m->server >= config->ntools)
+		return -1;
+	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1) {
+		err = errno;
+		if (in[0] >= 0) {
+			close(in[0]);
+			close(in[1]);
+		}
+		return answer(c, reqid, NULL, err, -1, -1);
+	}
+	child = child_start(ROLE_TOOLEXEC, config->tenant, config->tools[m->server].name,
+	    m->server, (const int[2]) {in[0], out[1]});
+	if (child == NULL) {
+		err = errno;
+		close(in[1]);
+		close(out[0]);
+		return answer(c, reqid, NULL, err, -1, -1);
+	}
+	child->asked_by = asker->instance;
+	return answer(c, reqid, child, 0, in[1], out[0]);
+}
+
+int
+spawn_kill(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_child_kill *m = msg;
+	const struct child *asker = chan_owner(c);
+	struct child *child = child_find(m->instance);
+
+	(void)reqid;
+	if (child == NULL)
+		return 0; /* gone already */
+	if (child->asked_by != asker->instance)
+		return -1;
+	child_end(child, TOOL_GRACE_MS);
+	return 0;
+}
+
+void
+spawn_exited(const struct child *child, int status)
+{
+	struct child *asker = child_find(child->asked_by);
+	MSG_INIT(child_exited, m);
+
+	if (asker == NULL || asker->door == NULL)
+		return;
+	m.instance = child->instance;
+	m.status = (uint32_t)status;
+	chan_note(asker->door, MSG_child_exited, &m);
+}
