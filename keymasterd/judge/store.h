@@ -45,6 +45,8 @@ int store_pending(const struct store *);
 int store_commit(struct store *);
 /* Forgets the turn's writes. */
 void store_rollback(struct store *);
+/* Makes the turn fail for a reason outside the database. */
+void store_poison(struct store *, const char *why);
 /* The last error of the database, for logs. */
 const char *store_error(const struct store *);
 

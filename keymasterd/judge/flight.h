@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests under way: from the grant to the redeemer's report. They hold the agent's slot
+ * (max_connections_per_agent) and become the completion row. Judge only.
+ */
+#ifndef AEGIS_JUDGE_FLIGHT_H
+#define AEGIS_JUDGE_FLIGHT_H
+
+#include <stdint.h>
+
+#include "keymasterd/judge/decide.h"
+#include "keymasterd/judge/judge.h"
+
+/* Notes a grant. The row gives the names for the completion. NULL when out of memory. */
+struct flight *flight_new(struct redeemer *, struct agent *, const struct ledger_row *,
+    const struct grant *, uint32_t timeout_ms);
+/* The grant never left the process. */
+void flight_cancel(const uint8_t request_id[16]);
+/* The redeemer has ended: what was under way there is lost. */
+void flight_redeemer_gone(struct redeemer *);
+/* Deadlines; once a second. */
+void flight_tick(void);
+unsigned flight_count(void);
+
+/* Handlers of the redeemers' notes. */
+int redeemer_done(struct chan *, uint64_t reqid, void *msg);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random numbers, hashes and the clock of a turn. Judge only. */
+#include "keymasterd/judge/judge.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/hex.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "keymasterd/judge/judge_util.h"
+
+#define POOL 4096
+
+void
+judge_random(void *p, size_t n)
+{
+	static uint8_t pool[POOL];
+	static size_t left;
+	uint8_t *out = p;
+	size_t take;
+	ssize_t r;
+
+	while (n > 0) {
+		if (left == 0) {
+			r = getrandom(pool, sizeof(pool), 0);
+			if (r != (ssize_t)sizeof(pool))
+				fatal("getrandom");
+			left = sizeof(pool);
+		}
+		take = n < left ? n : left;
+		memcpy(out, pool + sizeof(pool) - left, take);
+		/* what was given out is known to nobody else from here on */
+		explicit_bzero(pool + sizeof(pool) - left, take);
+		left -= take;
+		out += take;
+		n -= take;
+	}
+}
+
+void
+judge_uuid(char out[STORE_ID_MAX])
+{
+	static const uint8_t dash_before[] = {4, 6, 8, 10};
+	uint8_t raw[16];
+	char hex[33];
+	size_t i, o = 0, d = 0;
+
+	judge_random(raw, sizeof(raw));
+	raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40);
+	raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
+	(void)hex_encode(raw, sizeof(raw), hex, sizeof(hex));
+	for (i = 0; i < 16; i++) {
+		if (d < sizeof(dash_before) && i == dash_before[d]) {
+			out[o++] = '-';
+			d++;
+		}
+		out[o++] = hex[2 * i];
+		out[o++] = hex[2 * i + 1];
+	}
+	out[o] = '\0';
+}
+
+void
+sha256_two(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[32])
+{
+	static EVP_MD_CTX *ctx;
+	static EVP_MD *md;
+
+	if (ctx == NULL) {
+		ctx = EVP_MD_CTX_new();
+		md = EVP_MD_fetch(NULL, "SHA256", NULL);
+		if (ctx == NULL || md == NULL || EVP_DigestInit_ex2(ctx, md, NULL) != 1)
+			fatalx("SHA-256 is not available");
+	}
+	if (EVP_DigestInit_ex2(ctx, NULL, NULL) != 1 ||
+	    EVP_DigestUpdate(ctx, a, alen) != 1 ||
+	    (blen > 0 && EVP_DigestUpdate(ctx, b, blen) != 1) ||
+	    EVP_DigestFinal_ex(ctx, out, NULL) != 1)
+		abort(); /* a hash that lies would be worse */
+}
+
+void
+judge_sha256(const void *p, size_t len, uint8_t out[32])
+{
+	sha256_two(p, len, NULL, 0, out);
+}
+
+uint64_t
+judge_now_ms(void)
+{
+	static uint64_t turn = UINT64_MAX, now;
+
+	if (turn != loop_now_ms()) {
+		turn = loop_now_ms();
+		now = loop_unix_ms();
+	}
+	return now;
+}

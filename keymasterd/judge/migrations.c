@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The schema, version by version. Each step is one transaction; a database of a later
+ * version is refused, since an older program could not keep its promises. Judge, at
+ * start.
+ */
+#include "keymasterd/judge/store_int.h"
+
+#include <stdio.h>
+
+static const char schema_1[] =
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE credentials("
+    " id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, name TEXT NOT NULL,"
+    " service TEXT NOT NULL, domains TEXT NOT NULL, auth_type TEXT NOT NULL,"
+    " header_name TEXT NOT NULL, query_param TEXT NOT NULL, scopes TEXT NOT NULL,"
+    " rate_limit TEXT NOT NULL, body_inspection TEXT NOT NULL, upstream TEXT NOT NULL,"
+    " allow_private INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
+    " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, rotated_at INTEGER NOT "
+    "NULL,"
+    " UNIQUE(tenant_id, name), UNIQUE(tenant_id, service));"
+    "CREATE TABLE agents("
+    " id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, name TEXT NOT NULL,"
+    " rate_limit TEXT NOT NULL, created_at INTEGER NOT NULL, UNIQUE(tenant_id, name));"
+    "CREATE TABLE agent_tokens("
+    " tenant_id TEXT NOT NULL,"
+    " agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE,"
+    " run TEXT NOT NULL, token_hash BLOB NOT NULL UNIQUE, prefix TEXT NOT NULL,"
+    " created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, agent_id, run)) WITHOUT ROWID;"
+    "CREATE TABLE agent_credentials("
+    " tenant_id TEXT NOT NULL,"
+    " agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE,"
+    " credential_id TEXT NOT NULL REFERENCES credentials(id) ON DELETE CASCADE,"
+    " granted_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, agent_id, credential_id)) WITHOUT ROWID;"
+    "CREATE INDEX agent_credentials_credential ON agent_credentials(credential_id);"
+    "CREATE TABLE agent_contexts("
+    " tenant_id TEXT NOT NULL,"
+    " agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE,"
+    " context TEXT NOT NULL, granted_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, agent_id, context)) WITHOUT ROWID;"
+    "CREATE TABLE contexts("
+    " tenant_id TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
+    " json TEXT NOT NULL, updated_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, name)) WITHOUT ROWID;"
+    "CREATE TABLE sessions("
+    " id TEXT NOT NULL, tenant_id TEXT NOT NULL, agent_id TEXT NOT NULL, sub TEXT NOT "
+    "NULL,"
+    " context TEXT NOT NULL, public_key BLOB NOT NULL, exec_id TEXT NOT NULL,"
+    " token_hash BLOB NOT NULL, patterns TEXT NOT NULL, state INTEGER NOT NULL,"
+    " created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " PRIMARY KEY(tenant_id, id)) WITHOUT ROWID;"
+    "CREATE INDEX sessions_expiry ON sessions(expires_at);"
+    "CREATE TABLE replay_marks("
+    " seen_ms INTEGER NOT NULL, tenant_id TEXT NOT NULL, mark BLOB NOT NULL,"
+    " PRIMARY KEY(seen_ms, tenant_id, mark)) WITHOUT ROWID;"
+    "CREATE TABLE rate_windows("
+    " tenant_id TEXT NOT NULL, key TEXT NOT NULL, entries BLOB NOT NULL,"
+    " PRIMARY KEY(tenant_id, key)) WITHOUT ROWID;"
+    "CREATE TABLE ledger("
+    " seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, text TEXT NOT NULL,"
+    " hash BLOB NOT NULL);"
+    "CREATE TABLE checkpoints("
+    " seq INTEGER NOT NULL, tenant_id TEXT NOT NULL, chain TEXT NOT NULL,"
+    " head BLOB NOT NULL, time TEXT NOT NULL, kid TEXT NOT NULL,"
+    " signature BLOB NOT NULL, PRIMARY KEY(seq, kid)) WITHOUT ROWID;";
+
+static const char *const steps[] = {schema_1};
+#define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
+
+static int
+version_read(sqlite3 *db, int *version)
+{
+	sqlite3_stmt *st = NULL;
+	int r = -1;
+
+	if (sqlite3_prepare_v2(db, "SELECT coalesce(max(version), 0) FROM schema_version",
+		-1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW) {
+		*version = sqlite3_column_int(st, 0);
+		r = 0;
+	}
+	sqlite3_finalize(st);
+	return r;
+}
+
+static int
+step_run(sqlite3 *db, int version)
+{
+	char note[128];
+
+	snprintf(note, sizeof(note),
+	    "INSERT INTO schema_version(version, applied_at) VALUES(%d, unixepoch() * "
+	    "1000)",
+	    version);
+	if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+		return -1;
+	if (sqlite3_exec(db, steps[version - 1], NULL, NULL, NULL) != SQLITE_OK ||
+	    sqlite3_exec(db, note, NULL, NULL, NULL) != SQLITE_OK ||
+	    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+		return -1; /* the caller reads the message before it rolls back */
+	}
+	return 0;
+}
+
+int
+store_migrate(sqlite3 *db, char *err, size_t err_size)
+{
+	int version = 0;
+
+	if (sqlite3_exec(db,
+		"CREATE TABLE IF NOT EXISTS schema_version("
+		" version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)",
+		NULL, NULL, NULL) != SQLITE_OK ||
+	    version_read(db, &version) == -1) {
+		snprintf(
+		    err, err_size, "the database cannot be read: %s", sqlite3_errmsg(db));
+		return -1;
+	}
+	if (version > VERSION_NOW) {
+		snprintf(err, err_size,
+		    "the database has schema version %d, this program knows versions up "
+		    "to %d: "
+		    "start the newer program that wrote it",
+		    version, VERSION_NOW);
+		return -1;
+	}
+	while (version < VERSION_NOW) {
+		if (step_run(db, version + 1) == -1) {
+			snprintf(err, err_size, "schema version %d could not be made: %s",
+			    version + 1, sqlite3_errmsg(db));
+			(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+			return -1;
+		}
+		version++;
+	}
+	return 0;
+}
