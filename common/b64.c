@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base64; see b64.h. Runs in every process on bytes from anybody. */
-#include "b64.h"
+#include "common/b64.h"
 
 #include <limits.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 static const char alphabet[2][65] = {
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",

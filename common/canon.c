@@ -3,12 +3,12 @@
  * Canonical form of SEAL v1; see canon.h. Runs in judge. The document comes from json.c,
  * which has refused everything that could have two readings.
  */
-#include "canon.h"
+#include "common/canon.h"
 
 #include <stdlib.h>
 
-#include "jsonw.h"
-#include "utf8.h"
+#include "common/jsonw.h"
+#include "common/utf8.h"
 
 struct canon {
 	const struct json_doc *d;

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "json.h"
+#include "common/buf.h"
+#include "common/json.h"
 
 enum canon_order {
 	CANON_UTF8,  /* the order of the protocol: bytes of the decoded name */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ed25519 verification by libsodium; see ed25519.h. Runs in judge on bytes of agents. */
-#include "ed25519.h"
+#include "common/ed25519.h"
 
 #include <sodium.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hexadecimal text; see hex.h. Runs in every process on bytes from anybody. */
-#include "hex.h"
+#include "common/hex.h"
 
 #include <limits.h>
 #include <stdint.h>

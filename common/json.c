@@ -4,12 +4,12 @@
  * judge and wherever else JSON is read. Accessors are in json_get.c, names in
  * json_name.c.
  */
-#include "json.h"
+#include "common/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "common/utf8.h"
 
 #define SIZE_DEFAULT ((size_t)1 << 20)
 #define SIZE_CEILING ((size_t)1 << 30) /* offsets are 32 bit */

@@ -3,12 +3,12 @@
  * Accessors of a parsed JSON document; see json.h. They run in whichever process parsed
  * it. The document is trusted to be what json.c left, the values in it are not.
  */
-#include "json.h"
+#include "common/json.h"
 
 #include <string.h>
 
-#include "buf.h"
-#include "utf8.h"
+#include "common/buf.h"
+#include "common/utf8.h"
 
 static const struct json_node *
 node_of(const struct json_doc *d, uint32_t node)

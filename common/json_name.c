@@ -3,11 +3,11 @@
  * Escapes and member names of parsed JSON: decoding, comparing, sorting. Runs inside the
  * parser of json.c; everything after json_unescape() works on lexemes it has accepted.
  */
-#include "json.h"
+#include "common/json.h"
 
 #include <string.h>
 
-#include "utf8.h"
+#include "common/utf8.h"
 
 #define INSERTION_MAX 12 /* up to here insertion sort is the faster one */
 

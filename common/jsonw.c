@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON writer; see jsonw.h. Runs in every process that answers or logs in JSON. */
-#include "jsonw.h"
+#include "common/jsonw.h"
 
-#include "json.h"
-#include "utf8.h"
+#include "common/json.h"
+#include "common/utf8.h"
 
 static uint64_t
 bit(unsigned int depth)

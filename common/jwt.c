@@ -3,13 +3,13 @@
  * JSON Web Tokens; see jwt.h. Runs in judge on tokens from anybody. Verification decides
  * by the key's type: alg in the header can only agree with it, never choose.
  */
-#include "jwt.h"
+#include "common/jwt.h"
 
 #include <openssl/rsa.h>
 
-#include "b64.h"
-#include "ed25519.h"
-#include "jsonw.h"
+#include "common/b64.h"
+#include "common/ed25519.h"
+#include "common/jsonw.h"
 
 static const char *const alg_names[] = {[JWT_EDDSA] = "EdDSA", [JWT_RS256] = "RS256"};
 

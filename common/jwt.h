@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "json.h"
+#include "common/buf.h"
+#include "common/json.h"
 
 #define JWT_LEN_MAX 16384 /* characters of a token */
 #define JWT_SIG_MAX 1024  /* bytes: RSA up to 8192 bits */

@@ -3,7 +3,7 @@
  * The registered claims of a token (RFC 7519 section 4.1); see jwt.h. Runs in judge on
  * claims whose signature has been checked, so their issuer is trusted, not their meaning.
  */
-#include "jwt.h"
+#include "common/jwt.h"
 
 /* Reads a time claim: 1 present, 0 absent, -1 not an integer we can reckon with. */
 static int

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Timestamps of RFC 3339; see rfc3339.h. Runs in every process on text from anybody. */
-#include "rfc3339.h"
+#include "common/rfc3339.h"
 
 #include <stdbool.h>
 #include <stdio.h>

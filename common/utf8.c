@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UTF-8 by the table of RFC 3629 section 4; see utf8.h. */
-#include "utf8.h"
+#include "common/utf8.h"
 
 static bool
 tail(uint8_t c)

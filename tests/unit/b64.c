@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base64 and hexadecimal: RFC 4648 section 10, every byte, and one text per value. */
-#include "b64.h"
+#include "common/b64.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "hex.h"
+#include "common/buf.h"
+#include "common/hex.h"
 
 static const struct {
 	const char *plain, *std, *url;

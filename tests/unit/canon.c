@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The canonical form of SEAL: vectors V1 to V11 with their signatures, and the rules. */
-#include "canon.h"
+#include "common/canon.h"
 
 #include <check.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ed25519.h"
-#include "rfc3339.h"
-#include "vectors.h"
+#include "common/ed25519.h"
+#include "common/rfc3339.h"
+#include "tests/unit/vectors.h"
 
 static struct json_doc doc;
 static struct buf out;

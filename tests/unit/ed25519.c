@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ed25519: RFC 8032 vectors and every kind of key and signature that must be refused. */
-#include "ed25519.h"
+#include "common/ed25519.h"
 
 #include <check.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hex.h"
+#include "common/hex.h"
 
 /* RFC 8032 section 7.1, tests 1 to 3 */
 static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON reader: what it accepts, what it refuses and where, and its accessors. */
-#include "json.h"
+#include "common/json.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 static struct json_doc doc;
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON writer, the byte buffer under it and UTF-8. */
-#include "jsonw.h"
+#include "common/jsonw.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "utf8.h"
+#include "common/json.h"
+#include "common/utf8.h"
 
 static struct buf out;
 static struct jsonw w;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens: what verifies, and every confusion of algorithm, key, form and claim refused.
  */
-#include "jwt.h"
+#include "common/jwt.h"
 
 #include <check.h>
 #include <openssl/hmac.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vectors.h"
+#include "tests/unit/vectors.h"
 
 static uint8_t ed_pub[2][32], ed_sec[2][64];
 static EVP_PKEY *rsa, *rsa_small, *rsa_pss;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Timestamps: what is accepted, refused, and both directions against each other. */
-#include "rfc3339.h"
+#include "common/rfc3339.h"
 
 #include <check.h>
 #include <stdio.h>

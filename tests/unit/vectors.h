@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "b64.h"
-#include "buf.h"
-#include "hex.h"
-#include "json.h"
+#include "common/b64.h"
+#include "common/buf.h"
+#include "common/hex.h"
+#include "common/json.h"
 
 struct vectors {
 	struct buf text;
