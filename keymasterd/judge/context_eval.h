@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decision about one tool call: doc/contexts.md, after section 8.1 to 8.3 of the
+ * protocol notes. A pure function of context, call and rate limits. Runs in the judge and
+ * in tests.
+ */
+#ifndef AEGIS_JUDGE_CONTEXT_EVAL_H
+#define AEGIS_JUDGE_CONTEXT_EVAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/json.h"
+#include "common/span.h"
+#include "keymasterd/judge/context.h"
+
+struct context_call {
+	struct span tool;
+	const struct json_doc *doc;
+	uint32_t args; /* an object, or JSON_NONE for no arguments at all */
+};
+
+struct context_verdict {
+	bool allowed;
+	unsigned code; /* 2000 to 2006 when not allowed */
+	size_t cap;    /* which capability allowed it, or whose constraint failed */
+	uint32_t retry_after;  /* seconds, with 2005 */
+	uint64_t max_response; /* octets, 0: no limit of its own */
+	char why[384];         /* which rule decided, for people */
+};
+
+/* 0: capability `cap` may be used once more. Else in how many seconds. */
+typedef uint32_t (*context_rate_fn)(size_t cap, void *arg);
+
+/* Decides. rate may be NULL: limits are not looked at. Counts nothing: the caller does,
+ * when the call is allowed. */
+void context_eval(const struct context *, const struct context_call *,
+    context_rate_fn rate, void *arg, struct context_verdict *);
+
+#endif

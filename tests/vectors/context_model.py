@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A second reading of doc/contexts.md, in Python, to compare the judge's with.
+
+context_model.py FILE            checks the rows of FILE (tests/vectors/contexts.txt)
+context_model.py --random N SEED prints N made-up rows with this model's answers
+"""
+import ipaddress
+import json
+import random
+import re
+import sys
+
+PATHS = ("path paths file files file_path filepath filename source destination src dst dest "
+         "old_path new_path directory dir").split()
+URLS = "url urls uri uris href link endpoint base_url".split()
+OTHER = "cmd commands argv script subcommand".split()
+
+
+class Bad(Exception):
+    pass
+
+
+def tool_match(pattern, tool):
+    if not tool or len(tool.encode()) > 128:
+        return False
+    if pattern == "*":
+        return True
+    if len(pattern) > 2 and pattern.endswith(".*"):
+        return tool.startswith(pattern[:-1]) and tool != pattern[:-1]
+    return tool == pattern
+
+
+def parts(path):
+    """(relative, components) of a path, or Bad."""
+    if not isinstance(path, str) or not 0 < len(path.encode()) < 4096:
+        raise Bad
+    if re.search(r"[\x00-\x1f\x7f\\]", path) or path[0] == "~":
+        raise Bad
+    if re.search(r"%(2e|2f|5c|00|25)", path, re.I):
+        raise Bad
+    if path[0] != "/" and ":" in path.split("/")[0]:
+        raise Bad
+    comps = [c for c in path.split("/") if c not in ("", ".")]
+    if ".." in comps:
+        raise Bad
+    return path[0] != "/", comps
+
+
+def comp_match(pattern, comp):
+    rx = ".*".join(re.escape(p) for p in pattern.split("*"))
+    return re.fullmatch(rx, comp, re.S) is not None
+
+
+def entry_parts(entry):
+    comps = [c for c in entry.split("/") if c not in ("", ".")]
+    if comps and comps[-1] in ("*", "**"):
+        comps.pop()
+    return comps
+
+
+def under(entry, comps):
+    e = entry_parts(entry)
+    return len(comps) >= len(e) and all(comp_match(a, b) for a, b in zip(e, comps))
+
+
+def values(args, names):
+    out = []
+    for n in names:
+        if n in args:
+            v = args[n]
+            out.extend(v if isinstance(v, list) else [v])
+    return out
+
+
+def host_of(url):
+    """(host, is_address), or Bad."""
+    if not isinstance(url, str) or len(url.encode()) >= 4096:
+        raise Bad
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        raise Bad
+    m = re.match(r"https?://([^/?#]*)", url, re.I)
+    if not m:
+        raise Bad
+    auth = m.group(1)
+    if auth.count("@") > 1:
+        raise Bad
+    return normal_host(auth.split("@")[-1])
+
+
+def normal_host(text):
+    if not text.isascii():
+        raise Bad
+    m = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](:(\d+))?", text)
+    if m:
+        if m.group(2) is not None:
+            check_port(m.group(3))
+        try:
+            return str(ipaddress.IPv6Address(m.group(1))), True
+        except ValueError:
+            raise Bad from None
+    name, colon, port = text.partition(":")
+    if colon:
+        check_port(port)
+    dotted = name.endswith(".")
+    name = name[:-1] if dotted else name
+    if not name or len(name) > 253:
+        raise Bad
+    labels = name.lower().split(".")
+    for lab in labels:
+        if not re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", lab):
+            raise Bad
+    if labels[-1].isdigit() or labels[-1].startswith("0x"):
+        if dotted:
+            raise Bad
+        try:
+            return str(ipaddress.IPv4Address(name)), True
+        except ValueError:
+            raise Bad from None
+    return ".".join(labels), False
+
+
+def check_port(p):
+    if not re.fullmatch(r"[1-9]\d{0,4}", p) or int(p) > 65535:
+        raise Bad
+
+
+def domain_match(entry, host, is_address):
+    below = entry.startswith("*.")
+    e, addr = normal_host(entry[2:] if below else entry.lstrip("."))
+    if addr or is_address:
+        return addr and is_address and e == host
+    return host.endswith("." + e) or (host == e and not below)
+
+
+def words_of(args):
+    """None without a command, the words, or Bad."""
+    if any(n in args for n in OTHER):
+        raise Bad
+    if "command" not in args and "args" not in args:
+        return None
+    cmd, rest = args.get("command"), args.get("args", [])
+    if not isinstance(rest, list):
+        raise Bad
+    seen = cmd if isinstance(cmd, list) else [cmd]
+    for w in seen + rest:
+        if not isinstance(w, str) or re.search(r"[\x00-\x08\x0a-\x1f\x7f;&|$`()<>]", w):
+            raise Bad
+    words = list(cmd) if isinstance(cmd, list) else re.split(r"[ \t]+", cmd.strip(" \t"))
+    if not isinstance(cmd, list):
+        words = [w for w in words if w]
+    if not words:
+        raise Bad
+    return words + rest
+
+
+def search(tool, args):
+    return ((tool in ("web.search", "web_search") or re.fullmatch(r"web-search\..+", tool))
+            and (isinstance(args.get("query"), str) or isinstance(args.get("q"), str)))
+
+
+def constraint_code(ctx, cap, tool, args):
+    def has(name):
+        return cap.get(name) is not None
+    if has("path_allowlist"):
+        vals = values(args, PATHS + ctx.get("path_arguments", []))
+        if not vals:
+            return 2002
+        for v in vals:
+            try:
+                rel, comps = parts(v)
+            except Bad:
+                return 2002
+            if not any(rel or under(e, comps) for e in cap["path_allowlist"]):
+                return 2002
+    if has("command_allowlist") or has("subcommand_allowlist"):
+        try:
+            words = words_of(args)
+        except Bad:
+            return 2003
+        if words is None:
+            return 2003
+        if has("command_allowlist") and words[0] not in cap["command_allowlist"]:
+            return 2003
+        if has("subcommand_allowlist"):
+            sub, allow = words[1:2], cap["subcommand_allowlist"]
+            if isinstance(allow, dict):
+                if words[0] not in allow:
+                    return 2003
+                if allow[words[0]] and (not sub or sub[0] not in allow[words[0]]):
+                    return 2003
+            elif not sub or sub[0] not in allow:
+                return 2003
+    if has("domain_allowlist"):
+        vals = values(args, URLS + ctx.get("url_arguments", []))
+        if not vals and not search(tool, args):
+            return 2004
+        for v in vals:
+            try:
+                host = host_of(v)
+            except Bad:
+                return 2004
+            if not any(domain_match(e, *host) for e in cap["domain_allowlist"]):
+                return 2004
+    return 0
+
+
+def denied(ctx, entry, tool, args):
+    entry = entry["tool_pattern"] if isinstance(entry, dict) else entry
+    pattern, colon, arg = entry.partition(":")
+    if not tool_match(pattern, tool):
+        return False
+    if not colon or arg == "*":
+        return True
+    paths = values(args, PATHS + ctx.get("path_arguments", []))
+    for v in paths:
+        try:
+            rel, comps = parts(v)
+        except Bad:
+            return True
+        if arg[0] == "/":
+            if rel or under(arg, comps):
+                return True
+        else:
+            a = [c for c in arg.split("/") if c]
+            if any(all(comp_match(x, y) for x, y in zip(a, comps[i:])) and len(comps) - i >= len(a)
+                   for i in range(len(comps))):
+                return True
+    if arg[0] == "/":
+        return False
+    try:
+        words = words_of(args)
+    except Bad:
+        return True
+    if words is not None:
+        want = [w for w in arg.split(" ") if w]
+        base = [words[0].split("/")[-1]] + words[1:]
+        if words[:len(want)] == want or base[:len(want)] == want:
+            return True
+    for v in values(args, URLS + ctx.get("url_arguments", [])):
+        try:
+            host = host_of(v)
+        except Bad:
+            return True
+        try:
+            if domain_match(arg, *host):
+                return True
+        except Bad:
+            pass
+    return False
+
+
+def judge(ctx, tool, args):
+    """'allow' or the code."""
+    if any(denied(ctx, e, tool, args) for e in ctx.get("deny_list") or []):
+        return 2001
+    first = None
+    for cap in ctx["capabilities"]:
+        if not tool_match(cap["tool_pattern"], tool):
+            continue
+        flat = dict(cap)
+        flat.update(cap.get("constraints") or {})
+        code = constraint_code(ctx, flat, tool, args)
+        if code == 0:
+            return "allow"
+        first = first or code
+    return first or 2000
+
+
+def check(path):
+    ctx, rows, wrong = None, 0, 0
+    for number, line in enumerate(open(path, encoding="utf-8"), 1):
+        line = line.rstrip("\n")
+        if not line or line[0] == "#":
+            continue
+        kind, _, rest = line.partition("\t")
+        if kind == "context":
+            ctx = json.loads(rest)
+            continue
+        tool, _, args = rest.partition("\t")
+        rows += 1
+        got = str(judge(ctx, tool, json.loads(args)))
+        if got != kind:
+            wrong += 1
+            print(f"{path}:{number}: {tool} {args}: {got}, expected {kind}")
+    print(f"{rows} rows, {wrong} wrong")
+    return 1 if wrong or rows < 150 else 0
+
+
+def made_up(count, seed):
+    rnd = random.Random(seed)
+    pick = rnd.choice
+    atoms = ["a", "b", "..", ".", "", "x*", "ws", "etc", "~", "%2e", "C:", "é", "a b", "...", "\\", ".env"]
+    tools = ["fs.read", "fs.write", "fsx", "fs", "cmd.run", "web.get", "web.search", "t"]
+    hosts = ["a.com", "x.a.com", "b.org", "c.b.org", "xa.com", "A.COM.", "1.2.3.4", "1.2.3", "[::1]", "é.com", "a.com:80",
+             "u@a.com", "a@b@a.com", "a.com\\", "a..com", ""]
+    cmds = ["ls", "git", "rm", "/bin/ls", "git status", "git push", "ls;x", " ls", "", "ls\t-l"]
+
+    def path():
+        return pick(["/", "", "/ws/", "//"]) + "/".join(pick(atoms) for _ in range(rnd.randint(0, 4)))
+
+    def url():
+        return pick(["https://", "http://", "HTTP://", "", "ftp://", "//"]) + pick(hosts) + pick(["", "/", "/@a.com", "?x", "#y"])
+
+    def maybe(v):
+        return pick([v, v, v, v, [v], [v, v], None, 1])
+
+    def args():
+        out = {}
+        for _ in range(rnd.randint(0, 3)):
+            n = pick(["path", "file", "paths", "source", "url", "uri", "command", "args", "query", "cmd", "content"])
+            if n in ("url", "uri"):
+                out[n] = maybe(url())
+            elif n == "args":
+                out[n] = pick([[pick(cmds)], [], "x", ["status"], ["push", "x"]])
+            elif n in ("command", "cmd"):
+                out[n] = maybe(pick(cmds))
+            else:
+                out[n] = maybe(path())
+        return out
+
+    def cap():
+        c = {"tool_pattern": pick(["*", "fs.*", "fs.read", "cmd.run", "web.*", "t"])}
+        if rnd.random() < .5:
+            c["path_allowlist"] = [pick(["/ws", "/ws/*", "/", "/a/*/b", "/ws/x*", "/etc/**"]) for _ in range(rnd.randint(0, 2))]
+        if rnd.random() < .3:
+            c["command_allowlist"] = [pick(["ls", "git"]) for _ in range(rnd.randint(0, 2))]
+        if rnd.random() < .3:
+            c["subcommand_allowlist"] = pick([["status"], [], {"git": ["status"]}, {"ls": [], "git": ["push"]}])
+        if rnd.random() < .4:
+            c["domain_allowlist"] = [pick(["a.com", "*.b.org", ".a.com", "1.2.3.4", "[::1]"]) for _ in range(rnd.randint(0, 2))]
+        return c
+
+    deny = ["fs.write", "web.*", "fs.read:/etc", "cmd.run:rm", "*:.env", "web.get:b.org", "*:git push", "t:*", "*:/ws/b"]
+    for i in range(count):
+        if i % 5 == 0:
+            ctx = {"name": "r", "capabilities": [cap() for _ in range(rnd.randint(0, 3))],
+                   "deny_list": [pick(deny) for _ in range(pick([0, 0, 1, 2]))]}
+            print("context\t" + json.dumps(ctx))
+        tool, a = pick(tools), args()
+        print(f"{judge(ctx, tool, a)}\t{tool}\t{json.dumps(a, ensure_ascii=rnd.random() < .5)}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--random":
+        made_up(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        sys.exit(check(sys.argv[1]))
