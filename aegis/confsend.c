@@ -229,13 +229,19 @@ static int
 send_toolexec(struct child *child, const struct config *c)
 {
 	const struct config_tool *t = &c->tools[child->index];
-	struct buf args, environment;
+	char *hidden[] = {c->data_dir, c->file, NULL}; /* a developer's file may hold the key */
+	struct buf args, environment, hide;
 	MSG_INIT(conf_tool_exec, m);
 	int r;
 
 	buf_init(&args);
 	buf_init(&environment);
-	r = pack(t->args, &args) == 0 && pack(t->environment, &environment) == 0 ? 0 : -1;
+	buf_init(&hide);
+	r = pack(t->args, &args) == 0 && pack(t->environment, &environment) == 0 &&
+		pack(hidden, &hide) == 0
+	    ? 0
+	    : -1;
+	m.hide = span_mem(hide.p, hide.len);
 	m.server = child->index;
 	m.name = span_str(t->name);
 	m.executable = span_str(t->executable);
@@ -254,6 +260,7 @@ send_toolexec(struct child *child, const struct config *c)
 		r = chan_note(child->door, MSG_conf_tool_exec, &m);
 	buf_free(&args);
 	buf_free(&environment);
+	buf_free(&hide);
 	return r;
 }
 

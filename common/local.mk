@@ -43,15 +43,27 @@ libcommon_a_SOURCES = \
 	common/loop.h \
 	common/msg.c \
 	common/msg.h \
+	common/priv.c \
+	common/priv.h \
 	common/proc.c \
 	common/proc.h \
 	common/proto.h \
+	common/reflect.c \
+	common/reflect.h \
+	common/reflect_forms.c \
+	common/reflect_forms.h \
 	common/replay.c \
 	common/replay.h \
 	common/rfc3339.c \
 	common/rfc3339.h \
 	common/role.c \
 	common/role.h \
+	common/sandbox.c \
+	common/sandbox.h \
+	common/sandbox_landlock.c \
+	common/sandbox_rules.c \
+	common/sandbox_rules.h \
+	common/sandbox_seccomp.c \
 	common/secret.c \
 	common/secret.h \
 	common/secret_heap.c \

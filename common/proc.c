@@ -94,6 +94,31 @@ proc_configure(const struct proc_conf_row *rows)
 	sync_done(&boot);
 }
 
+int
+proc_wait_peer(enum role role, int timeout_ms)
+{
+	struct msg_peer *m = (void *)&boot.msg;
+	int fd;
+
+	do {
+		if (sync_recv(&boot, timeout_ms) == -1)
+			return -1;
+	} while (boot.desc->type != MSG_peer || m->role != (uint8_t)role);
+	fd = m->fd;
+	m->fd = -1;
+	sync_done(&boot);
+	return fd;
+}
+
+int
+proc_say_ready(const char *text)
+{
+	MSG_INIT(ready, m);
+
+	m.level = span_str(text);
+	return sync_send(&boot, MSG_ready, &m, 0);
+}
+
 void
 proc_enter(const struct sandbox_paths *paths)
 {
@@ -103,7 +128,6 @@ proc_enter(const struct sandbox_paths *paths)
 	priv_rlimits(proc_self.role);
 	priv_drop_user(proc_self.role, proc_self.uid, proc_self.gid);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user clears it */
-	priv_no_dumps();		  /* and this */
 	priv_drop_caps();
 	sandbox_enter(proc_self.role, paths, &level);
 }

@@ -56,6 +56,13 @@ struct proc_serve {
 
 void proc_begin(enum role, int argc, char **argv);
 void proc_configure(const struct proc_conf_row *rows);
+/*
+ * Waits for the door to a peer without a loop (toolexec). The descriptor, greeted not yet;
+ * -1 with errno.
+ */
+int proc_wait_peer(enum role, int timeout_ms);
+/* Says READY to the master without a loop (toolexec). */
+int proc_say_ready(const char *level);
 void proc_enter(const struct sandbox_paths *);
 /* Runs the loop; returns when it was stopped. */
 void proc_serve(const struct proc_serve *);

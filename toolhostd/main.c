@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * toolhostd: supervises tool servers and speaks MCP with them. Holds no secret; trusts
+ * neither gate nor tool servers.
+ */
+#include <event2/event.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/proc.h"
+#include "common/sandbox.h"
+#include "toolhostd/call.h"
+#include "toolhostd/permit.h"
+#include "toolhostd/report.h"
+#include "toolhostd/server.h"
+
+#define TICK_MS 50
+
+static const struct proc_conf_row conf_rows[] = {
+    {MSG_conf_tool, server_add},
+    {0, NULL},
+};
+
+static void
+judge_ready(struct chan *c, void *owner)
+{
+	(void)c;
+	(void)owner;
+	report_all();
+}
+
+static void
+gate_gone(struct chan *c, void *owner)
+{
+	(void)owner;
+	call_gate_gone(c);
+}
+
+static const struct proc_peer_row peers[] = {
+    {ROLE_GATE, permit_toolhost_gate, NULL, NULL, gate_gone},
+    {ROLE_JUDGE, permit_toolhost_judge, NULL, judge_ready, NULL},
+    {ROLE_NONE, NULL, NULL, NULL, NULL},
+};
+
+static int
+on_child_exited(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_child_exited *m = msg;
+	struct server *s = server_find_instance(m->instance);
+
+	(void)c;
+	(void)reqid;
+	if (s != NULL)
+		server_exited(s, (int)m->status);
+	return 0;
+}
+
+static const struct permit master_permits[] = {
+    {MSG_child_exited, CHAN_READY, 0, on_child_exited},
+    PERMIT_LAST,
+};
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	server_tick(loop_now_ms());
+}
+
+static void
+on_stop(uint32_t drain_ms)
+{
+	(void)drain_ms;
+	server_stop_all();
+	loop_stop();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+	static const struct proc_serve serve = {
+	    .peers = peers, .on_stop = on_stop, .master_permits = master_permits};
+	struct event *e;
+
+	proc_begin(ROLE_TOOLHOST, argc, argv);
+	proc_configure(conf_rows);
+	if (call_setup() == -1)
+		fatalx("out of memory");
+	proc_enter(NULL);
+	e = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
+	if (e == NULL || event_add(e, &tick) == -1)
+		fatalx("no timer");
+	proc_serve(&serve);
+	return 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lines to and from a tool server (MCP over stdio: one JSON-RPC message a line).
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/loop.h"
+#include "toolhostd/server.h"
+
+#define READ_STEP     65536
+#define TO_SEND_MAX   (32u * 1024 * 1024)
+#define KEEP_RECEIVED 262144 /* memory kept between lines */
+
+static void on_readable(evutil_socket_t, short, void *);
+static void on_writable(evutil_socket_t, short, void *);
+
+int
+mcp_open(struct server *s, int in, int out)
+{
+	s->in = in;
+	s->out = out;
+	if (fcntl(in, F_SETFL, O_NONBLOCK) == -1 || fcntl(out, F_SETFL, O_NONBLOCK) == -1)
+		return -1;
+	s->readable = event_new(loop_base(), out, EV_READ | EV_PERSIST, on_readable, s);
+	s->writable = event_new(loop_base(), in, EV_WRITE, on_writable, s);
+	if (s->readable == NULL || s->writable == NULL)
+		return -1;
+	return event_add(s->readable, NULL);
+}
+
+void
+mcp_close(struct server *s)
+{
+	if (s->readable != NULL)
+		event_free(s->readable);
+	if (s->writable != NULL)
+		event_free(s->writable);
+	s->readable = s->writable = NULL;
+	if (s->in >= 0)
+		close(s->in);
+	if (s->out >= 0)
+		close(s->out);
+	s->in = s->out = -1;
+	s->writing = false;
+	s->scanned = 0;
+	buf_free(&s->to_send);
+	buf_free(&s->received);
+}
+
+static void
+flush(struct server *s)
+{
+	ssize_t n;
+
+	while (s->to_send.len > 0) {
+		n = write(s->in, s->to_send.p, s->to_send.len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN) {
+			s->writing = true;
+			event_add(s->writable, NULL);
+			return;
+		}
+		if (n <= 0) {
+			buf_reset(&s->to_send); /* its end shows when we read */
+			return;
+		}
+		memmove(s->to_send.p, s->to_send.p + n, s->to_send.len - (size_t)n);
+		s->to_send.len -= (size_t)n;
+	}
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->writing = false;
+	flush(s);
+}
+
+int
+mcp_send(struct server *s, const void *line, size_t len)
+{
+	if (s->in < 0 || s->to_send.len + len > TO_SEND_MAX ||
+	    buf_put(&s->to_send, line, len) == -1 || buf_putc(&s->to_send, '\n') == -1)
+		return -1;
+	if (!s->writing)
+		flush(s);
+	return 0;
+}
+
+/* Hands on every whole line; what is left moves to the front. */
+static void
+lines(struct server *s)
+{
+	const uint8_t *nl;
+	size_t start = 0, end;
+	uint32_t instance = s->instance;
+
+	while ((nl = memchr(s->received.p + s->scanned, '\n', s->received.len - s->scanned)) !=
+	    NULL) {
+		end = (size_t)(nl - s->received.p);
+		mcp_line(s, s->received.p + start, end - start);
+		if (s->instance != instance || s->out < 0)
+			return; /* the line ended it, and its buffers */
+		start = s->scanned = end + 1;
+	}
+	memmove(s->received.p, s->received.p + start, s->received.len - start);
+	s->received.len -= start;
+	s->scanned = s->received.len;
+	if (s->received.len == 0 && s->received.cap > KEEP_RECEIVED)
+		buf_free(&s->received);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	ssize_t n;
+
+	(void)what;
+	if (buf_reserve(&s->received, READ_STEP) == -1) {
+		server_fail(s, TOOL_UNHEALTHY, "out of memory");
+		return;
+	}
+	n = read(fd, s->received.p + s->received.len, READ_STEP);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		server_fail(s, TOOL_UNHEALTHY, "it closed its output");
+		return;
+	}
+	s->received.len += (size_t)n;
+	lines(s);
+	if (s->out >= 0 && s->received.len > s->max_output)
+		server_fail(s, TOOL_UNHEALTHY, "a line is longer than max_output");
+}

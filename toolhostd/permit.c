@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The permit tables of toolhostd, on one page.
+ */
+#include "toolhostd/permit.h"
+
+#include "toolhostd/call.h"
+
+const struct permit permit_toolhost_gate[] = {
+    {MSG_tool_call, CHAN_READY, 0, call_take},
+    {MSG_tool_cancel, CHAN_READY, 0, call_cancel},
+    PERMIT_LAST,
+};
+
+const struct permit permit_toolhost_judge[] = {
+    {MSG_grant_key, CHAN_READY, PERMIT_ONCE, call_grant_key},
+    PERMIT_LAST,
+};

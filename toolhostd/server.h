@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tool server as toolhost sees it: two pipes, a state, and the calls under way. Runs in
+ * toolhostd; what comes from the server is hostile, what comes from the gate is checked
+ * against the judge's grant.
+ */
+#ifndef AEGIS_TOOLHOSTD_SERVER_H
+#define AEGIS_TOOLHOSTD_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "common/proto.h"
+
+struct event;
+struct call;
+
+struct server {
+	TAILQ_ENTRY(server) entry;
+	/* configuration */
+	uint32_t number;
+	char name[65];
+	char health_method[65];
+	uint32_t health_interval_ms, health_timeout_ms, call_timeout_ms;
+	uint64_t max_output;
+	bool at_start;
+	/* life */
+	enum tool_state state;
+	uint32_t instance;  /* of its process at the master; 0: none */
+	bool spawning;	    /* asked the master, no answer yet */
+	unsigned failures;  /* starts in a row that did not last */
+	uint64_t retry_at_ms, running_since_ms;
+	/* pipes */
+	int in, out; /* what we write, what we read; -1: closed */
+	struct event *readable, *writable;
+	bool writing; /* waits for room in the pipe */
+	struct buf to_send, received;
+	size_t scanned; /* of received: no newline before this */
+	/* protocol */
+	uint64_t last_id;
+	uint64_t control_id;	 /* our own question under way (initialize, list, health), 0: none */
+	uint64_t control_due_ms;
+	enum { ASKED_NOTHING, ASKED_INITIALIZE, ASKED_TOOLS, ASKED_HEALTH } asked;
+	uint64_t next_health_ms;
+	struct buf tools; /* what tools/list gave, page by page: "{..},{..}" */
+	TAILQ_HEAD(, call) calls; /* sent and waiting, and waiting for the start */
+	unsigned ncalls;
+};
+
+TAILQ_HEAD(server_list, server);
+extern struct server_list servers;
+
+/* registry.c */
+int server_add(void *conf_tool_msg);
+struct server *server_find(uint32_t number);
+struct server *server_find_instance(uint32_t instance);
+
+/* supervise.c */
+void server_start(struct server *);
+/* Ends the process (SIGTERM, five seconds, SIGKILL), fails its calls, plans a restart. */
+void server_fail(struct server *, enum tool_state, const char *why);
+void server_exited(struct server *, int status);
+void server_state_set(struct server *, enum tool_state, const char *why);
+void server_tick(uint64_t now_ms);
+void server_stop_all(void);
+
+/* mcp_io.c */
+int mcp_open(struct server *, int in, int out);
+void mcp_close(struct server *);
+/* Queues one line (without its newline). -1: the server does not read; fail it. */
+int mcp_send(struct server *, const void *line, size_t len);
+
+/* mcp_session.c */
+void mcp_begin(struct server *);
+/* One line from the server. */
+void mcp_line(struct server *, const uint8_t *line, size_t len);
+void mcp_tick(struct server *, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MCP servers take their secrets as environment variables; there is no other way over
+ * stdio. They are plain in one place only: the memory of the process that becomes the
+ * server, between fork and execve.
+ */
+#include "toolhostd/toolexec/environ.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/secret.h"
+#include "common/sync.h"
+#include "toolhostd/toolexec/plan.h"
+
+#define FETCH_TIMEOUT_MS 10000
+
+static struct secret *values[ENVIRON_SECRETS_MAX];
+static char names[ENVIRON_SECRETS_MAX][129];
+static size_t nvalues;
+
+void
+environ_fetch(int line)
+{
+	static struct sync vault;
+	struct msg_env_item *item = (void *)&vault.msg;
+	uint32_t i;
+
+	if (plan.secrets > ENVIRON_SECRETS_MAX)
+		fatalx("%s: more than %d secret variables", plan.name, ENVIRON_SECRETS_MAX);
+	if (plan.secrets == 0)
+		return;
+	if (line < 0 ||
+	    sync_hello(&vault, line, ROLE_TOOLEXEC, ROLE_VAULT, FETCH_TIMEOUT_MS) == -1)
+		fatal("%s: no line to vault", plan.name);
+	for (i = 0; i < plan.secrets; i++) {
+		MSG_INIT(env_fetch, m);
+
+		m.index = i;
+		if (sync_ask(&vault, MSG_env_fetch, &m, FETCH_TIMEOUT_MS, NULL, NULL) == -1)
+			fatal("%s: vault does not answer", plan.name);
+		if (vault.desc->type != MSG_env_item || item->code != 0 || item->value == NULL ||
+		    span_copy(item->variable, names[i], sizeof(names[i])) == -1)
+			fatalx("%s: variable %u: %.*s", plan.name, i,
+			    vault.desc->type == MSG_env_item ? (int)item->message.len : 0,
+			    item->message.p);
+		values[i] = item->value;
+		item->value = NULL;
+		nvalues++;
+	}
+	sync_done(&vault);
+	explicit_bzero(vault.octets, sizeof(vault.octets));
+	close(line);
+}
+
+size_t
+environ_secrets(struct secret *const **list)
+{
+	*list = values;
+	return nvalues;
+}
+
+struct joined {
+	char *at;
+	size_t name;
+};
+
+static int
+join_value(const void *p, size_t len, void *arg)
+{
+	struct joined *j = arg;
+
+	if (memchr(p, '\0', len) != NULL)
+		return -1;
+	memcpy(j->at + j->name + 1, p, len);
+	return 0;
+}
+
+void
+environ_wipe(char **env)
+{
+	size_t i;
+
+	for (; *env != NULL; env++)
+		for (i = 0; i < nvalues; i++)
+			if (strncmp(*env, names[i], strlen(names[i])) == 0 &&
+			    (*env)[strlen(names[i])] == '=') {
+				explicit_bzero(*env, strlen(*env));
+				break;
+			}
+}
+
+char **
+environ_make(void)
+{
+	static const char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+	char **env = calloc(plan.nenvironment + nvalues + 2, sizeof(*env));
+	struct joined j;
+	size_t i, n = 0;
+	int has_path = 0;
+
+	if (env == NULL)
+		return NULL;
+	for (i = 0; i < plan.nenvironment; i++) {
+		env[n++] = plan.environment[i];
+		has_path |= strncmp(plan.environment[i], "PATH=", 5) == 0;
+	}
+	if (!has_path && (env[n++] = strdup(path)) == NULL)
+		return NULL;
+	for (i = 0; i < nvalues; i++) {
+		j.name = strlen(names[i]);
+		j.at = calloc(1, j.name + secret_len(values[i]) + 2);
+		if (j.at == NULL)
+			return NULL;
+		memcpy(j.at, names[i], j.name);
+		j.at[j.name] = '=';
+		if (secret_use(values[i], join_value, &j) == -1) {
+			LOG_ERROR("tool.environment", LS("server", plan.name),
+			    LS("variable", names[i]), LS("what", "a NUL in the value"));
+			return NULL;
+		}
+		env[n++] = j.at;
+	}
+	return env;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The room a tool server lives in. */
+#ifndef AEGIS_TOOLEXEC_ISOLATE_H
+#define AEGIS_TOOLEXEC_ISOLATE_H
+
+/*
+ * New namespaces for this process's children (user when not root; mount, PID, IPC, UTS,
+ * and network unless the plan allows it). fatal() when one cannot be had.
+ */
+void isolate_namespaces(void);
+/* In the first process of the PID namespace: its own /proc and /tmp, hidden paths. */
+void isolate_mounts(void);
+/* Limits, user, capabilities, no_new_privs, system calls: the last steps before execve. */
+void isolate_self(void);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * toolexec: starts one tool server in a room of its own, with its secrets in its
+ * environment, and stays as the pump between it and toolhost. Started by the master, with
+ * the server's input and output as descriptors 0 and 1. Knows the secrets of this one
+ * server; parses nothing but, when an answer must be withheld, its id.
+ *
+ * Three processes: the pump (outside), the first process of the PID namespace, which only
+ * waits and reaps, and the server.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/priv.h"
+#include "common/proc.h"
+#include "common/sandbox.h"
+#include "common/secret.h"
+#include "toolhostd/toolexec/environ.h"
+#include "toolhostd/toolexec/isolate.h"
+#include "toolhostd/toolexec/plan.h"
+#include "toolhostd/toolexec/pump.h"
+
+#define PEER_TIMEOUT_MS 10000
+
+static volatile sig_atomic_t child;
+
+/* SIGTERM goes on to the server; the master follows with SIGKILL five seconds later. */
+static void
+forward(int sig)
+{
+	if (child > 0)
+		kill((pid_t)child, sig);
+}
+
+static void
+handle(int sig, void (*fn)(int))
+{
+	struct sigaction sa = {.sa_handler = fn, .sa_flags = SA_RESTART};
+
+	sigaction(sig, &sa, NULL);
+}
+
+/* The server itself; never returns. */
+static void
+become_server(char **env, int in, int out, int err)
+{
+	static const int keep[] = {0, 1, 2};
+	sigset_t none;
+
+	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(err, 2) == -1)
+		fatal("%s: descriptors", plan.name);
+	handle(SIGTERM, SIG_DFL);
+	handle(SIGPIPE, SIG_DFL);
+	handle(SIGINT, SIG_DFL);
+	handle(SIGHUP, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (plan.workdir[0] != '\0' && chdir(plan.workdir) == -1)
+		fatal("%s: working_directory %s", plan.name, plan.workdir);
+	setsid();
+	isolate_self();
+	priv_close_fds(keep, 3);
+	execve(plan.executable, plan.args, env);
+	fatal("%s: %s", plan.name, plan.executable);
+}
+
+/* The first process of the PID namespace: when it goes, everybody in there goes. */
+static void
+be_init(char **env, int in, int out, int err)
+{
+	int status = 0;
+	pid_t pid;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	isolate_mounts();
+	child = pid = fork();
+	if (pid == -1)
+		fatal("%s: fork", plan.name);
+	if (pid == 0)
+		become_server(env, in, out, err);
+	environ_wipe(env);
+	close(in);
+	close(out);
+	close(err);
+	for (;;) {
+		pid_t gone = waitpid(-1, &status, 0);
+
+		if (gone == pid || (gone == -1 && errno != EINTR))
+			break;
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct proc_conf_row rows[] = {
+	    {MSG_conf_tool_exec, plan_take},
+	    {0, NULL},
+	};
+	int out[2] = {-1, -1}, err[2], line = -1, watch, status = 0;
+	struct secret *const *secrets;
+	char **env;
+	size_t nsecrets;
+	pid_t pid;
+
+	proc_begin(ROLE_TOOLEXEC, argc, argv);
+	secret_init(SECRET_ARENA_DEFAULT);
+	secret_zero_heap_install();
+	proc_configure(rows);
+	if (plan.secrets > 0)
+		line = proc_wait_peer(ROLE_VAULT, PEER_TIMEOUT_MS);
+	environ_fetch(line);
+	nsecrets = environ_secrets(&secrets);
+	pump_setup(secrets, nsecrets);
+	/* without secrets there is nothing to search for: the server writes to toolhost itself */
+	if (pipe2(err, O_CLOEXEC) == -1 || (nsecrets > 0 && pipe2(out, O_CLOEXEC) == -1))
+		fatal("%s: pipes", plan.name);
+	env = environ_make();
+	if (env == NULL)
+		fatalx("%s: no environment", plan.name);
+	handle(SIGTERM, forward);
+	isolate_namespaces();
+	pid = fork();
+	if (pid == -1)
+		fatal("%s: fork", plan.name);
+	if (pid == 0)
+		be_init(env, 0, nsecrets > 0 ? out[1] : 1, err[1]);
+	environ_wipe(env);
+	child = pid;
+	close(0);
+	close(err[1]);
+	if (nsecrets > 0)
+		close(out[1]);
+	else
+		close(1);
+	watch = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (watch == -1)
+		fatal("%s: pidfd", plan.name);
+	proc_say_ready("tool server started");
+	priv_no_dumps();
+	priv_no_new_privs();
+	sandbox_tool_settle();
+	pump_run(watch, out[0], err[0]);
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What toolexec was told to run. */
+#ifndef AEGIS_TOOLEXEC_PLAN_H
+#define AEGIS_TOOLEXEC_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_LIST_MAX 256
+
+struct plan {
+	char name[65];
+	char executable[1025];
+	char workdir[1025];
+	char *args[PLAN_LIST_MAX + 2]; /* with the program's name first, NULL-terminated */
+	char *environment[PLAN_LIST_MAX + 1];
+	char *hide[16 + 1];
+	size_t nenvironment;
+	uint32_t secrets, uid, gid, memory_mb, processes, cpu_millicores;
+	uint64_t max_output;
+	int network;
+};
+
+extern struct plan plan;
+
+/* Takes conf_tool_exec. 0 or -1. */
+int plan_take(void *msg);
+
+#endif
