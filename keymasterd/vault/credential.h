@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known about a credential besides its secret. All of it is sealed together with
+ * the secret, so that where a credential may go cannot be changed without the master key.
+ */
+#ifndef AEGIS_VAULT_CREDENTIAL_H
+#define AEGIS_VAULT_CREDENTIAL_H
+
+#include <stdint.h>
+
+#include "common/span.h"
+
+#define CREDENTIAL_SECRET_MAX 32768 /* octets; at least 1 */
+
+/* Longest texts in octets, as in common/proto/vault.def. */
+#define CREDENTIAL_TENANT_MAX 64
+#define CREDENTIAL_NAME_MAX 128
+#define CREDENTIAL_SERVICE_MAX 64
+#define CREDENTIAL_DOMAINS_MAX 4096
+#define CREDENTIAL_AUTH_MAX 16
+#define CREDENTIAL_HEADER_MAX 128
+#define CREDENTIAL_QUERY_MAX 128
+#define CREDENTIAL_SCHEME_MAX 8
+
+/* UTF-8 texts without NUL; whoever gives one out says how long they live. */
+struct credential {
+	struct span tenant, name, service;
+	struct span domains; /* comma separated, normalised */
+	struct span auth_type, header_name, query_param;
+	struct span scheme; /* https or http */
+	uint32_t port;      /* 0: the scheme's own */
+	uint8_t allow_private;
+};
+
+#endif

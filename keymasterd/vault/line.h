@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A line to a worker or toolexec, bound to one credential or tool server. Runs in vault.
+ */
+#ifndef AEGIS_VAULT_LINE_H
+#define AEGIS_VAULT_LINE_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct chan;
+
+struct line {
+	LIST_ENTRY(line) entry;
+	struct chan *chan;
+	uint32_t instance;
+	char tenant[65];
+	char name[161]; /* of the credential, or of the tool server */
+};
+
+LIST_HEAD(line_list, line);
+extern struct line_list lines;
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keymasterd-vault: holds the master key and every secret, and answers typed messages of
+ * the judge, of workers and of toolexec. It reads nothing that an agent or an upstream
+ * wrote, and has no network. The vault file is opened after the process is boxed.
+ */
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/sandbox.h"
+#include "common/secret.h"
+#include "keymasterd/vault/conf.h"
+#include "keymasterd/vault/permit.h"
+#include "keymasterd/vault/serve.h"
+#include "keymasterd/vault/toolenv.h"
+
+#define ARENA_OCTETS (2u * 1024 * 1024)
+
+static const struct proc_peer_row peers[] = {
+    {.role = ROLE_JUDGE, .permits = permit_vault_judge},
+    {.role = ROLE_WORKER,
+	.permits = permit_vault_worker,
+	.on_peer = serve_line_new,
+	.on_gone = serve_line_gone},
+    {.role = ROLE_TOOLEXEC,
+	.permits = permit_vault_toolexec,
+	.on_peer = serve_line_new,
+	.on_gone = serve_line_gone},
+    {.role = ROLE_NONE},
+};
+
+/* The directory, ours alone: a second vault on it would undo what the first one saves. */
+static int
+open_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		fatal("the vault's directory %s", path);
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		fatalx("the vault's directory %s is open to others: chmod 700 it", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		fatal("the vault's directory %s is in use by another gate", path);
+	return fd;
+}
+
+/* Deriving the keys takes a tenth of a second; doors that come meanwhile wait. */
+static void
+open_vault(int dirfd)
+{
+	const struct vault_open o = {.dirfd = dirfd,
+	    .path = proc_self.dir,
+	    .name = vault_conf.name,
+	    .master_key = vault_conf.master_key,
+	    .create = vault_conf.create};
+	char why[1536];
+
+	serve_provider = &provider_embedded;
+	if (serve_provider->open(&o, why, sizeof(why)) == -1)
+		fatalx("%s", why);
+	secret_free(vault_conf.master_key);
+	vault_conf.master_key = NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
+	const struct sandbox_paths paths = {.list = &dir, .n = 1};
+	const struct proc_serve serve = {.peers = peers};
+	int dirfd;
+
+	/* before either library allocates; and no openssl.cnf in the process with the
+	 * keys */
+	if (secret_zero_heap_install() == -1 ||
+	    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
+	    secret_init(ARENA_OCTETS) == -1)
+		fatalx("no memory for secrets");
+	proc_begin(ROLE_VAULT, argc, argv);
+	proc_configure(conf_rows);
+	if (!vault_conf.given)
+		fatalx("configuration: no vault was described");
+	dirfd = open_dir(proc_self.dir);
+	proc_enter(&paths);
+	open_vault(dirfd);
+	proc_serve(&serve);
+	serve_provider->close();
+	toolenv_clear();
+	return 0;
+}

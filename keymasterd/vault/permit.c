@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole of what anybody may ask vault. There is no message that signs or opens octets
+ * of the asker's choice, and none with which the judge could read a secret.
+ */
+#include "keymasterd/vault/permit.h"
+
+#include "keymasterd/vault/serve.h"
+
+const struct permit permit_vault_judge[] = {
+    {MSG_credential_seal, CHAN_READY, 0, serve_credential_seal},
+    {MSG_credential_drop, CHAN_READY, 0, serve_credential_drop},
+    {MSG_token_sign, CHAN_READY, 0, serve_token_sign},
+    {MSG_checkpoint_sign, CHAN_READY, 0, serve_checkpoint_sign},
+    {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},
+    PERMIT_LAST,
+};
+
+const struct permit permit_vault_worker[] = {
+    {MSG_credential_fetch, CHAN_READY, 0, serve_credential_fetch},
+    PERMIT_LAST,
+};
+
+const struct permit permit_vault_toolexec[] = {
+    {MSG_env_fetch, CHAN_READY, 0, serve_env_fetch},
+    PERMIT_LAST,
+};

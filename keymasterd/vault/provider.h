@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where secrets and signing keys live. The handlers of vault know only this interface, so
+ * that another home for them can be added beside the embedded file. Calls are
+ * synchronous: vault is asked when a worker starts, an operator types or a token is
+ * issued, never for a request that passes through.
+ */
+#ifndef AEGIS_VAULT_PROVIDER_H
+#define AEGIS_VAULT_PROVIDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/proto.h"
+#include "keymasterd/vault/credential.h"
+
+struct secret;
+
+enum vault_key { VAULT_KEY_TOKEN, VAULT_KEY_LEDGER };
+
+#define VAULT_PUBLIC_LEN 32 /* Ed25519, RFC 8032 */
+#define VAULT_SIGNATURE_LEN 64
+
+struct vault_open {
+	int dirfd;        /* the directory this process may write; borrowed */
+	const char *path; /* its name, for messages */
+	const char *name;
+	const struct secret *master_key; /* 32 octets, borrowed */
+	int create;
+};
+
+struct vault_provider {
+	const char *name;
+	/* 0; or -1 with a text for the operator in why: what is wrong and what to do. */
+	int (*open)(const struct vault_open *, char *why, size_t size);
+	/* How many credentials are sealed. */
+	uint32_t (*count)(void);
+	/*
+	 * Seals a credential, durably. replace 0: VAULT_EXISTS when it is there; 1:
+	 * VAULT_MISSING when it is not. A NULL secret keeps the old one. After an error
+	 * all is as it was.
+	 */
+	enum vault_code (*seal)(
+	    const struct credential *, const struct secret *, int replace);
+	enum vault_code (*drop)(struct span tenant, struct span name);
+	/*
+	 * The secret (the caller's to free) and, unless NULL, the description, whose
+	 * texts live until the next call of seal or drop.
+	 */
+	enum vault_code (*fetch)(
+	    struct span tenant, struct span name, struct credential *, struct secret **);
+	/* Ed25519 over octets that sign.c built from typed values. 0 or -1. */
+	int (*sign)(enum vault_key, const void *, size_t len, uint8_t *signature);
+	const uint8_t *(*public_key)(enum vault_key);
+	void (*close)(void);
+};
+
+extern const struct vault_provider provider_embedded;
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The embedded provider: one encrypted file. Runs in vault. Secrets and signing keys stay
+ * sealed in memory and are opened for the length of one call.
+ */
+#include "keymasterd/vault/provider.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/secret.h"
+#include "keymasterd/vault/store.h"
+
+static struct store store;
+static uint8_t public_keys[2][VAULT_PUBLIC_LEN];
+
+static enum record_kind
+kind_of(enum vault_key key)
+{
+	return key == VAULT_KEY_TOKEN ? RECORD_TOKEN_KEY : RECORD_LEDGER_KEY;
+}
+
+/* What an operator has to know, by store_code. */
+static void
+explain(const struct vault_open *o, enum store_code code, char *why, size_t size)
+{
+	switch (code) {
+	case STORE_OK:
+		snprintf(why, size, "no error");
+		break;
+	case STORE_ABSENT:
+		snprintf(why, size,
+		    "there is no vault %s/%s: run \"aegis init\", or bring it back from "
+		    "a backup",
+		    o->path, store.file);
+		break;
+	case STORE_PRESENT:
+		snprintf(why, size,
+		    "the vault %s/%s exists already and was left alone: move it away if "
+		    "a new "
+		    "one is really wanted; its secrets can only be read with its own "
+		    "master key",
+		    o->path, store.file);
+		break;
+	case STORE_IO:
+		snprintf(why, size, "the vault %s/%s: %s", o->path, store.file,
+		    strerror(errno));
+		break;
+	case STORE_KEY:
+		snprintf(why, size,
+		    "Invalid master key for the vault %s/%s: check that AEGIS_MASTER_KEY "
+		    "matches "
+		    "the key from \"aegis init\"; if it does, the file's header was "
+		    "changed: "
+		    "bring the file back from a backup",
+		    o->path, store.file);
+		break;
+	case STORE_DAMAGED:
+		snprintf(why, size,
+		    "the vault %s/%s was damaged or changed by somebody: it is not used; "
+		    "bring "
+		    "it back from a backup",
+		    o->path, store.file);
+		break;
+	case STORE_TOO_LARGE:
+	case STORE_MEMORY:
+		snprintf(
+		    why, size, "the vault %s/%s: not enough memory", o->path, store.file);
+		break;
+	}
+}
+
+/* secret_use() callback: the public half of a seed. */
+static int
+public_of_seed(const void *p, size_t len, void *arg)
+{
+	unsigned char sk[crypto_sign_SECRETKEYBYTES];
+	int r;
+
+	if (len != crypto_sign_SEEDBYTES)
+		return -1;
+	r = crypto_sign_seed_keypair(arg, sk, p);
+	sodium_memzero(sk, sizeof(sk));
+	return r;
+}
+
+static struct secret *
+signing_seed(enum vault_key key)
+{
+	const struct record *rec = store_find(
+	    &store, kind_of(key), (struct span){NULL, 0}, (struct span){NULL, 0});
+
+	return rec == NULL ? NULL : record_open(store.keys.record, rec);
+}
+
+/* Reading the public keys also proves that both private ones can be opened. */
+static int
+load_public(enum vault_key key)
+{
+	struct secret *seed = signing_seed(key);
+	int r = seed == NULL ? -1 : secret_use(seed, public_of_seed, public_keys[key]);
+
+	secret_free(seed);
+	return r;
+}
+
+static enum store_code
+create(const struct vault_open *o)
+{
+	struct secret *token = secret_new_random(RECORD_KEY_LEN);
+	struct secret *ledger = secret_new_random(RECORD_KEY_LEN);
+	enum store_code code = STORE_MEMORY;
+
+	if (token != NULL && ledger != NULL)
+		code = store_create(&store, o->master_key, token, ledger);
+	secret_free(token);
+	secret_free(ledger);
+	return code;
+}
+
+static void
+embedded_close(void)
+{
+	store_free(&store);
+	memset(public_keys, 0, sizeof(public_keys));
+}
+
+static uint32_t
+embedded_count(void)
+{
+	return store.n < 2 ? 0 : (uint32_t)(store.n - 2);
+}
+
+static int
+embedded_open(const struct vault_open *o, char *why, size_t size)
+{
+	enum store_code code;
+
+	if (store_init(&store, o->dirfd, o->name) == -1) {
+		snprintf(why, size,
+		    "the vault's name must be 1 to %d of A-Z a-z 0-9 _ - . without a "
+		    "leading dot",
+		    STORE_NAME_MAX);
+		return -1;
+	}
+	code = o->create ? create(o) : store_open(&store, o->master_key);
+	if (code == STORE_OK &&
+	    (load_public(VAULT_KEY_TOKEN) == -1 || load_public(VAULT_KEY_LEDGER) == -1))
+		code = STORE_DAMAGED;
+	if (code != STORE_OK) {
+		explain(o, code, why, size);
+		embedded_close();
+		return -1;
+	}
+	LOG_INFO(o->create ? "vault.create" : "vault.open", LS("file", store.file),
+	    LU("credentials", embedded_count()), LU("counter", store.counter));
+	return 0;
+}
+
+static enum vault_code
+code_of(enum store_code code)
+{
+	switch (code) {
+	case STORE_OK:
+		return VAULT_OK;
+	case STORE_TOO_LARGE:
+		return VAULT_TOO_LARGE;
+	case STORE_ABSENT:
+		return VAULT_MISSING;
+	default:
+		LOG_ERROR("vault.save", LI("code", code), LE("error", errno));
+		return VAULT_IO;
+	}
+}
+
+static enum vault_code
+embedded_seal(const struct credential *c, const struct secret *secret, int replace)
+{
+	const struct record *old =
+	    store_find(&store, RECORD_CREDENTIAL, c->tenant, c->name);
+	struct secret *kept = NULL;
+	struct record *rec;
+
+	if (old == NULL && replace)
+		return VAULT_MISSING;
+	if (old != NULL && !replace)
+		return VAULT_EXISTS;
+	if (secret == NULL) {
+		if (old == NULL)
+			return VAULT_REFUSED;
+		secret = kept = record_open(store.keys.record, old);
+		if (kept == NULL)
+			return VAULT_IO;
+	}
+	rec = record_seal(
+	    store.keys.record, RECORD_CREDENTIAL, store.counter + 1, c, secret);
+	secret_free(kept);
+	return rec == NULL ? VAULT_REFUSED : code_of(store_put(&store, rec));
+}
+
+static enum vault_code
+embedded_drop(struct span tenant, struct span name)
+{
+	const struct record *rec = store_find(&store, RECORD_CREDENTIAL, tenant, name);
+
+	return rec == NULL ? VAULT_MISSING : code_of(store_remove(&store, rec));
+}
+
+static enum vault_code
+embedded_fetch(
+    struct span tenant, struct span name, struct credential *c, struct secret **secret)
+{
+	const struct record *rec = store_find(&store, RECORD_CREDENTIAL, tenant, name);
+
+	if (rec == NULL)
+		return VAULT_MISSING;
+	*secret = record_open(store.keys.record, rec);
+	if (*secret == NULL)
+		return VAULT_IO; /* no memory: the file's MAC was right */
+	if (c != NULL)
+		*c = rec->meta;
+	return VAULT_OK;
+}
+
+struct signing {
+	const void *p;
+	size_t len;
+	uint8_t *signature;
+};
+
+/* secret_use() callback over the seed. */
+static int
+sign_with_seed(const void *seed, size_t len, void *arg)
+{
+	unsigned char pk[crypto_sign_PUBLICKEYBYTES], sk[crypto_sign_SECRETKEYBYTES];
+	const struct signing *s = arg;
+	int r = -1;
+
+	if (len == crypto_sign_SEEDBYTES && crypto_sign_seed_keypair(pk, sk, seed) == 0)
+		r = crypto_sign_detached(s->signature, NULL, s->p, s->len, sk);
+	sodium_memzero(sk, sizeof(sk));
+	return r;
+}
+
+static int
+embedded_sign(enum vault_key key, const void *p, size_t len, uint8_t *signature)
+{
+	struct signing s = {p, len, signature};
+	struct secret *seed = signing_seed(key);
+	int r = seed == NULL ? -1 : secret_use(seed, sign_with_seed, &s);
+
+	secret_free(seed);
+	return r;
+}
+
+static const uint8_t *
+embedded_public_key(enum vault_key key)
+{
+	return public_keys[key];
+}
+
+const struct vault_provider provider_embedded = {
+    .name = "embedded",
+    .open = embedded_open,
+    .count = embedded_count,
+    .seal = embedded_seal,
+    .drop = embedded_drop,
+    .fetch = embedded_fetch,
+    .sign = embedded_sign,
+    .public_key = embedded_public_key,
+    .close = embedded_close,
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The handlers behind the permit tables, and the lines they answer on. Which credential
+ * or tool server a line is for is the master's word, said when the line came; no message
+ * can change it. Runs in vault only.
+ */
+#ifndef AEGIS_VAULT_SERVE_H
+#define AEGIS_VAULT_SERVE_H
+
+#include "common/chan.h"
+#include "keymasterd/vault/provider.h"
+
+/* The home of the secrets, set by main() before the loop. */
+extern const struct vault_provider *serve_provider;
+
+/* A text for the one who asked; never NULL. */
+const char *serve_text(enum vault_code);
+
+/* What the judge may ask. Handlers as in common/chan.h. */
+int serve_credential_seal(struct chan *, uint64_t reqid, void *msg);
+int serve_credential_drop(struct chan *, uint64_t reqid, void *msg);
+int serve_token_sign(struct chan *, uint64_t reqid, void *msg);
+int serve_checkpoint_sign(struct chan *, uint64_t reqid, void *msg);
+int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
+
+/* What a worker may ask. */
+int serve_credential_fetch(struct chan *, uint64_t reqid, void *msg);
+/* Tells the workers of a credential that what they hold is old, or gone for good. */
+void serve_credential_changed(struct span tenant, struct span name, int gone);
+
+/* What toolexec may ask. */
+int serve_env_fetch(struct chan *, uint64_t reqid, void *msg);
+
+/* Lines to workers and to toolexec, for proc_peer_row. */
+void *serve_line_new(
+    struct chan *, uint32_t instance, const char *tenant, const char *name);
+void serve_line_gone(struct chan *, void *owner);
+
+#endif

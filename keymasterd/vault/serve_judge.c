@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the judge may ask: seal and drop credentials, sign typed values, name the public
+ * keys. Runs in vault. The judge reads what agents write and may be captured, so it can
+ * add and remove secrets but never read one back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/secret.h"
+#include "keymasterd/vault/serve.h"
+#include "keymasterd/vault/sign.h"
+
+const struct vault_provider *serve_provider;
+
+const char *
+serve_text(enum vault_code code)
+{
+	switch (code) {
+	case VAULT_OK:
+		return "";
+	case VAULT_EXISTS:
+		return "a credential of this name exists already";
+	case VAULT_MISSING:
+		return "there is no credential of this name";
+	case VAULT_TOO_LARGE:
+		return "too large: a secret may have 32768 octets";
+	case VAULT_IO:
+		return "the vault could not be read or saved; the log of vault says why";
+	case VAULT_LOCKED:
+		return "the vault is locked";
+	case VAULT_BAD_REFERENCE:
+		return "not a reference like secret:NAME";
+	case VAULT_REFUSED:
+		break;
+	}
+	return "the vault refuses this";
+}
+
+static int
+answer_done(struct chan *c, uint64_t reqid, enum vault_code code, const char *why)
+{
+	MSG_INIT(vault_done, a);
+
+	a.code = code;
+	a.message = span_str(why != NULL ? why : serve_text(code));
+	return chan_answer(c, reqid, MSG_vault_done, &a);
+}
+
+/*
+ * All of the descriptor, which is closed. A pipe must be complete: vault waits for
+ * nobody. NULL with *why.
+ */
+static struct secret *
+read_secret(int fd, enum vault_code *code, const char **why)
+{
+	struct secret *s;
+	struct stat st;
+
+	*code = VAULT_REFUSED;
+	if (fstat(fd, &st) == -1 || !(S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode))) {
+		close(fd);
+		*why = "a secret comes in a memfd, a regular file or a pipe";
+		return NULL;
+	}
+	if (S_ISFIFO(st.st_mode))
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	s = secret_new_take_fd(fd, CREDENTIAL_SECRET_MAX);
+	if (s == NULL) {
+		*code = errno == EMSGSIZE ? VAULT_TOO_LARGE : VAULT_REFUSED;
+		*why = errno == EMSGSIZE ? NULL : "the secret could not be read";
+		return NULL;
+	}
+	if (secret_len(s) == 0) {
+		secret_free(s);
+		*why = "the secret is empty";
+		return NULL;
+	}
+	return s;
+}
+
+/* The judge checks what an operator typed; this is what vault itself relies on. */
+static const char *
+refuse_seal(const struct msg_credential_seal *m)
+{
+	if (m->tenant.len == 0 || m->name.len == 0)
+		return "a credential needs a tenant and a name";
+	if (!span_eq(m->scheme, "https") && !span_eq(m->scheme, "http"))
+		return "the scheme must be https or http";
+	if (m->port > UINT16_MAX)
+		return "the port is out of range";
+	if (m->allow_private > 1 || m->replace > 1)
+		return "a flag is neither 0 nor 1";
+	if (m->secret < 0 && !m->replace)
+		return "a new credential needs a secret";
+	return NULL;
+}
+
+int
+serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
+{
+	struct msg_credential_seal *m = msg;
+	const struct credential cred = {.tenant = m->tenant,
+	    .name = m->name,
+	    .service = m->service,
+	    .domains = m->domains,
+	    .auth_type = m->auth_type,
+	    .header_name = m->header_name,
+	    .query_param = m->query_param,
+	    .scheme = m->scheme,
+	    .port = m->port,
+	    .allow_private = m->allow_private};
+	enum vault_code code = VAULT_REFUSED;
+	const char *why = refuse_seal(m);
+	struct secret *s = NULL;
+	int keep = m->secret < 0;
+
+	if (why == NULL && !keep) {
+		s = read_secret(m->secret, &code, &why);
+		m->secret = -1;
+	}
+	if (s != NULL || (why == NULL && keep))
+		code = serve_provider->seal(&cred, s, m->replace);
+	secret_free(s);
+	LOG_INFO("vault.seal", LSN("tenant", m->tenant.p, m->tenant.len),
+	    LSN("credential", m->name.p, m->name.len), LB("replace", m->replace),
+	    LB("new_secret", !keep), LU("code", code));
+	if (code == VAULT_OK)
+		serve_credential_changed(m->tenant, m->name, 0);
+	return answer_done(c, reqid, code, why);
+}
+
+int
+serve_credential_drop(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_credential_drop *m = msg;
+	enum vault_code code = serve_provider->drop(m->tenant, m->name);
+
+	LOG_INFO("vault.drop", LSN("tenant", m->tenant.p, m->tenant.len),
+	    LSN("credential", m->name.p, m->name.len), LU("code", code));
+	if (code == VAULT_OK)
+		serve_credential_changed(m->tenant, m->name, 1);
+	return answer_done(c, reqid, code, NULL);
+}
+
+int
+serve_token_sign(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_token_sign *m = msg;
+	const char *why;
+	struct buf token;
+	int r;
+	MSG_INIT(token_signed, a);
+
+	buf_init(&token);
+	why = sign_token(serve_provider, m, loop_unix_ms() / 1000, &token);
+	if (why == NULL) {
+		a.token = span_mem(token.p, token.len);
+		LOG_DEBUG("vault.token", LSN("tenant", m->tenant.p, m->tenant.len),
+		    LSN("sub", m->sub.p, m->sub.len));
+	} else {
+		a.code = VAULT_REFUSED;
+		a.message = span_str(why);
+		LOG_WARN("vault.token.refused", LSN("tenant", m->tenant.p, m->tenant.len),
+		    LSN("sub", m->sub.p, m->sub.len), LS("reason", why));
+	}
+	r = chan_answer(c, reqid, MSG_token_signed, &a);
+	buf_wipe_free(&token);
+	return r;
+}
+
+int
+serve_checkpoint_sign(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_checkpoint_sign *m = msg;
+	char kid[SIGN_KID_SIZE];
+	const char *why;
+	MSG_INIT(checkpoint_signed, a);
+
+	why = sign_checkpoint(serve_provider, m, a.signature);
+	if (why == NULL) {
+		sign_kid(serve_provider->public_key(VAULT_KEY_LEDGER), kid);
+		a.kid = span_str(kid);
+		LOG_DEBUG("vault.checkpoint", LU("seq", m->seq));
+	} else {
+		a.code = VAULT_REFUSED;
+		a.message = span_str(why);
+		LOG_ERROR(
+		    "vault.checkpoint.refused", LU("seq", m->seq), LS("reason", why));
+	}
+	return chan_answer(c, reqid, MSG_checkpoint_signed, &a);
+}
+
+int
+serve_vault_keys(struct chan *c, uint64_t reqid, void *msg)
+{
+	const uint8_t *token = serve_provider->public_key(VAULT_KEY_TOKEN);
+	const uint8_t *ledger = serve_provider->public_key(VAULT_KEY_LEDGER);
+	char token_kid[SIGN_KID_SIZE], ledger_kid[SIGN_KID_SIZE];
+	MSG_INIT(vault_key_set, a);
+
+	(void)msg;
+	sign_kid(token, token_kid);
+	sign_kid(ledger, ledger_kid);
+	a.token_kid = span_str(token_kid);
+	a.ledger_kid = span_str(ledger_kid);
+	memcpy(a.token_pub, token, sizeof(a.token_pub));
+	memcpy(a.ledger_pub, ledger, sizeof(a.ledger_pub));
+	a.credentials = serve_provider->count();
+	return chan_answer(c, reqid, MSG_vault_key_set, &a);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tokens and checkpoints; see sign.h. Runs in vault on typed values from the judge, which
+ * may be captured: what could mislead a reader of the signed octets is refused here.
+ */
+#include "keymasterd/vault/sign.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/b64.h"
+#include "common/buf.h"
+#include "common/hex.h"
+#include "common/jsonw.h"
+#include "common/rfc3339.h"
+
+void
+sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE])
+{
+	uint8_t hash[32];
+
+	if (EVP_Digest(public_key, VAULT_PUBLIC_LEN, hash, NULL, EVP_sha256(), NULL) != 1)
+		memset(hash, 0, sizeof(hash));
+	(void)hex_encode(hash, SIGN_KID_LEN / 2, kid, SIGN_KID_SIZE);
+}
+
+static void
+claim(struct jsonw *w, const char *name, struct span value)
+{
+	jsonw_key(w, name);
+	jsonw_strn(w, value.p, value.len);
+}
+
+/* A claim that is left out when there is nothing to say. */
+static void
+claim_if(struct jsonw *w, const char *name, struct span value)
+{
+	if (value.len > 0)
+		claim(w, name, value);
+}
+
+/* RFC 7515 section 4, RFC 8037 section 3.1. */
+static int
+put_header(struct buf *out, const char *kid)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, out);
+	jsonw_obj_open(&w);
+	jsonw_key_str(&w, "alg", "EdDSA");
+	jsonw_key_str(&w, "kid", kid);
+	jsonw_key_str(&w, "typ", "JWT");
+	jsonw_obj_close(&w);
+	return jsonw_done(&w);
+}
+
+static int
+put_claims(struct buf *out, const struct msg_token_sign *m)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, out);
+	jsonw_obj_open(&w);
+	claim(&w, "sub", m->sub);
+	claim(&w, "scp", m->scp);
+	claim(&w, "wid", m->wid);
+	claim_if(&w, "jti", m->jti);
+	claim_if(&w, "exec_id", m->exec_id);
+	claim_if(&w, "tenant_id", m->tenant);
+	claim_if(&w, "iss", m->issuer);
+	claim_if(&w, "aud", m->audience);
+	jsonw_key(&w, "iat");
+	jsonw_uint(&w, m->iat);
+	jsonw_key(&w, "exp");
+	jsonw_uint(&w, m->exp);
+	claim_if(&w, "task_summary", m->task_summary);
+	jsonw_obj_close(&w);
+	return jsonw_done(&w);
+}
+
+static const char *
+refuse_token(const struct msg_token_sign *m, uint64_t now)
+{
+	if (m->sub.len == 0 || m->scp.len == 0 || m->wid.len == 0)
+		return "a token needs sub, scp and wid";
+	if (m->exp <= m->iat)
+		return "a token must end after it begins";
+	if (m->exp - m->iat > SIGN_LIFETIME_MAX)
+		return "a token may live a day at most";
+	if (m->iat > now + SIGN_CLOCK_SLACK)
+		return "a token may not begin in the future";
+	return NULL;
+}
+
+const char *
+sign_token(const struct vault_provider *p, const struct msg_token_sign *m, uint64_t now,
+    struct buf *token)
+{
+	const char *why = refuse_token(m, now);
+	uint8_t signature[VAULT_SIGNATURE_LEN];
+	char kid[SIGN_KID_SIZE];
+	struct buf part;
+
+	if (why != NULL)
+		return why;
+	buf_init(&part);
+	why = "the token could not be made";
+	sign_kid(p->public_key(VAULT_KEY_TOKEN), kid);
+	if (put_header(&part, kid) == -1 ||
+	    b64_put(B64_URL, token, part.p, part.len) == -1 || buf_putc(token, '.') == -1)
+		goto out;
+	buf_reset(&part);
+	if (put_claims(&part, m) == -1 ||
+	    b64_put(B64_URL, token, part.p, part.len) == -1 ||
+	    p->sign(VAULT_KEY_TOKEN, token->p, token->len, signature) == -1 ||
+	    buf_putc(token, '.') == -1 ||
+	    b64_put(B64_URL, token, signature, sizeof(signature)) == -1)
+		goto out;
+	why = token->len > SIGN_TOKEN_MAX
+	    ? "the token would be longer than 4096 characters"
+	    : NULL;
+out:
+	buf_free(&part);
+	if (why != NULL)
+		buf_reset(token);
+	return why;
+}
+
+/* The last checkpoint of this process's life. */
+static struct {
+	char chain[65];
+	uint64_t seq;
+	uint8_t head[32];
+} last;
+
+static const char *
+refuse_checkpoint(const struct msg_checkpoint_sign *m, const char *chain)
+{
+	int64_t sec;
+
+	/* the text is made of lines */
+	if (chain[0] == '\0' ||
+	    strspn(chain,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") !=
+		m->chain.len)
+		return "not the name of a chain";
+	if (rfc3339_parse(m->time.p, m->time.len, &sec, NULL) == -1)
+		return "not a time";
+	if (last.chain[0] == '\0')
+		return NULL;
+	if (strcmp(last.chain, chain) != 0)
+		return "another chain than before";
+	if (m->seq < last.seq)
+		return "the ledger has become shorter";
+	if (m->seq == last.seq && memcmp(m->head, last.head, sizeof(last.head)) != 0)
+		return "another head for the same row";
+	return NULL;
+}
+
+const char *
+sign_checkpoint(const struct vault_provider *p, const struct msg_checkpoint_sign *m,
+    uint8_t signature[VAULT_SIGNATURE_LEN])
+{
+	char chain[65], head[65], text[SIGN_CHECKPOINT_MAX];
+	const char *why;
+	int n;
+
+	if (span_copy(m->chain, chain, sizeof(chain)) == -1)
+		return "not the name of a chain";
+	why = refuse_checkpoint(m, chain);
+	if (why != NULL)
+		return why;
+	if (hex_encode(m->head, sizeof(m->head), head, sizeof(head)) == -1)
+		return "the checkpoint could not be made";
+	n = snprintf(text, sizeof(text),
+	    "aegis-checkpoint-1\n%s\n%" PRIu64 "\n%s\n%.*s\n", chain, m->seq, head,
+	    (int)m->time.len, m->time.p);
+	if (n < 0 || (size_t)n >= sizeof(text) ||
+	    p->sign(VAULT_KEY_LEDGER, text, (size_t)n, signature) == -1)
+		return "the checkpoint could not be made";
+	memcpy(last.chain, chain, sizeof(last.chain));
+	last.seq = m->seq;
+	memcpy(last.head, m->head, sizeof(last.head));
+	return NULL;
+}

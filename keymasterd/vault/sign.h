@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The only two things vault signs: a SEAL token made from typed claims, and a checkpoint
+ * of the ledger. The octets are built here, never taken from a message. Runs in vault.
+ */
+#ifndef AEGIS_VAULT_SIGN_H
+#define AEGIS_VAULT_SIGN_H
+
+#include "common/msg.h"
+#include "keymasterd/vault/provider.h"
+
+struct buf;
+
+#define SIGN_TOKEN_MAX 4096     /* characters */
+#define SIGN_LIFETIME_MAX 86400 /* seconds */
+#define SIGN_CLOCK_SLACK 60     /* seconds iat may be ahead of our clock */
+#define SIGN_KID_LEN 16
+#define SIGN_KID_SIZE (SIGN_KID_LEN + 1)
+#define SIGN_CHECKPOINT_MAX 256
+
+/* Key id: the first 16 hexadecimal digits of SHA-256 over the public key, with NUL. */
+void sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE]);
+
+/*
+ * Appends the compact JWT (RFC 7515, 8037) for these claims to an empty buffer. NULL, or
+ * why it was refused. `now` is our Unix time in seconds.
+ */
+const char *sign_token(const struct vault_provider *, const struct msg_token_sign *,
+    uint64_t now, struct buf *token);
+
+/*
+ * Signs the text of doc/design.md, "The ledger". One process signs for one chain, never a
+ * smaller row number than before and never two heads for one number, so whoever captures
+ * the judge cannot have a shortened or rewritten ledger sealed. NULL, or why it was
+ * refused.
+ */
+const char *sign_checkpoint(const struct vault_provider *,
+    const struct msg_checkpoint_sign *, uint8_t signature[VAULT_SIGNATURE_LEN]);
+
+#endif

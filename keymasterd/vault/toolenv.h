@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The secret environment variables of tool servers, as configured: a reference to a
+ * credential, or the value itself. Runs in vault only.
+ */
+#ifndef AEGIS_VAULT_TOOLENV_H
+#define AEGIS_VAULT_TOOLENV_H
+
+#include "common/span.h"
+
+struct secret;
+
+struct toolenv {
+	char server[65], variable[129];
+	char reference[513];  /* secret:NAME, or "" */
+	struct secret *value; /* when there is no reference */
+};
+
+/*
+ * Adds a variable; takes value (which may be NULL) unless it fails. 0, or -1 when a text
+ * is too long, server or variable is empty, or there is no memory.
+ */
+int toolenv_add(struct span server, struct span variable, struct span reference,
+    struct secret *value);
+
+/* Variable number `index` of a server, in the order of configuration; NULL at the end. */
+const struct toolenv *toolenv_get(const char *server, unsigned index);
+
+/* The credential's name in a reference secret:NAME, else an empty span. */
+struct span toolenv_credential(const struct toolenv *);
+
+void toolenv_clear(void);
+
+#endif
