@@ -162,6 +162,8 @@ peer_ready(struct chan *c, void *owner)
 {
 	const struct proc_peer_row *row = row_of(chan_peer_role(c));
 
+	if (row == NULL)
+		return;
 	single[row->role] = c; /* the newest door is the one that counts */
 	if (row->on_ready != NULL)
 		row->on_ready(c, owner);
@@ -172,6 +174,8 @@ peer_gone(struct chan *c, void *owner)
 {
 	const struct proc_peer_row *row = row_of(chan_peer_role(c));
 
+	if (row == NULL)
+		return;
 	if (single[row->role] == c)
 		single[row->role] = NULL;
 	if (row->on_gone != NULL)

@@ -1,1 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
+# A test is a file: unit/NAME.c (Check), fuzz/fuzz_NAME.c (libFuzzer, or with the plain main
+# of fuzz/replay.c that runs the corpus).
+LDADD = $(CHECK_LIBS) $(COMMON_LIBS)
+AM_CPPFLAGS += -DSRCDIR_VECTORS='"$(abs_srcdir)/tests/vectors"' \
+	-DSRCDIR_CORPORA='"$(abs_srcdir)/tests/corpora"'
+
+UNIT_TESTS =
+FUZZ_TARGETS =
+UNIT_TESTS += \
+	tests/unit/addr \
+	tests/unit/b64 \
+	tests/unit/canon \
+	tests/unit/ed25519 \
+	tests/unit/http1 \
+	tests/unit/json \
+	tests/unit/jsonw \
+	tests/unit/jwt \
+	tests/unit/log \
+	tests/unit/rfc3339 \
+	tests/unit/secret \
+	tests/unit/target
+FUZZ_TARGETS += \
+	tests/fuzz/fuzz_b64 \
+	tests/fuzz/fuzz_http1 \
+	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_jwt \
+	tests/fuzz/fuzz_rfc3339 \
+	tests/fuzz/fuzz_target
+
+tests_fuzz_fuzz_b64_SOURCES = tests/fuzz/fuzz_b64.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_rfc3339_SOURCES = tests/fuzz/fuzz_rfc3339.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_target_SOURCES = tests/fuzz/fuzz_target.c $(FUZZ_MAIN)
+
+if FUZZERS
+FUZZ_MAIN =
+AM_CFLAGS += $(FUZZ_CFLAGS)
+else
+FUZZ_MAIN = tests/fuzz/replay.c
+endif
+# with libFuzzer each target has its main from there
+FUZZ_LIBS = $(FUZZ_LDFLAGS) $(COMMON_LIBS)
+tests_fuzz_fuzz_b64_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_http1_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_rfc3339_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_target_LDADD = $(FUZZ_LIBS)
+
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TARGETS) tests/corpora/http1_dump tests/vectors/canon_dump
+tests_corpora_http1_dump_LDADD = $(COMMON_LIBS)
+tests_vectors_canon_dump_LDADD = $(COMMON_LIBS)
+TESTS += $(UNIT_TESTS)
+if !FUZZERS
+TESTS += $(FUZZ_TARGETS)
+endif
+AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir; \
+	FUZZ_CORPUS='$(abs_srcdir)/tests/fuzz/corpus'; export FUZZ_CORPUS;
+EXTRA_DIST += tests/unit/vectors.h tests/vectors tests/corpora tests/fuzz/corpus tests/fuzz/replay.c
