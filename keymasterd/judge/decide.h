@@ -51,6 +51,7 @@ struct decide_kv {
 #define DK(k, str) ((struct decide_kv){(k), DECIDE_STR, span_str(str), 0})
 #define DKS(k, span) ((struct decide_kv){(k), DECIDE_STR, (span), 0})
 #define DKU(k, n) ((struct decide_kv){(k), DECIDE_UINT, {NULL, 0}, (n)})
+#define DK_END ((struct decide_kv){NULL, DECIDE_STR, {NULL, 0}, 0})
 #define DKL(k, span) ((struct decide_kv){(k), DECIDE_LIST, (span), 0})
 
 /*

@@ -99,3 +99,13 @@ judge_now_ms(void)
 	}
 	return now;
 }
+
+uint64_t
+judge_limit_ms(void)
+{
+	static uint64_t base;
+
+	if (base == 0)
+		base = loop_unix_ms() - loop_now_ms();
+	return base + loop_now_ms();
+}

@@ -242,9 +242,9 @@ limiter_load(struct limiter *l, const void *p, size_t len, uint64_t now_ms)
 }
 
 void
-limiter_clean(struct limiter *l)
+limiter_dirty_set(struct limiter *l, int dirty)
 {
-	l->dirty = 0;
+	l->dirty = dirty;
 }
 
 void

@@ -40,9 +40,9 @@ uint32_t limiter_count(struct limiter *, uint64_t now_ms);
 /* As octets for store_window_put(), and back. Entries later than now_ms count as now. */
 int limiter_dump(const struct limiter *, struct buf *);
 int limiter_load(struct limiter *, const void *, size_t, uint64_t now_ms);
-/* 1 when it was taken from since limiter_clean(). */
+/* 1 when it was taken from since it was marked clean. */
 int limiter_dirty(const struct limiter *);
-void limiter_clean(struct limiter *);
+void limiter_dirty_set(struct limiter *, int dirty);
 /* Counts one that happened at ms in the past (replay of the ledger at start). */
 void limiter_count_past(struct limiter *, uint64_t ms, uint64_t now_ms);
 

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/buf.h"
 #include "common/hex.h"
@@ -43,6 +44,13 @@ static struct {
 	void *arg;
 } hooks[HOOKS_MAX];
 static unsigned nhooks;
+
+struct then {
+	void (*fn)(int ok, void *arg);
+	void *arg;
+	STAILQ_ENTRY(then) link;
+};
+static STAILQ_HEAD(, then) thens = STAILQ_HEAD_INITIALIZER(thens);
 
 static struct queued *
 queue_add(struct chan *c, uint64_t reqid, enum msg_type type)
@@ -185,7 +193,7 @@ unavailable_body(const struct queued *q, struct buf *out)
 		jsonw_key_str(&w, "status", "error");
 		jsonw_key(&w, "error");
 		jsonw_obj_open(&w);
-		jsonw_key_int(&w, "code", 3001);
+		jsonw_key_int(&w, "code", 503);
 		jsonw_key_str(&w, "message", why);
 		jsonw_key_str(&w, "timestamp", now);
 		jsonw_key_str(&w, "request_id", id);
@@ -225,6 +233,32 @@ refuse_queued(struct queued *q)
 	buf_free(&body);
 }
 
+void
+turn_then(void (*fn)(int, void *), void *arg)
+{
+	struct then *t = calloc(1, sizeof(*t));
+
+	if (t == NULL) {
+		fn(0, arg);
+		return;
+	}
+	t->fn = fn;
+	t->arg = arg;
+	STAILQ_INSERT_TAIL(&thens, t, link);
+}
+
+static void
+thens_run(int ok)
+{
+	struct then *t;
+
+	while ((t = STAILQ_FIRST(&thens)) != NULL) {
+		STAILQ_REMOVE_HEAD(&thens, link);
+		t->fn(ok, t->arg);
+		free(t);
+	}
+}
+
 static void
 failed(void)
 {
@@ -240,6 +274,10 @@ failed(void)
 		    LU("failing_ms", now - failing_since_ms), LU("refused", nqueue));
 	}
 	ledger_rolled_back();
+	if (touched)
+		for (i = 0; i < nhooks; i++)
+			hooks[i].fn(hooks[i].arg);
+	thens_run(0);
 	for (n = 0; n < nqueue; n++) {
 		if (queue[n].type == MSG_decision &&
 		    queue[n].m.decision.verdict != VERDICT_ANSWER)
@@ -247,9 +285,6 @@ failed(void)
 		if (queue[n].chan != NULL)
 			refuse_queued(&queue[n]);
 	}
-	if (touched)
-		for (i = 0; i < nhooks; i++)
-			hooks[i].fn(hooks[i].arg);
 }
 
 void
@@ -268,6 +303,7 @@ turn_end(void *unused)
 			failing_since_ms = 0;
 		}
 		ledger_committed();
+		thens_run(1);
 		for (n = 0; n < nqueue; n++)
 			if (queue[n].chan != NULL)
 				send_queued(&queue[n]);

@@ -22,6 +22,10 @@ void turn_admin_done(
 /* What is queued for a door that is gone. */
 void turn_forget(const struct chan *);
 
+/* fn(1) once the turn is committed, fn(0) when it was not; before the answers leave. For
+ * what must not begin before its row is written: questions to vault. */
+void turn_then(void (*fn)(int ok, void *arg), void *arg);
+
 /* This turn changed what registry.c (or a session table) holds in memory: if the commit
  * fails, the hooks read it again. */
 void turn_touched(void);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the gate refuses by itself: the judge writes the row and words the answer, so that
+ * every refusal is in the ledger and looks alike. The text comes from agents through the
+ * gate. Judge only.
+ */
+#include <string.h>
+
+#include "common/proto.h"
+#include "keymasterd/judge/authorize.h"
+#include "keymasterd/judge/ledger.h"
+
+struct words {
+	uint32_t status;
+	uint8_t close;
+	const char *code;
+	const char *error;
+	const char *headers;
+};
+
+static const struct words table[] = {
+    [REFUSAL_BAD_REQUEST] = {400, 1, "bad_request", "Malformed HTTP request", NULL},
+    [REFUSAL_HEADERS_TOO_LARGE] = {431, 1, "headers_too_large",
+	"Request header fields too large", NULL},
+    [REFUSAL_TARGET_TOO_LONG] = {414, 1, "target_too_long", "Request target too long",
+	NULL},
+    [REFUSAL_METHOD_NOT_ALLOWED] = {405, 0, "method_not_allowed", "Method not allowed",
+	NULL},
+    [REFUSAL_BODY_TOO_LARGE] = {413, 1, "body_too_large", "Request body too large", NULL},
+    [REFUSAL_HEADER_TIMEOUT] = {408, 1, "header_timeout",
+	"The request's head did not arrive in time", NULL},
+    [REFUSAL_BODY_TIMEOUT] = {408, 1, "body_timeout",
+	"The request's body did not arrive in time", NULL},
+    [REFUSAL_TOO_MANY_CONNECTIONS] = {503, 1, "too_many_connections",
+	"Too many connections", "Retry-After: 1\r\n"},
+    [REFUSAL_SHUTTING_DOWN] = {503, 1, "shutting_down", "Aegis Gate is shutting down",
+	NULL},
+    [REFUSAL_UNSUPPORTED_MEDIA] = {415, 0, "unsupported_media",
+	"Content-Type must be application/json", NULL},
+    [REFUSAL_NOT_FOUND] = {404, 0, "not_found", "Nothing is served at this path", NULL},
+    [REFUSAL_EXPECTATION] = {417, 1, "expectation", "Expectation cannot be met", NULL},
+    [REFUSAL_REDEEMER_GONE] = {502, 0, "redeemer_gone",
+	"Failed to reach upstream service", NULL},
+    [REFUSAL_UPSTREAM_TIMEOUT] = {504, 0, "upstream_timeout",
+	"Upstream request timed out", NULL},
+};
+
+int
+refusal_record(struct chan *c, uint64_t reqid, void *msg)
+{
+	static const uint8_t zeros[REQUEST_ID_LEN];
+	const struct msg_refusal_record *m = msg;
+	const struct words *w;
+	const char *mark;
+	struct decide d;
+	uint32_t status;
+
+	if (m->reason == 0 || m->reason >= sizeof(table) / sizeof(table[0]))
+		return -1;
+	w = &table[m->reason];
+	status = m->status >= 400 && m->status <= 599 ? m->status : w->status;
+	decide_begin(&d, c, reqid, m->peer);
+	d.budget = LEDGER_CAUSE_HTTP;
+	if (memcmp(m->request_id, zeros, sizeof(zeros)) != 0) {
+		memcpy(d.request_id, m->request_id, sizeof(d.request_id));
+		d.row.kind = LEDGER_COMPLETION;
+	}
+	if (m->method.len > 0)
+		d.row.method = m->method;
+	if (m->target.len > 0) {
+		d.row.path = m->target;
+		mark = memchr(m->target.p, '?', m->target.len);
+		if (mark != NULL)
+			d.row.path.len = (size_t)(mark - m->target.p);
+	}
+	if (m->detail.len > 0)
+		d.row.detail = m->detail;
+	d.close = w->close;
+	d.headers = w->headers;
+	d.seal = m->seal;
+	if (m->seal) {
+		d.row.code = span_str(w->code);
+		decide_refuse_seal(&d, status,
+		    m->reason == REFUSAL_BAD_REQUEST ? 1000 : status, w->error,
+		    (struct span){NULL, 0});
+	} else if (m->detail.len > 0) {
+		decide_refuse(
+		    &d, status, w->code, w->error, NULL, DKS("detail", m->detail));
+	} else {
+		decide_refuse(&d, status, w->code, w->error, NULL, DK_END);
+	}
+	return 0;
+}

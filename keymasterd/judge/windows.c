@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rate windows across restarts. Those that changed are saved every few seconds together
+ * with the number of the ledger's last row; what came after it is counted again from the
+ * ledger itself at the next start. So a kill loses nothing, and deciding writes nothing
+ * but its row. Judge only.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/rfc3339.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/ledger_int.h"
+#include "keymasterd/judge/limit.h"
+#include "keymasterd/judge/registry_int.h"
+#include "keymasterd/judge/turn.h"
+
+#define META_KEY "windows_seq"
+
+static uint64_t saved_seq, saving_seq;
+
+static int
+load_one(const char *tenant, const char *key, const void *blob, size_t len, void *arg)
+{
+	uint64_t now = judge_limit_ms();
+	struct credential *c;
+	struct agent *a;
+	struct limiter *l = NULL;
+
+	(void)arg;
+	if (strncmp(key, "agent:", 6) == 0) {
+		a = agent_by_id(tenant, key + 6);
+		l = a != NULL ? a->limiter : NULL;
+	} else if (strncmp(key, "credential:", 11) == 0) {
+		c = credential_by_id(tenant, key + 11);
+		l = c != NULL ? c->limiter : NULL;
+	}
+	if (l != NULL && limiter_load(l, blob, len, now) == -1)
+		LOG_ERROR("window.load", LS("key", key));
+	return 0;
+}
+
+/* Did this row take from the limits? Those refused after them did, too. */
+static int
+counts(const struct json_doc *j, uint32_t root)
+{
+	uint32_t code = json_get(j, root, "code");
+
+	return json_str_eq(j, json_get(j, root, "kind"), "decision") &&
+	    (json_str_eq(j, json_get(j, root, "decision"), "allowed") ||
+		json_str_eq(j, code, "domain_guard") ||
+		json_str_eq(j, code, "body_too_large") ||
+		json_str_eq(j, code, "worker_unavailable"));
+}
+
+static int
+replay_row(const struct store_ledger_row *row, void *arg)
+{
+	struct json_doc *j = arg;
+	char tenant[STORE_TENANT_MAX], name[129], when[40];
+	uint64_t now = judge_limit_ms(), ms;
+	struct credential *c;
+	struct agent *a;
+	uint32_t root, ns;
+	int64_t sec;
+	size_t n;
+
+	if (json_parse(j, row->text.p, row->text.len, NULL) != JSON_OK)
+		return 0;
+	root = json_root(j);
+	if (!counts(j, root) ||
+	    json_str_copy(j, json_get(j, root, "tenant"), tenant, sizeof(tenant), NULL) ==
+		-1 ||
+	    json_str_copy(j, json_get(j, root, "time"), when, sizeof(when), &n) == -1 ||
+	    rfc3339_parse(when, n, &sec, &ns) == -1)
+		return 0;
+	ms = (uint64_t)sec * 1000 + ns / 1000000;
+	if (json_str_copy(j, json_get(j, root, "agent"), name, sizeof(name), NULL) == 0) {
+		a = agent_by_name(tenant, span_str(name));
+		if (a != NULL && a->limiter != NULL)
+			limiter_count_past(a->limiter, ms, now);
+	}
+	if (json_str_copy(j, json_get(j, root, "credential"), name, sizeof(name), NULL) ==
+	    0) {
+		c = credential_by_name(tenant, span_str(name));
+		if (c != NULL && c->limiter != NULL)
+			limiter_count_past(c->limiter, ms, now);
+	}
+	return 0;
+}
+
+int
+windows_load(void)
+{
+	struct json_doc j;
+	char text[24];
+	uint64_t seq = 0;
+	int r;
+
+	if (store_window_each(judge_store, load_one, NULL) == -1)
+		return -1;
+	r = store_meta_get(judge_store, META_KEY, text, sizeof(text));
+	if (r == -1)
+		return -1;
+	if (r == 0)
+		seq = strtoull(text, NULL, 10);
+	saved_seq = seq;
+	json_init(&j);
+	r = store_ledger_each(judge_store, NULL, seq, UINT64_MAX, 0, replay_row, &j);
+	json_free(&j);
+	return r;
+}
+
+static int
+save_one(struct limiter *l, const char *tenant, const char *kind, const char *id)
+{
+	static struct buf blob;
+	char key[64];
+
+	buf_reset(&blob);
+	snprintf(key, sizeof(key), "%s:%s", kind, id);
+	if (limiter_dump(l, &blob) == -1 ||
+	    store_window_put(judge_store, tenant, key, blob.p, blob.len) == -1)
+		return -1;
+	limiter_dirty_set(l, 0);
+	return 0;
+}
+
+/* What was saved in a turn that failed has to be saved again. */
+static void
+saved(int ok, void *arg)
+{
+	struct credential *c;
+	struct agent *a;
+
+	(void)arg;
+	if (ok) {
+		saved_seq = saving_seq;
+		return;
+	}
+	TAILQ_FOREACH (a, &agents, link)
+		if (a->limiter != NULL)
+			limiter_dirty_set(a->limiter, 1);
+	TAILQ_FOREACH (c, &credentials, link)
+		if (c->limiter != NULL)
+			limiter_dirty_set(c->limiter, 1);
+}
+
+void
+windows_save(void)
+{
+	struct credential *c;
+	struct agent *a;
+	char text[24];
+	int bad = 0;
+
+	if (ledger_seq_pending() == saved_seq)
+		return;
+	TAILQ_FOREACH (a, &agents, link)
+		if (a->limiter != NULL && limiter_dirty(a->limiter))
+			bad |= save_one(a->limiter, a->row.tenant, "agent", a->row.id);
+	TAILQ_FOREACH (c, &credentials, link)
+		if (c->limiter != NULL && limiter_dirty(c->limiter))
+			bad |=
+			    save_one(c->limiter, c->row.tenant, "credential", c->row.id);
+	saving_seq = ledger_seq_pending();
+	turn_then(saved, NULL);
+	snprintf(text, sizeof(text), "%" PRIu64, saving_seq);
+	if (bad == 0)
+		(void)store_meta_set(judge_store, META_KEY, text);
+}
