@@ -164,6 +164,21 @@ START_TEST(round_trip)
 }
 END_TEST
 
+START_TEST(every_length)
+{
+	static const char text[] = "AAAAAAAAAAAAAAAA";
+	uint8_t out[16];
+	size_t n;
+
+	for (n = 0; n <= 16; n++) {
+		ck_assert_int_eq(b64_decode(B64_STD, text, n, out, sizeof(out)),
+		    n % 4 == 0 ? (ssize_t)(n / 4 * 3) : -1);
+		ck_assert_int_eq(b64_decode(B64_URL, text, n, out, sizeof(out)),
+		    n % 4 == 1 ? -1 : (ssize_t)(n * 3 / 4));
+	}
+}
+END_TEST
+
 START_TEST(hexadecimal)
 {
 	uint8_t in[256], back[256];
@@ -201,6 +216,7 @@ main(void)
 	tcase_add_loop_test(t, refuses, 0, sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(t, one_text_per_value);
 	tcase_add_test(t, round_trip);
+	tcase_add_test(t, every_length);
 	tcase_add_test(t, hexadecimal);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

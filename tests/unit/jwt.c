@@ -278,6 +278,8 @@ START_TEST(bad_form)
 	    "e30.e30.AA==", "e30=.e30.AAAA", " e30.e30.AAAA", "e30.e30.AAAA\n",
 	    "e30.e30.AA+/", "e30.e30.AAB", "{}.{}.AAAA"};
 	struct jwt_keyset none = {.keys = NULL, .n = 0};
+	char padded[JWT_LEN_MAX / 4 * 3];
+	uint8_t sig[65] = {0};
 	size_t i;
 
 	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -294,7 +296,19 @@ START_TEST(bad_form)
 	/* one more part, signed or not */
 	ck_assert_int_eq(buf_puts(&tok, ".AAAA"), 0);
 	ck_assert_int_eq(verify(), JWT_E_FORMAT);
-	/* too long, and the longest kid */
+	/* a right signature with a byte behind it */
+	begin("{\"alg\":\"EdDSA\",\"kid\":\"e0\"}", CLAIMS);
+	crypto_sign_detached(sig, NULL, tok.p, tok.len, ed_sec[0]);
+	ck_assert_int_eq(jwt_append_sig(&tok, sig, sizeof(sig)), 0);
+	ck_assert_int_eq(verify(), JWT_E_SIGNATURE);
+	/* right in everything but its length */
+	memset(padded, ' ', sizeof(padded));
+	memcpy(padded, CLAIMS, strlen(CLAIMS));
+	padded[sizeof(padded) - 1] = '\0';
+	ck_assert_int_eq(ed("{\"alg\":\"EdDSA\",\"kid\":\"e0\"}", padded), JWT_E_FORMAT);
+	padded[sizeof(padded) - 300] = '\0';
+	ck_assert_int_eq(ed("{\"alg\":\"EdDSA\",\"kid\":\"e0\"}", padded), JWT_OK);
+	/* no signature in sight, and the longest kid */
 	buf_reset(&tok);
 	while (tok.len <= JWT_LEN_MAX)
 		ck_assert_int_eq(buf_putc(&tok, 'A'), 0);
@@ -437,6 +451,7 @@ static const struct {
     {"{\"exp\":2000}", {.now = 1500, .aud = "a"}, JWT_E_AUDIENCE},
     {"{\"exp\":2000,\"aud\":[]}", {.now = 1500, .aud = "a"}, JWT_E_AUDIENCE},
     {"{\"exp\":2000,\"aud\":[\"b\",\"a\"]}", {.now = 1500, .aud = "a"}, JWT_OK},
+    {"{\"exp\":2000,\"aud\":[\"a\",\"b\"]}", {.now = 1500, .aud = "a"}, JWT_OK},
     {"{\"exp\":2000,\"aud\":[\"b\",\"A\"]}", {.now = 1500, .aud = "a"}, JWT_E_AUDIENCE},
     {"{\"exp\":2000,\"aud\":[\"a\",1]}", {.now = 1500, .aud = "a"}, JWT_E_CLAIMS},
     {"{\"exp\":2000,\"aud\":[[\"a\"]]}", {.now = 1500, .aud = "a"}, JWT_E_CLAIMS},
