@@ -1,1 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += gated/libgated.a
+gated_libgated_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SSL_CFLAGS)
+gated_libgated_a_SOURCES = \
+	gated/answer.c \
+	gated/answer.h \
+	gated/api_in.c \
+	gated/ask.h \
+	gated/ask_judge.c \
+	gated/ask_toolhost.c \
+	gated/ask_worker.c \
+	gated/body.c \
+	gated/body.h \
+	gated/conf.h \
+	gated/conn.c \
+	gated/conn.h \
+	gated/conn_read.c \
+	gated/conn_read.h \
+	gated/drain.c \
+	gated/drain.h \
+	gated/flow.c \
+	gated/headers.c \
+	gated/headers.h \
+	gated/http_guess.c \
+	gated/http_guess.h \
+	gated/listener.c \
+	gated/listener.h \
+	gated/media.c \
+	gated/media.h \
+	gated/permit.c \
+	gated/permit.h \
+	gated/proxy_in.c \
+	gated/redeemer.c \
+	gated/redeemer.h \
+	gated/refuse.c \
+	gated/refuse.h \
+	gated/req.c \
+	gated/req.h \
+	gated/request.c \
+	gated/route.c \
+	gated/route.h \
+	gated/seal_in.c \
+	gated/status.c \
+	gated/status.h \
+	gated/timer.c \
+	gated/timer.h \
+	gated/tls.c \
+	gated/tls.h
+
+daemon_PROGRAMS += gated/gated
+gated_gated_SOURCES = gated/main.c
+gated_gated_LDADD = gated/libgated.a libstream.a $(COMMON_LIBS) $(SSL_LIBS)

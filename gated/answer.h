@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers to agents. gated. After any of these functions the request may be gone.
+ */
+#ifndef AEGIS_GATED_ANSWER_H
+#define AEGIS_GATED_ANSWER_H
+
+#include <sys/uio.h>
+
+#include "common/msg.h"
+#include "gated/req.h"
+
+/* A JSON answer from memory; `lines` are more fields, each with CRLF. At most 4 pieces.
+ */
+void answer_json(
+    struct req *, unsigned status, struct span lines, const struct iovec *body, int n);
+/* 100 Continue, when the agent waits for it. 0, or -1: the connection is closed. */
+int answer_continue(struct req *);
+/* What a worker brought; takes the stream out of the message. */
+void answer_proxied(struct req *, struct msg_proxy_head *);
+
+/* The streamed answer with this id, or NULL. */
+struct req *flow_find(const uint8_t id[REQUEST_ID_LEN]);
+/* Begins to read req->flow.fd; the head of the answer was written. */
+void flow_start(struct req *);
+/* The agent took what it was sent. */
+void flow_resume(struct req *);
+/* proxy_end. */
+void flow_end(struct req *, bool complete, uint64_t bytes);
+/* The worker is gone. */
+void flow_abandon(struct req *);
+void flow_close(struct req *);
+
+#endif

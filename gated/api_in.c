@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the judge answers itself: attestation, sessions, keys, MCP. gated; the body goes
+ * unread.
+ */
+#include "common/utf8.h"
+#include "gated/answer.h"
+#include "gated/ask.h"
+#include "gated/conn.h"
+#include "gated/media.h"
+#include "gated/refuse.h"
+#include "gated/req.h"
+
+#define API_TARGET_MAX 2048
+#define API_BODY_MAX 32768
+
+struct field {
+	const char *name;
+	size_t max;
+	struct part *part;
+};
+
+/* Why it is refused, or NULL. */
+static const char *
+keep_fields(struct req *r, const struct http1_head *h)
+{
+	const struct field fields[] = {
+	    {"content-type", 128, &r->content_type},
+	    {"authorization", 8192, &r->authorization},
+	    {"x-aegis-agent", 160, &r->token},
+	    {"host", 300, &r->host},
+	    {"origin", 300, &r->origin},
+	};
+	const struct http1_header *f;
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		f = http1_find(h, fields[i].name);
+		if (f == NULL)
+			continue;
+		if (http1_count(h, fields[i].name) != 1)
+			return "a field that may stand once is repeated";
+		if (f->value.len > fields[i].max ||
+		    !utf8_valid((const uint8_t *)f->value.p, f->value.len))
+			return "malformed Content-Type, Authorization, X-Aegis-Agent, "
+			       "Host or Origin";
+		if (req_keep(r, fields[i].part, f->value) != 0)
+			return "no memory";
+	}
+	return NULL;
+}
+
+void
+api_begin(struct req *r, const struct http1_head *h)
+{
+	const char *why;
+
+	if (r->target.len > API_TARGET_MAX) {
+		refuse(r, REFUSAL_TARGET_TOO_LONG, 414, "request target too long");
+		return;
+	}
+	if (span_eq(h->method, "POST") && !media_is_json(h)) {
+		refuse(r, REFUSAL_UNSUPPORTED_MEDIA, 415,
+		    "Content-Type must be application/json");
+		return;
+	}
+	r->body.limit = API_BODY_MAX;
+	if (r->body_len != BODY_LEN_UNKNOWN && r->body_len > API_BODY_MAX) {
+		refuse(r, REFUSAL_BODY_TOO_LARGE, 413, "body too large");
+		return;
+	}
+	why = keep_fields(r, h);
+	if (why != NULL) {
+		refuse(r, REFUSAL_BAD_REQUEST, 400, why);
+		return;
+	}
+	r->state = REQ_COLLECT;
+	if (r->body.done)
+		api_collected(r);
+	else
+		(void)answer_continue(r);
+}
+
+void
+api_collected(struct req *r)
+{
+	judge_ask_api(r);
+}

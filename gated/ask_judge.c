@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions to the judge, and what to do with its decision. gated.
+ */
+#include <string.h>
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "common/proc.h"
+#include "gated/answer.h"
+#include "gated/ask.h"
+#include "gated/body.h"
+#include "gated/conn.h"
+#include "gated/refuse.h"
+
+#define JUDGE_TIMEOUT_MS 10000 /* it waits up to 5 s for a worker to start */
+#define ROW_TARGET_MAX 1024
+#define ROW_DETAIL_MAX 256
+
+static const uint8_t no_id[REQUEST_ID_LEN];
+
+static void
+answer_of_judge(struct req *r, const struct msg_decision *m)
+{
+	struct iovec iov = {NULL, m->body.len};
+
+	memcpy(&iov.iov_base, &m->body.p, sizeof(m->body.p));
+	if (m->close)
+		r->conn->close_after = true;
+	answer_json(r, m->status, m->headers, &iov, 1);
+}
+
+static void
+carry_out(struct req *r, const struct msg_decision *m)
+{
+	const struct grant_view g = {
+	    .id = m->grant,
+	    .mac = m->mac,
+	    .not_after = m->not_after,
+	    .max_response = m->max_response,
+	    .server = m->server,
+	    .payload_off = m->payload_off,
+	    .payload_len = m->payload_len,
+	    .timeout_ms = m->timeout_ms,
+	    .authority = m->authority,
+	    .target = m->target,
+	};
+
+	r->wrap = m->wrap;
+	r->max_response = m->max_response;
+	if (answer_continue(r) == -1)
+		return;
+	redeemer_send(r, m->verdict == VERDICT_PROXY ? ROLE_WORKER : ROLE_TOOLHOST,
+	    m->redeemer, &g);
+}
+
+static bool
+fits(const struct req *r, const struct msg_decision *m)
+{
+	switch (m->verdict) {
+	case VERDICT_ANSWER:
+		return m->status >= 200 && m->status <= 599;
+	case VERDICT_PROXY:
+		return r->state == REQ_ASKED && r->route->kind == ROUTE_PROXY;
+	case VERDICT_TOOL:
+		return r->state == REQ_ASKED && r->route->kind != ROUTE_PROXY;
+	default:
+		return false;
+	}
+}
+
+static void
+on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
+{
+	struct msg_decision *m = msg;
+	struct req *r = arg;
+
+	(void)chan;
+	r->ask = 0;
+	if (status != CHAN_OK || !fits(r, m)) {
+		LOG_WARN("judge.silent", LI("status", status));
+		refuse_alone(r, r->state == REQ_REFUSING ? r->refused : 503);
+		return;
+	}
+	if (memcmp(m->request_id, no_id, sizeof(no_id)) != 0) {
+		memcpy(r->id, m->request_id, sizeof(r->id));
+		r->has_id = true;
+	}
+	if (m->verdict == VERDICT_ANSWER)
+		answer_of_judge(r, m);
+	else
+		carry_out(r, m);
+}
+
+static void
+ask(struct req *r, enum msg_type type, void *msg)
+{
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+
+	if (r->state != REQ_REFUSING)
+		r->state = REQ_ASKED;
+	r->chan = judge;
+	if (judge != NULL)
+		r->ask = chan_ask(judge, type, msg, JUDGE_TIMEOUT_MS, on_decision, r);
+	else
+		msg_release(msg_desc_get(type), msg);
+	if (r->ask == 0)
+		refuse_alone(r, r->state == REQ_REFUSING ? r->refused : 503);
+}
+
+void
+judge_ask_proxy(struct req *r)
+{
+	MSG_INIT(proxy_authorize, m);
+
+	m.peer = span_str(r->conn->peer);
+	m.token = req_part(r, r->token);
+	m.method = req_method(r);
+	m.target = req_part(r, r->target);
+	m.has_target_host = r->has_target_host;
+	m.target_host = req_part(r, r->target_host);
+	m.headers = req_part(r, r->headers);
+	if (r->body.done && r->body_len == BODY_LEN_UNKNOWN)
+		r->body_len = r->body.total; /* chunked, but here already */
+	m.body_len = r->body_len;
+	ask(r, MSG_proxy_authorize, &m);
+}
+
+void
+judge_ask_seal(struct req *r)
+{
+	struct span body = req_body(r);
+	MSG_INIT(seal_authorize, m);
+
+	m.peer = span_str(r->conn->peer);
+	m.target = req_part(r, r->target);
+	if (body.len <= INLINE_JSON_MAX) {
+		m.envelope = body;
+	} else if ((m.big = body_memfd(body.p, body.len)) == -1) {
+		refuse_alone(r, 503);
+		return;
+	}
+	ask(r, MSG_seal_authorize, &m);
+}
+
+void
+judge_ask_api(struct req *r)
+{
+	MSG_INIT(api_request, m);
+
+	m.peer = span_str(r->conn->peer);
+	m.method = req_method(r);
+	m.target = req_part(r, r->target);
+	m.content_type = req_part(r, r->content_type);
+	m.authorization = req_part(r, r->authorization);
+	m.token = req_part(r, r->token);
+	m.host = req_part(r, r->host);
+	m.origin = req_part(r, r->origin);
+	m.body = req_body(r);
+	ask(r, MSG_api_request, &m);
+}
+
+void
+judge_ask_refusal(struct req *r, enum refusal reason, unsigned status, const char *detail)
+{
+	MSG_INIT(refusal_record, m);
+
+	m.peer = span_str(r->conn->peer);
+	m.reason = reason;
+	m.status = status;
+	m.method = req_method(r);
+	m.target = req_part(r, r->target);
+	if (m.target.len > ROW_TARGET_MAX)
+		m.target.len = ROW_TARGET_MAX;
+	m.detail = span_str(detail);
+	if (m.detail.len > ROW_DETAIL_MAX)
+		m.detail.len = 0;
+	m.seal = r->seal;
+	memcpy(m.request_id, r->id, sizeof(r->id));
+	ask(r, MSG_refusal_record, &m);
+}

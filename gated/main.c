@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gated: speaks HTTP with agents and decides nothing. It holds the agents' connections
+ * and the gate's TLS key, opens no file and no connection, and has descriptors only from
+ * the master: listening sockets, and doors to judge, workers and toolhost.
+ */
+#include "common/log.h"
+#include "common/msg.h"
+#include "common/proc.h"
+#include "gated/conf.h"
+#include "gated/conn.h"
+#include "gated/drain.h"
+#include "gated/listener.h"
+#include "gated/permit.h"
+#include "gated/redeemer.h"
+#include "gated/timer.h"
+#include "gated/tls.h"
+
+#define HEAD_MAX 16384 /* what an authorization message can carry of it */
+#define HEAD_MIN 1024
+#define TARGET_MAX 8192
+#define FIELDS_MAX 100
+#define DESCRIPTORS 65536 /* priv_rlimits() */
+#define PER_CONNECTION 3  /* its own, a body's stream, an answer's */
+
+struct gate_conf gate_conf;
+
+static uint32_t
+or_default(uint32_t value, uint32_t otherwise)
+{
+	return value != 0 ? value : otherwise;
+}
+
+static int
+on_conf(void *msg)
+{
+	struct msg_conf_gate *m = msg;
+	uint32_t workers = or_default(m->workers, 1);
+	uint32_t head = or_default(m->max_header_bytes, HEAD_MAX);
+	unsigned most = (DESCRIPTORS - 1024) / PER_CONNECTION;
+	int cert = m->tls_cert, key = m->tls_key;
+
+	/* a share each, rounded up */
+	gate_conf.connections = or_default(m->max_connections, 10000) / workers;
+	gate_conf.connections += m->max_connections % workers != 0;
+	if (gate_conf.connections > most)
+		gate_conf.connections = most;
+	if (gate_conf.connections == 0)
+		gate_conf.connections = 1;
+	gate_conf.limits.head = head > HEAD_MAX ? HEAD_MAX
+	    : head < HEAD_MIN                   ? HEAD_MIN
+						: head;
+	gate_conf.limits.target = TARGET_MAX;
+	gate_conf.limits.headers = FIELDS_MAX;
+	gate_conf.max_body = m->max_body_bytes;
+	gate_conf.header_timeout_ms = or_default(m->header_timeout_ms, 10000);
+	gate_conf.body_timeout_ms = or_default(m->body_timeout_ms, 30000);
+	gate_conf.idle_timeout_ms = or_default(m->idle_timeout_ms, 60000);
+	gate_conf.request_timeout_ms = or_default(m->request_timeout_ms, 30000);
+	gate_conf.drain_timeout_ms = or_default(m->drain_timeout_ms, 10000);
+	if (cert < 0 && key < 0)
+		return 0;
+	if (cert < 0 || key < 0) {
+		LOG_ERROR(
+		    "tls.incomplete", LS("missing", cert < 0 ? "certificate" : "key"));
+		return -1;
+	}
+	m->tls_cert = m->tls_key = -1;
+	return tls_init_take(cert, key);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct proc_conf_row rows[] = {{MSG_conf_gate, on_conf}, {0, NULL}};
+	static const struct proc_peer_row peers[] = {
+	    {ROLE_JUDGE, permit_gate_judge, NULL, NULL, NULL},
+	    {ROLE_WORKER, permit_gate_worker, redeemer_on_peer, NULL, redeemer_on_gone},
+	    {ROLE_TOOLHOST, permit_gate_toolhost, redeemer_on_peer, NULL,
+		redeemer_on_gone},
+	    {ROLE_NONE, NULL, NULL, NULL, NULL},
+	};
+	static const struct proc_serve serve = {peers, listener_take, drain_begin, NULL};
+
+	proc_begin(ROLE_GATE, argc, argv);
+	proc_configure(rows);
+	proc_enter(NULL);
+	if (timers_init() == -1 || conns_init() == -1)
+		fatalx("no memory");
+	proc_serve(&serve);
+	return 0;
+}
