@@ -247,11 +247,22 @@ master_gone(struct chan *c, void *owner)
 	loop_stop();
 }
 
+static void (*also_tell)(enum role, uint32_t, unsigned, const char *);
+
+void
+proc_on_violation(void (*fn)(enum role, uint32_t, unsigned, const char *))
+{
+	also_tell = fn;
+}
+
 static void
 report_violation(enum role role, uint32_t instance, unsigned type, const char *reason)
 {
 	MSG_INIT(permit_refused, note);
 	MSG_INIT(misbehaved, m);
+
+	if (also_tell != NULL)
+		also_tell(role, instance, type, reason);
 
 	if (role == ROLE_MASTER || role == ROLE_ADMIN)
 		return;

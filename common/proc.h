@@ -66,6 +66,9 @@ int proc_say_ready(const char *level);
 void proc_enter(const struct sandbox_paths *);
 /* Runs the loop; returns when it was stopped. */
 void proc_serve(const struct proc_serve *);
+/* fn hears of every violation by a peer of ours, besides the judge and the master. */
+void proc_on_violation(
+    void (*fn)(enum role, uint32_t instance, unsigned type, const char *reason));
 /* The door to the master (descriptor 3). */
 struct chan *proc_master(void);
 /* Peers of a role that are ready; NULL when there is none. For roles that exist once. */
