@@ -45,6 +45,8 @@ int seal_conf_tool(void *msg);
 /* Called once, after the database is open and the registry filled; before the loop. -1:
  * fatal. */
 int seal_init(void);
+/* This gate's door is shut: whatever waits for vault must not answer to it any more. */
+void seal_gate_gone(const struct chan *);
 /* Every second. */
 void seal_tick(uint64_t unix_ms);
 

@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Another program that holds the database makes a turn fail after this long. */
-#define BUSY_MS 200
+
 /* The helper thread keeps the log short; if it falls behind by this much we help. */
 #define WAL_PAGES_MAX 16384
 
@@ -75,7 +74,6 @@ store_open(const char *path, int sync, char *err, size_t err_size)
 	    NULL);
 	if (r == SQLITE_OK) {
 		sqlite3_extended_result_codes(s->db, 1);
-		sqlite3_busy_timeout(s->db, BUSY_MS);
 		sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		r = pragmas(s->db, sync) == 0 ? SQLITE_OK : SQLITE_ERROR;
 	}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keymasterd-judge: decides what agents may do and writes it to the ledger first. It
+ * parses what agents wrote, so it holds no credential and no signing key, and opens no
+ * socket; its files are the database and nothing else.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/proc.h"
+#include "common/proto.h"
+#include "common/sandbox.h"
+#include "common/secret.h"
+#include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/peers.h"
+#include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/waiting.h"
+
+#define TICK_MS	     100
+#define TICKS_SECOND (1000 / TICK_MS)
+#define SAVE_SECONDS 5
+#define STOP_MS	     3000
+
+struct judge_conf judge_conf;
+struct store *judge_store;
+int judge_stopping;
+
+static uint64_t stop_at_ms;
+
+static int
+text_copy(struct span s, char *out, size_t size)
+{
+	return span_copy(s, out, size);
+}
+
+static uint32_t
+or_default(uint32_t v, uint32_t d)
+{
+	return v != 0 ? v : d;
+}
+
+static int
+on_conf(void *msg)
+{
+	const struct msg_conf_judge *m = msg;
+	struct judge_conf *c = &judge_conf;
+
+	c->admin_uid = m->admin_uid;
+	c->require_agent_auth = m->require_agent_auth;
+	c->ledger_sync = m->ledger_sync;
+	c->max_connections_per_agent = or_default(m->max_connections_per_agent, 50);
+	c->max_body_bytes = m->max_body_bytes;
+	c->request_timeout_ms = or_default(m->request_timeout_ms, 30000);
+	c->checkpoint_rows = or_default(m->checkpoint_rows, 1000);
+	c->checkpoint_seconds = or_default(m->checkpoint_seconds, 60);
+	c->seal_window_s = or_default(m->seal_window_s, 30);
+	c->seal_token_ttl_s = or_default(m->seal_token_ttl_s, 3600);
+	c->seal_compat_spaced = m->seal_compat_spaced;
+	c->attest_per_minute = or_default(m->attest_per_minute, 10);
+	return text_copy(m->issuer, c->issuer, sizeof(c->issuer)) == -1 ||
+		text_copy(m->audience, c->audience, sizeof(c->audience)) == -1 ||
+		text_copy(m->gate_url, c->gate_url, sizeof(c->gate_url)) == -1
+	    ? -1
+	    : 0;
+}
+
+/* In the box, as the judge's own user, before system calls are fewer. */
+static void
+open_database(void)
+{
+	char path[1100], err[512];
+
+	snprintf(path, sizeof(path), "%s/judge.db", proc_self.dir);
+	judge_store = store_open(path, judge_conf.ledger_sync, err, sizeof(err));
+	if (judge_store == NULL)
+		fatalx("%s", err);
+	if (store_helper_start(judge_store) == -1)
+		fatal("the store's helper thread could not be started");
+}
+
+static void
+reload(void *arg)
+{
+	(void)arg;
+	if (registry_load() == 0)
+		return;
+	/* memory and database differ: better no judge than one that decides by that */
+	LOG_ERROR("registry.load", LS("error", store_error(judge_store)));
+	loop_stop();
+}
+
+static void
+begin(void)
+{
+	char err[512];
+
+	if (ledger_open(judge_store, judge_conf.tenant, err, sizeof(err)) == -1)
+		fatalx("%s", err);
+	if (registry_load() == -1 || windows_load() == -1)
+		fatalx("the database cannot be read: %s", store_error(judge_store));
+	if (seal_init() == -1)
+		fatalx("sessions and SecurityContexts could not be loaded");
+	turn_on_rollback(reload, NULL);
+	loop_on_turn(turn_end, NULL);
+	ledger_start_row(NULL);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	static unsigned ticks;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	waiting_tick();
+	if (judge_stopping && loop_now_ms() >= stop_at_ms)
+		loop_stop();
+	if (++ticks % TICKS_SECOND != 0)
+		return;
+	ledger_tick(loop_now_ms());
+	flight_tick();
+	seal_tick(judge_now_ms());
+	if (ticks % (TICKS_SECOND * SAVE_SECONDS) == 0)
+		windows_save();
+}
+
+static void
+sealed(int status, const char *message, void *arg)
+{
+	(void)arg;
+	if (status != 0)
+		LOG_WARN("stop.checkpoint", LS("error", message));
+	loop_stop();
+}
+
+static void
+on_stop(uint32_t drain_ms)
+{
+	(void)drain_ms; /* the gates have drained already, or are about to be refused */
+	if (judge_stopping)
+		return;
+	judge_stopping = 1;
+	stop_at_ms = loop_now_ms() + STOP_MS;
+	windows_save();
+	ledger_stop_row(flight_count() == 0 ? NULL : "with requests still under way");
+	ledger_checkpoint(sealed, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct proc_conf_row rows[] = {
+	    {MSG_conf_judge, on_conf},
+	    {MSG_conf_context, seal_conf_context},
+	    {MSG_conf_tool, seal_conf_tool},
+	    {0, NULL},
+	};
+	static const struct proc_serve serve = {judge_peers, admin_listen, on_stop, NULL};
+	struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
+	struct sandbox_paths paths = {.list = &dir, .n = 1, .start_threads = open_database};
+	struct timeval tv = {.tv_usec = TICK_MS * 1000};
+	struct event *tick;
+
+	proc_begin(ROLE_JUDGE, argc, argv);
+	proc_configure(rows);
+	snprintf(judge_conf.tenant, sizeof(judge_conf.tenant), "%s",
+	    proc_self.tenant[0] != '\0' ? proc_self.tenant : "default");
+	if (secret_init(0) == -1)
+		fatal("no memory for grant keys");
+	proc_enter(&paths);
+	begin();
+	tick = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
+	if (tick == NULL || event_add(tick, &tv) == -1)
+		fatalx("no timer");
+	proc_on_violation(peer_violation);
+	proc_serve(&serve);
+	store_close(judge_store);
+	return 0;
+}

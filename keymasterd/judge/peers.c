@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Doors that open and shut, and the rows about broken permit tables. Judge only. */
+#include "keymasterd/judge/peers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/permit.h"
+#include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/waiting.h"
+
+#define ASK_MS 10000
+
+struct judge_keys judge_keys;
+
+static void
+violation_row(const char *who, enum role seen_by, uint32_t instance, unsigned type,
+    struct span reason)
+{
+	const struct msg_desc *desc = msg_desc_get(type);
+	char detail[256];
+	struct ledger_row row = {.kind = LEDGER_SYSTEM,
+	    .event = span_str("permit.refused"),
+	    .code = span_str(desc != NULL ? desc->name : "unknown"),
+	    .reason = reason};
+
+	snprintf(detail, sizeof(detail), "%s %u sent type 0x%04x to %s", who, instance, type,
+	    role_name(seen_by));
+	row.detail = span_str(detail);
+	(void)ledger_append_budget(&row, LEDGER_CAUSE_PEER);
+}
+
+int
+peer_permit_refused(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_permit_refused *m = msg;
+
+	(void)reqid;
+	violation_row(role_name((enum role)m->role), chan_peer_role(c), m->instance, m->type,
+	    m->reason);
+	return 0;
+}
+
+void
+peer_violation(enum role role, uint32_t instance, unsigned type, const char *reason)
+{
+	violation_row(role_name(role), ROLE_JUDGE, instance, type, span_str(reason));
+}
+
+static void
+gate_gone(struct chan *c, void *owner)
+{
+	(void)owner;
+	waiting_forget(c);
+	seal_gate_gone(c);
+	turn_forget(c);
+}
+
+/*
+ * Vault's file and the database are two files. The judge's row comes second when a
+ * credential is made and goes first when one is removed, so after a crash vault may hold
+ * one that nobody can use (the next `vault add` of that name replaces it), never the
+ * other way round. If it is the other way round, a file was put back from a backup.
+ */
+static void
+compare_counts(void)
+{
+	struct ledger_row row = {.kind = LEDGER_SYSTEM, .event = span_str("vault.drift")};
+	struct credential *cred;
+	char detail[160];
+	uint32_t n = 0;
+
+	TAILQ_FOREACH (cred, &credentials, link)
+		n++;
+	if (n == judge_keys.credentials)
+		return;
+	snprintf(detail, sizeof(detail),
+	    "the database knows %u credentials, vault holds %u: compare with `aegis vault list`", n,
+	    judge_keys.credentials);
+	LOG_WARN("vault.drift", LU("database", n), LU("vault", judge_keys.credentials));
+	row.detail = span_str(detail);
+	(void)ledger_append(&row, NULL);
+}
+
+static void
+on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	const struct msg_vault_key_set *m = msg;
+	struct judge_keys k = {.have = 1};
+
+	(void)c;
+	(void)arg;
+	if (status != CHAN_OK || m->code != 0 ||
+	    span_copy(m->token_kid, k.token_kid, sizeof(k.token_kid)) == -1 ||
+	    span_copy(m->ledger_kid, k.ledger_kid, sizeof(k.ledger_kid)) == -1) {
+		LOG_ERROR("vault.keys", LS("error", "vault did not name its public keys"));
+		return;
+	}
+	memcpy(k.token_pub, m->token_pub, sizeof(k.token_pub));
+	memcpy(k.ledger_pub, m->ledger_pub, sizeof(k.ledger_pub));
+	k.credentials = m->credentials;
+	judge_keys = k;
+	compare_counts();
+}
+
+static void
+vault_ready(struct chan *c, void *owner)
+{
+	MSG_INIT(vault_keys, m);
+
+	(void)owner;
+	(void)chan_ask(c, MSG_vault_keys, &m, ASK_MS, on_keys, NULL);
+}
+
+static void
+vault_gone(struct chan *c, void *owner)
+{
+	(void)c;
+	(void)owner;
+	/* its public keys stay: tokens of running sessions can still be checked */
+	LOG_WARN("vault.gone", LS("effect", "nothing can be signed or sealed until it is back"));
+}
+
+const struct proc_peer_row judge_peers[] = {
+    {ROLE_GATE, permit_judge_gate, NULL, NULL, gate_gone},
+    {ROLE_WORKER, permit_judge_worker, worker_peer, redeemer_hello, redeemer_gone},
+    {ROLE_TOOLHOST, permit_judge_toolhost, toolhost_peer, redeemer_hello, redeemer_gone},
+    {ROLE_DISPATCH, permit_judge_dispatch, NULL, NULL, NULL},
+    {ROLE_VAULT, permit_judge_vault, NULL, vault_ready, vault_gone},
+    {ROLE_NONE, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole of what anybody may say to the judge, peer by peer. What stands here only as
+ * an answer (vault's signatures) needs no row: it is taken when it was asked for.
+ */
+#include "keymasterd/judge/permit.h"
+
+#include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/authorize.h"
+#include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/peers.h"
+#include "keymasterd/judge/redeemer.h"
+
+const struct permit permit_judge_gate[] = {
+    {MSG_proxy_authorize, CHAN_READY, 0, proxy_authorize},
+    {MSG_seal_authorize, CHAN_READY, 0, seal_authorize},
+    {MSG_api_request, CHAN_READY, 0, api_request},
+    {MSG_refusal_record, CHAN_READY, 0, refusal_record},
+    {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
+    PERMIT_LAST,
+};
+
+const struct permit permit_judge_worker[] = {
+    {MSG_redeemer_ready, CHAN_READY, 0, redeemer_ready},
+    {MSG_worker_leave, CHAN_READY, 0, worker_leave},
+    {MSG_done, CHAN_READY, 0, redeemer_done},
+    {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
+    PERMIT_LAST,
+};
+
+const struct permit permit_judge_toolhost[] = {
+    {MSG_redeemer_ready, CHAN_READY, 0, redeemer_ready},
+    {MSG_tool_catalogue, CHAN_READY, 0, tool_catalogue},
+    {MSG_done, CHAN_READY, 0, redeemer_done},
+    {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
+    PERMIT_LAST,
+};
+
+const struct permit permit_judge_dispatch[] = {
+    {MSG_worker_failed, CHAN_READY, 0, worker_failed},
+    {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
+    PERMIT_LAST,
+};
+
+const struct permit permit_judge_vault[] = {
+    {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
+    PERMIT_LAST,
+};
+
+/* Whoever gets here is root or the configured user; admin.c sees to that. */
+const struct permit permit_judge_admin[] = {
+    {MSG_credential_add, CHAN_READY, 0, admin_credential_add},
+    {MSG_credential_update, CHAN_READY, 0, admin_credential_update},
+    {MSG_credential_rotate, CHAN_READY, 0, admin_credential_rotate},
+    {MSG_credential_remove, CHAN_READY, 0, admin_credential_remove},
+    {MSG_credential_list, CHAN_READY, 0, admin_credential_list},
+    {MSG_agent_add, CHAN_READY, 0, admin_agent_add},
+    {MSG_agent_list, CHAN_READY, 0, admin_agent_list},
+    {MSG_agent_remove, CHAN_READY, 0, admin_agent_remove},
+    {MSG_agent_regenerate, CHAN_READY, 0, admin_agent_regenerate},
+    {MSG_agent_grant, CHAN_READY, 0, admin_agent_grant},
+    {MSG_agent_context, CHAN_READY, 0, admin_agent_context},
+    {MSG_agent_limit, CHAN_READY, 0, admin_agent_limit},
+    {MSG_agent_run, CHAN_READY, 0, admin_agent_run},
+    {MSG_agent_run_end, CHAN_READY, 0, admin_agent_run_end},
+    {MSG_context_put, CHAN_READY, 0, admin_context_put},
+    {MSG_context_list, CHAN_READY, 0, admin_context_list},
+    {MSG_context_show, CHAN_READY, 0, admin_context_show},
+    {MSG_context_remove, CHAN_READY, 0, admin_context_remove},
+    {MSG_context_test, CHAN_READY, 0, admin_context_test},
+    {MSG_session_list, CHAN_READY, 0, admin_session_list},
+    {MSG_session_revoke, CHAN_READY, 0, admin_session_revoke},
+    {MSG_tool_list, CHAN_READY, 0, admin_tool_list},
+    {MSG_ledger_read, CHAN_READY, 0, admin_ledger_read},
+    {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},
+    {MSG_ledger_seal, CHAN_READY, 0, admin_ledger_seal},
+    {MSG_ledger_checkpoints, CHAN_READY, 0, admin_ledger_checkpoints},
+    {MSG_status, CHAN_READY, 0, admin_status},
+    {MSG_admin_record, CHAN_READY, 0, admin_record},
+    PERMIT_LAST,
+};
