@@ -20,3 +20,12 @@ libvault_a_SOURCES = \
 daemon_PROGRAMS += keymasterd-vault
 keymasterd_vault_SOURCES = keymasterd/vault/main.c
 keymasterd_vault_LDADD = libvault.a $(COMMON_LIBS)
+
+check_PROGRAMS += tests/unit/vault tests/unit/vault_process tests/fuzz/fuzz_vault
+TESTS += tests/unit/vault tests/unit/vault_process
+tests_unit_vault_LDADD = libvault.a $(CHECK_LIBS) $(COMMON_LIBS)
+tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_vault_LDADD = libvault.a $(FUZZ_LIBS)
+if !FUZZERS
+TESTS += tests/fuzz/fuzz_vault
+endif
