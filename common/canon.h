@@ -3,7 +3,7 @@
  * Canonical form of SEAL v1: the bytes an agent signs. Members sorted by name at every
  * level, no white space, raw UTF-8 with only the escapes JSON needs, numbers with the
  * very text they had on the wire. Runs in judge on parsed input from agents, and in
- * clients.
+ * clients. After an error the buffer holds a part of the text: discard it.
  */
 #ifndef AEGIS_COMMON_CANON_H
 #define AEGIS_COMMON_CANON_H
