@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the egress dispatcher share. It holds no secret: it starts workers
+ * for the judge, by way of the master, and resolves names for workers.
+ */
+#ifndef AEGIS_DISPATCHER_H
+#define AEGIS_DISPATCHER_H
+
+#include <stdint.h>
+
+#include "common/chan.h"
+
+/* permit.c */
+extern const struct permit permit_dispatch_judge[];
+extern const struct permit permit_dispatch_worker[];
+extern const struct permit permit_dispatch_master[];
+
+/* spawn.c */
+void spawn_limit(uint32_t max_workers); /* 0: no limit */
+int spawn_want(struct chan *, uint64_t reqid, void *msg);
+int spawn_exited(struct chan *, uint64_t reqid, void *msg);
+
+/* resolve.c: threads that call getaddrinfo(3), a queue, a short memory. */
+int resolve_init(void); /* before the box: 0 or -1 */
+void resolve_start_threads(void);
+int resolve_listen(void); /* on the loop: 0 or -1 */
+int resolve_ask(struct chan *, uint64_t reqid, void *msg);
+/* A worker is gone: its questions are nobody's. */
+void resolve_forget(struct chan *);
+void resolve_sweep(uint64_t now_ms);
+
+#endif

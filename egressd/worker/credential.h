@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one credential of an egress worker, as vault sealed it: the secret, where it may go
+ * and how it is put into a request. Counted, since requests under way keep the one they
+ * began with when it is rotated.
+ */
+#ifndef AEGIS_WORKER_CREDENTIAL_H
+#define AEGIS_WORKER_CREDENTIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct msg_credential_secret;
+struct reflect;
+struct secret;
+
+enum inject_kind { INJECT_BEARER = 1, INJECT_HEADER, INJECT_BASIC, INJECT_QUERY };
+
+struct credential {
+	unsigned refs;
+	struct secret *secret;
+	struct reflect *reflect;
+	enum inject_kind kind;
+	char header_name[129]; /* INJECT_HEADER */
+	char query_param[129]; /* INJECT_QUERY */
+	char service[65];
+	char domains[4097]; /* comma separated patterns */
+	bool tls;
+	uint16_t port; /* where a name without a port leads */
+	bool allow_private;
+};
+
+/* Longest secret as injected: percent escapes of all of it. */
+#define CREDENTIAL_INJECTED_MAX(c) (secret_len((c)->secret) * 3 + 512)
+
+/*
+ * From vault's answer; takes the secret out of it. One reference is the caller's. NULL
+ * with *why set to a text for people.
+ */
+struct credential *credential_new_take(struct msg_credential_secret *, const char **why);
+struct credential *credential_ref(struct credential *);
+void credential_unref(struct credential *); /* NULL is allowed */
+
+#endif

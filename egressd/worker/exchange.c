@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request from its grant to its completion note. What comes from the gate is believed
+ * only as far as the grant seals it; whatever happens, each accepted grant ends in
+ * exactly one `done`.
+ */
+#include "egressd/worker/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/util.h>
+
+#include "common/chan.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "egressd/worker/credential.h"
+#include "egressd/worker/respond.h"
+#include "egressd/worker/worker.h"
+
+#define TIMEOUT_DEFAULT_MS 60000
+#define SPARE_MAX 64           /* finished exchanges kept for the next requests */
+#define SPARE_TEXT (16 * 1024) /* with buffers up to this size */
+
+TAILQ_HEAD(exchange_list, exchange);
+
+static struct exchange_list live = TAILQ_HEAD_INITIALIZER(live);
+static struct exchange_list spare = TAILQ_HEAD_INITIALIZER(spare);
+static unsigned nlive, nspare;
+
+unsigned
+exchange_count(void)
+{
+	return nlive;
+}
+
+void
+exchange_touch(struct exchange *ex)
+{
+	ex->due_ms = loop_now_ms() + ex->timeout_ms;
+}
+
+/* -- beginning and end of the struct -- */
+
+static struct exchange *
+exchange_new(void)
+{
+	struct exchange *ex = TAILQ_FIRST(&spare);
+	struct buf text;
+
+	if (ex != NULL) {
+		TAILQ_REMOVE(&spare, ex, entry);
+		nspare--;
+		text = ex->text;
+		memset(ex, 0, sizeof(*ex));
+		ex->text = text;
+		buf_reset(&ex->text);
+	} else {
+		ex = calloc(1, sizeof(*ex));
+		if (ex == NULL)
+			return NULL;
+	}
+	ex->up_body.fd = ex->down.fd = -1;
+	TAILQ_INSERT_TAIL(&live, ex, entry);
+	nlive++;
+	return ex;
+}
+
+static void
+exchange_free(struct exchange *ex)
+{
+	exchange_release(ex);
+	upload_close(&ex->up_body);
+	download_close(&ex->down);
+	buf_wipe_free(&ex->in);
+	credential_unref(ex->credential);
+	TAILQ_REMOVE(&live, ex, entry);
+	nlive--;
+	if (ex->text.len > 0)
+		explicit_bzero(ex->text.p, ex->text.len);
+	if (nspare < SPARE_MAX && ex->text.cap <= SPARE_TEXT) {
+		TAILQ_INSERT_HEAD(&spare, ex, entry);
+		nspare++;
+		return;
+	}
+	buf_free(&ex->text);
+	free(ex);
+}
+
+void
+exchange_release(struct exchange *ex)
+{
+	struct upstream *u = ex->up;
+
+	ex->up = NULL;
+	if (u == NULL)
+		return;
+	if (ex->keep && ex->sent_all && u->state == UP_OPEN)
+		upstream_keep(u);
+	else
+		upstream_close(u);
+}
+
+/* -- ends -- */
+
+static void
+note_done(struct exchange *ex, enum outcome outcome)
+{
+	MSG_INIT(done, m);
+
+	memcpy(m.request_id, ex->request_id, sizeof(m.request_id));
+	memcpy(m.grant, ex->grant, sizeof(m.grant));
+	m.outcome = (uint8_t)outcome;
+	m.status = ex->status;
+	m.bytes_in = ex->bytes_in;
+	m.bytes_out = ex->bytes_out;
+	m.duration_us = loop_unix_us() - ex->began_us;
+	m.detail = span_str(ex->detail);
+	report_done(&m);
+}
+
+static void
+note_end(struct exchange *ex, bool complete)
+{
+	MSG_INIT(proxy_end, m);
+
+	if (ex->gate == NULL)
+		return;
+	memcpy(m.request_id, ex->request_id, sizeof(m.request_id));
+	m.complete = complete;
+	m.bytes = ex->bytes_out;
+	chan_note(ex->gate, MSG_proxy_end, &m);
+}
+
+int
+exchange_finish(struct exchange *ex, enum outcome outcome)
+{
+	/* a connection in the middle of something carries nothing else */
+	if (outcome != OUTCOME_OK)
+		ex->keep = false;
+	if (ex->state == EX_STREAM) {
+		download_close(&ex->down); /* its octets first, then the word on them */
+		note_end(ex, outcome == OUTCOME_OK);
+	}
+	note_done(ex, outcome);
+	exchange_free(ex);
+	return -1;
+}
+
+/* "host:port address" and, when something went wrong, why. */
+static void
+set_detail(struct exchange *ex, const char *cause)
+{
+	char place[HOST_MAX + 8];
+
+	if (ex->to.host[0] == '\0') {
+		snprintf(
+		    ex->detail, sizeof(ex->detail), "%s", cause != NULL ? cause : "");
+		return;
+	}
+	target_text(&ex->to, place, sizeof(place));
+	snprintf(ex->detail, sizeof(ex->detail), "%.120s%s%s%s%.80s", place,
+	    ex->up != NULL && ex->up->address[0] != '\0' ? " " : "",
+	    ex->up != NULL ? ex->up->address : "", cause != NULL ? ": " : "",
+	    cause != NULL ? cause : "");
+}
+
+static void
+answer_made(struct exchange *ex, uint32_t status, const char *error,
+    const struct respond_kv *kv, size_t n)
+{
+	MSG_INIT(proxy_head, m);
+	struct buf body;
+
+	ex->status = status;
+	buf_init(&body);
+	if (ex->gate != NULL && respond_made(&body, error, kv, n) == 0) {
+		m.status = status;
+		m.headers = span_str("content-type: application/json\r\n");
+		m.body_len = body.len;
+		m.body = span_mem(body.p, body.len);
+		m.made = 1;
+		ex->bytes_out = body.len;
+		chan_answer(ex->gate, ex->reqid, MSG_proxy_head, &m);
+	} else if (ex->gate != NULL) {
+		chan_answer_error(ex->gate, ex->reqid, 0, "out of memory");
+	}
+	ex->reqid = 0;
+	buf_free(&body);
+}
+
+int
+exchange_fail(struct exchange *ex, enum outcome outcome, uint32_t status,
+    const char *error, const char *cause, const char *hint)
+{
+	const struct respond_kv kv[] = {
+	    {"service", ex->credential != NULL ? ex->credential->service : NULL},
+	    {"cause", cause}, {"hint", hint}};
+
+	set_detail(ex, cause);
+	if (ex->reqid != 0)
+		answer_made(ex, status, error, kv, sizeof(kv) / sizeof(kv[0]));
+	return exchange_finish(ex, outcome);
+}
+
+/* -- connections -- */
+
+/* Always -1: what happens to the exchange is in other hands now. */
+static int
+begin(struct exchange *ex, bool fresh)
+{
+	ex->state = EX_OPENING;
+	ex->sent = 0;
+	ex->head_sent = ex->sent_all = ex->sending_failed = false;
+	ex->up = upstream_get(&ex->to, fresh, !ex->idempotent, ex);
+	if (ex->up == NULL)
+		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 502,
+		    "Failed to reach upstream service", "out of memory", "Try again.");
+	if (ex->up->state != UP_OPEN) {
+		upstream_start(
+		    ex->up); /* goes on in on_open or on_fail, perhaps it did */
+		return -1;
+	}
+	set_detail(ex, NULL);
+	ex->state = EX_HEAD;
+	exchange_touch(ex);
+	exchange_send(ex);
+	return -1;
+}
+
+static void
+on_open(void *arg)
+{
+	struct exchange *ex = arg;
+
+	set_detail(ex, NULL);
+	ex->state = EX_HEAD;
+	exchange_touch(ex);
+	exchange_send(ex);
+}
+
+static void
+on_fail(void *arg, enum upstream_failure what, const char *text)
+{
+	static const char *const word[] = {
+	    [UPSTREAM_RESOLVE] = "resolve",
+	    [UPSTREAM_REFUSED] = "address refused",
+	    [UPSTREAM_CONNECT] = "connect",
+	    [UPSTREAM_TLS] = "tls",
+	};
+	struct exchange *ex = arg;
+	char cause[160];
+
+	if (what == UPSTREAM_REFUSED) {
+		LOG_WARN("address.refused", LS("host", ex->to.host));
+		exchange_fail(ex, OUTCOME_ADDRESS_REFUSED, 502,
+		    "Failed to reach upstream service", word[what],
+		    "The name leads to a loopback, private or metadata address. If that "
+		    "is "
+		    "meant, allow private addresses for this credential.");
+		return;
+	}
+	snprintf(cause, sizeof(cause), "%s: %s", word[what], text);
+	exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 502,
+	    "Failed to reach upstream service", cause,
+	    what == UPSTREAM_RESOLVE
+		? "Check the credential's domains and the name server."
+		: what == UPSTREAM_TLS
+		? "The upstream's certificate or TLS settings are not acceptable."
+		: "The upstream does not accept connections.");
+}
+
+static void
+on_io(void *arg, short what)
+{
+	struct exchange *ex = arg;
+
+	/* TLS may need either to do the other */
+	if (ex->up->stream.ssl != NULL)
+		what = EV_READ | EV_WRITE;
+	if ((what & EV_WRITE) && exchange_send(ex) == -1)
+		return;
+	if (what & EV_READ)
+		exchange_receive(ex);
+}
+
+/* RFC 9110 9.2.2, and only if not an octet of an answer came. */
+static bool
+may_retry(const struct exchange *ex)
+{
+	return ex->up->reused && !ex->answered && !ex->retried && !ex->up_body.taken &&
+	    (ex->idempotent || ex->sent == 0) && ex->gate != NULL &&
+	    !(ex->up_body.streamed && ex->up_body.fd < 0);
+}
+
+int
+exchange_lost(struct exchange *ex)
+{
+	if (may_retry(ex)) {
+		ex->retried = true;
+		upstream_close(ex->up);
+		ex->up = NULL;
+		return begin(ex, true);
+	}
+	if (ex->answered)
+		return exchange_fail(ex, OUTCOME_UPSTREAM_BROKEN, 502,
+		    "Upstream sent an answer that cannot be passed on",
+		    "the answer broke off", NULL);
+	return exchange_fail(ex, OUTCOME_UPSTREAM_BROKEN, 502,
+	    "Failed to reach upstream service", "closed without an answer",
+	    ex->idempotent ? NULL
+			   : "The request may have had its effect; it was not repeated.");
+}
+
+int
+exchange_init(const char **why)
+{
+	static const struct upstream_user user = {on_open, on_fail, on_io};
+
+	return upstream_init(&user, why);
+}
+
+/* -- requests of the gate -- */
+
+static bool
+is_idempotent(struct span method)
+{
+	static const char *const names[] = {
+	    "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (span_eq(method, names[i]))
+			return true;
+	return false;
+}
+
+/* Keeps a copy; the place is set once nothing more is added. */
+static int
+keep_text(struct exchange *ex, const struct msg_proxy_open *m)
+{
+	struct buf *t = &ex->text;
+	const struct span parts[] = {m->method, m->target, m->headers, m->body};
+	struct span *to[] = {&ex->request.method, &ex->request.target,
+	    &ex->request.headers, &ex->request.body};
+	size_t off = 0;
+
+	for (size_t i = 0; i < 4; i++)
+		if (buf_put(t, parts[i].p, parts[i].len) == -1)
+			return -1;
+	for (size_t i = 0; i < 4; i++) {
+		*to[i] = span_mem(t->p + off, parts[i].len);
+		off += parts[i].len;
+	}
+	return 0;
+}
+
+static void
+take_body(struct exchange *ex, struct msg_proxy_open *m)
+{
+	struct upload *u = &ex->up_body;
+
+	ex->request.body_len = m->body_len;
+	if (m->stream < 0) {
+		ex->request.body_len = m->body.len;
+		return;
+	}
+	u->fd = m->stream;
+	m->stream = -1;
+	evutil_make_socket_nonblocking(u->fd);
+	u->streamed = true;
+	u->chunked = m->body_len == BODY_LEN_UNKNOWN;
+	u->left = u->chunked ? 0 : m->body_len;
+	/* so that it can be closed before it was ever read */
+	event_assign(&u->readable, loop_base(), u->fd, EV_READ, NULL, NULL);
+}
+
+static enum grant_verdict
+redeem(const struct msg_proxy_open *m)
+{
+	uint8_t digest[GRANT_DIGEST_LEN];
+	struct grant g;
+
+	memcpy(g.request_id, m->request_id, sizeof(g.request_id));
+	memcpy(g.id, m->grant, sizeof(g.id));
+	memcpy(g.mac, m->mac, sizeof(g.mac));
+	g.not_after_ms = m->not_after;
+	if (grant_digest_proxy(m->method, m->authority, m->target, m->headers,
+		m->body_len, digest) == -1)
+		return GRANT_FORGED;
+	return grant_redeem(worker_grants, &g, loop_unix_ms(), digest);
+}
+
+static int
+start(struct exchange *ex, struct msg_proxy_open *m)
+{
+	enum grant_verdict v = redeem(m);
+	enum target_verdict t;
+
+	if (v != GRANT_GOOD) {
+		LOG_WARN("grant.refused", LS("why", grant_strverdict(v)),
+		    LX("request", m->request_id, sizeof(m->request_id)));
+		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 403, "Grant refused",
+		    grant_strverdict(v), "Send the request again.");
+	}
+	if (worker_credential == NULL || nlive > EXCHANGES_MAX)
+		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
+		    worker_credential == NULL ? "The credential is gone"
+					      : "Too many requests with this credential",
+		    NULL, worker_credential == NULL ? NULL : "Try again later.");
+	ex->credential = credential_ref(worker_credential);
+	t = worker_target(&ex->to, ex->credential, m->authority);
+	if (t != TARGET_GOOD) {
+		LOG_WARN(
+		    "domain.refused", LSN("authority", m->authority.p, m->authority.len));
+		return exchange_fail(ex, OUTCOME_DOMAIN_REFUSED, 403,
+		    "Domain not in credential allowlist", NULL,
+		    "The list sealed with the credential does not cover this host and "
+		    "port.");
+	}
+	if (keep_text(ex, m) == -1)
+		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
+		    "Out of memory", NULL, "Try again.");
+	ex->request.to = &ex->to;
+	take_body(ex, m);
+	if (inject_check(&ex->request) == -1)
+		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 400,
+		    "The request cannot be sent as it is", "malformed parts", NULL);
+	ex->idempotent = is_idempotent(m->method);
+	ex->head_only = span_eq(m->method, "HEAD");
+	http1_parser_init(&ex->parser,
+	    ex->head_only ? HTTP1_RESPONSE_HEAD : HTTP1_RESPONSE, &respond_limits);
+	return begin(ex, false);
+}
+
+int
+exchange_open(struct chan *gate, uint64_t reqid, void *msg)
+{
+	struct msg_proxy_open *m = msg;
+	struct exchange *ex;
+
+	/* a body is inside or comes down a stream, and is as long as was judged */
+	if (m->stream >= 0
+		? m->body.len > 0
+		: m->body_len != BODY_LEN_UNKNOWN && m->body_len != m->body.len)
+		return -1;
+	ex = exchange_new();
+	if (ex == NULL)
+		return chan_answer_error(gate, reqid, 0, "out of memory");
+	ex->gate = gate;
+	ex->reqid = reqid;
+	memcpy(ex->request_id, m->request_id, sizeof(ex->request_id));
+	memcpy(ex->grant, m->grant, sizeof(ex->grant));
+	ex->began_us = loop_unix_us();
+	ex->timeout_ms = m->timeout_ms != 0 ? m->timeout_ms : TIMEOUT_DEFAULT_MS;
+	exchange_touch(ex);
+	start(ex, m);
+	return 0;
+}
+
+int
+exchange_cancel(struct chan *gate, uint64_t reqid, void *msg)
+{
+	const struct msg_proxy_cancel *m = msg;
+	struct exchange *ex;
+
+	(void)reqid;
+	TAILQ_FOREACH (ex, &live, entry)
+		if (ex->gate == gate &&
+		    memcmp(ex->request_id, m->request_id, sizeof(ex->request_id)) == 0)
+			break;
+	if (ex == NULL)
+		return 0; /* it ended while the note was on its way */
+	exchange_fail(
+	    ex, OUTCOME_AGENT_GONE, 499, "The request was cancelled", NULL, NULL);
+	return 0;
+}
+
+void
+exchange_gate_gone(struct chan *gate)
+{
+	struct exchange *ex, *next;
+
+	for (ex = TAILQ_FIRST(&live); ex != NULL; ex = next) {
+		next = TAILQ_NEXT(ex, entry);
+		if (ex->gate != gate)
+			continue;
+		ex->gate = NULL;
+		ex->reqid = 0;
+		exchange_finish(ex, OUTCOME_AGENT_GONE);
+	}
+}
+
+void
+exchange_sweep(uint64_t now)
+{
+	struct exchange *ex, *next;
+
+	for (ex = TAILQ_FIRST(&live); ex != NULL; ex = next) {
+		next = TAILQ_NEXT(ex, entry);
+		if (ex->state == EX_OPENING || now < ex->due_ms)
+			continue; /* connections have a time-out of their own */
+		if (ex->down.waiting || ex->up_body.waiting)
+			exchange_fail(ex, OUTCOME_AGENT_GONE, 408,
+			    "The request's body did not come in time", NULL, NULL);
+		else
+			exchange_fail(ex, OUTCOME_UPSTREAM_TIMEOUT, 504,
+			    "Upstream request timed out", NULL, NULL);
+	}
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The credential's way here: vault knows from the line which one is meant, so the
+ * question names none. A rotated credential is fetched again; requests under way keep the
+ * old one.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/grant.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/proc.h"
+#include "common/proto.h"
+#include "egressd/worker/credential.h"
+#include "egressd/worker/worker.h"
+
+#define FETCH_TIMEOUT_MS 10000
+
+struct credential *worker_credential;
+struct grant_book *worker_grants;
+
+static bool fetching;
+
+void
+worker_tell_ready(void)
+{
+	static const struct chan *told; /* once a door; compared, never followed */
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+	MSG_INIT(redeemer_ready, m);
+
+	if (judge == NULL)
+		told = NULL;
+	if (judge == NULL || judge == told || worker_credential == NULL ||
+	    !grant_book_has_key(worker_grants))
+		return;
+	told = judge;
+	chan_note(judge, MSG_redeemer_ready, &m);
+}
+
+void
+worker_give_up(const char *why)
+{
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+	MSG_INIT(redeemer_ready, m);
+
+	LOG_ERROR("credential.unusable", LS("why", why));
+	m.code = 1;
+	m.message = span_str(why);
+	if (judge != NULL)
+		chan_note(judge, MSG_redeemer_ready, &m);
+	worker_leaving = true;
+}
+
+static void
+on_fetched(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	struct msg_credential_secret *m = msg;
+	struct credential *fresh;
+	const char *why;
+	char text[300];
+
+	(void)arg;
+	fetching = false;
+	if (status == CHAN_GONE)
+		return; /* vault is started again and we ask it again */
+	if (status == CHAN_TIMEOUT) {
+		secret_fetch_start(c);
+		return;
+	}
+	if (status == CHAN_ERROR) {
+		worker_give_up("vault refuses to give the credential");
+		return;
+	}
+	if (m->code != VAULT_OK) {
+		snprintf(text, sizeof(text), "vault: %.*s", (int)m->message.len,
+		    m->message.len > 0 ? m->message.p : "");
+		worker_give_up(text);
+		return;
+	}
+	/* the line is bound to one credential: any other is a mistake of ours or vault's
+	 */
+	if (!span_eq(m->name, proc_self.name) || !span_eq(m->tenant, proc_self.tenant)) {
+		worker_give_up("vault gave another credential");
+		return;
+	}
+	fresh = credential_new_take(m, &why);
+	if (fresh == NULL) {
+		worker_give_up(why);
+		return;
+	}
+	credential_unref(worker_credential);
+	worker_credential = fresh;
+	worker_tell_ready();
+}
+
+void
+secret_fetch_start(struct chan *vault)
+{
+	MSG_INIT(credential_fetch, m);
+
+	if (fetching)
+		return;
+	fetching = chan_ask(vault, MSG_credential_fetch, &m, FETCH_TIMEOUT_MS, on_fetched,
+		       NULL) != 0;
+}
