@@ -12,11 +12,13 @@ UNIT_TESTS += \
 	tests/unit/b64 \
 	tests/unit/canon \
 	tests/unit/ed25519 \
+	tests/unit/grant \
 	tests/unit/http1 \
 	tests/unit/json \
 	tests/unit/jsonw \
 	tests/unit/jwt \
 	tests/unit/log \
+	tests/unit/msg \
 	tests/unit/rfc3339 \
 	tests/unit/secret \
 	tests/unit/target
@@ -25,6 +27,7 @@ FUZZ_TARGETS += \
 	tests/fuzz/fuzz_http1 \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_jwt \
+	tests/fuzz/fuzz_msg \
 	tests/fuzz/fuzz_rfc3339 \
 	tests/fuzz/fuzz_target
 
@@ -32,6 +35,7 @@ tests_fuzz_fuzz_b64_SOURCES = tests/fuzz/fuzz_b64.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rfc3339_SOURCES = tests/fuzz/fuzz_rfc3339.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_target_SOURCES = tests/fuzz/fuzz_target.c $(FUZZ_MAIN)
 
@@ -47,6 +51,7 @@ tests_fuzz_fuzz_b64_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_http1_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_msg_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_rfc3339_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_target_LDADD = $(FUZZ_LIBS)
 
