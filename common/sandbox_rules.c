@@ -32,8 +32,10 @@
 #define ALL (G | J | V | D | W | T | X)
 
 /* Calls that newer architectures do not have. */
-#ifndef __NR_epoll_wait
-#define __NR_epoll_wait -1
+#ifdef __NR_epoll_wait
+#define __NR_EPOLL_WAIT __NR_epoll_wait
+#else
+#define __NR_EPOLL_WAIT __NR_epoll_pwait
 #endif
 #ifndef __NR_poll
 #define __NR_poll -1
@@ -49,7 +51,6 @@
 #define __NR_ACCESS __NR_faccessat
 #else
 #define __NR_UNLINK __NR_unlink
-#define __NR_RENAME __NR_rename
 #define __NR_ACCESS __NR_access
 #endif
 
@@ -76,15 +77,15 @@ const struct box_rule box_rules[] = {
 	/* descriptors that are open already */
 	CALL(read,		ALL),
 	CALL(write,		ALL),
-	CALL(readv,		ALL),
-	CALL(writev,		ALL),
+	CALL(readv,		G | W | BAO | T | X),
+	CALL(writev,		G | W | BAO | T | X),
 	CALL(sendmsg,		ALL),
 	CALL(recvmsg,		ALL),
 	CALL(sendmmsg,		ALL),
 	CALL(recvmmsg,		ALL),
 	CALL1(sendto,		G | W | BAO | T | X, NIL(4)),	/* send() on a stream */
 	CALL1(recvfrom,		G | W | BAO | T | X, NIL(4)),
-	CALL(shutdown,		G | J | W | BAO | T | X),
+	CALL(shutdown,		G | W | BAO | T | X),
 	CALL(close,		ALL),
 	CALL1(fcntl,		ALL, IS(1, F_GETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_SETFL)),
@@ -101,8 +102,7 @@ const struct box_rule box_rules[] = {
 	CALL(pread64,		G | J | V | W | T),
 
 	/* the event loop */
-	CALL(epoll_wait,	ALL),
-	CALL(epoll_pwait,	ALL),
+	CALL(EPOLL_WAIT,	ALL),
 	CALL(epoll_ctl,		ALL),
 
 	/* memory, never executable */
@@ -124,7 +124,7 @@ const struct box_rule box_rules[] = {
 
 	/* new descriptors: connections come in, pairs and memory go out */
 	CALL(accept4,		G | J),
-	CALL2(socketpair,	G, IS(0, AF_UNIX), IS(2, 0)),
+	CALL2(socketpair,	G | W, IS(0, AF_UNIX), IS(2, 0)),
 	CALL1(memfd_create,	G, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
 	CALL(ftruncate,		G | J | V),
 	GETSOCK(ALL,		SOL_SOCKET, SO_ERROR),
@@ -152,8 +152,7 @@ const struct box_rule box_rules[] = {
 	CALL(unlinkat,		V),	/* relative to the one directory it has open */
 	CALL(renameat,		V),
 	CALL(ACCESS,		J),
-	CALL(getdents64,	V | W),
-	CALL(geteuid,		J | V),	/* SQLite: a database of root's? */
+	CALL(geteuid,		J),	/* SQLite: a database of root's? */
 
 	/* calling out: TCP only */
 	CALL2(socket,		W | BAO, IS(0, AF_INET), TYPE(1, SOCK_STREAM)),
@@ -179,7 +178,8 @@ const struct box_rule box_rules[] = {
 	CALL(set_robust_list,	D),
 	CALL(rseq,		D),
 	CALL(rt_sigprocmask,	D | X),
-	CALL(exit,		D | J | V),
+	CALL(rt_sigaction,	D),
+	CALL(exit,		D),
 
 	/* toolexec watches the tool server it started */
 	CALL(wait4,		X),
