@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "addr.h"
+#include "common/addr.h"
 
 struct block4 {
 	uint32_t net;

@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "host.h"
-#include "span.h"
+#include "common/host.h"
+#include "common/span.h"
 
 /* Suffixes under which strangers can register names; see domain_pattern_check(). */
 static const char *const public_suffixes[] = {

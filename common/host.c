@@ -8,9 +8,9 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "host.h"
-#include "http1_class.h"
-#include "span.h"
+#include "common/host.h"
+#include "common/http1_class.h"
+#include "common/span.h"
 
 #define NAME_MAX_LEN 253
 #define LABEL_MAX 63

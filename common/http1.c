@@ -10,9 +10,9 @@
  */
 #include <string.h>
 
-#include "http1.h"
-#include "http1_class.h"
-#include "http1_field.h"
+#include "common/http1.h"
+#include "common/http1_class.h"
+#include "common/http1_field.h"
 
 #define VERSION_LEN 8                                      /* "HTTP/1.1" */
 #define LINE_OVERHEAD (HTTP1_MAX_METHOD + VERSION_LEN + 4) /* two SP, CRLF */

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "span.h"
+#include "common/span.h"
 
 #define HTTP1_MAX_HEADERS 128
 #define HTTP1_MAX_METHOD 32

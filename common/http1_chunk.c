@@ -3,8 +3,8 @@
  * Chunked bodies, one byte at a time between the chunks, in one step within
  * them.  Used by gated and egressd workers on hostile input.
  */
-#include "http1_chunk.h"
-#include "http1_class.h"
+#include "common/http1_chunk.h"
+#include "common/http1_class.h"
 
 enum { /* struct http1_chunked.state; negative is an error */
 	SIZE_FIRST = 0,

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "http1.h"
+#include "common/http1.h"
 
 #define HTTP1_CHUNK_DIGITS 16
 #define HTTP1_CHUNK_EXT_MAX 256    /* bytes of extension in one chunk */

@@ -3,7 +3,7 @@
  * The table behind http1_class.h.  Bytes not named here (controls, DEL) are in
  * no class and are therefore refused wherever they turn up.
  */
-#include "http1_class.h"
+#include "common/http1_class.h"
 
 #define T HTTP1_C_TOKEN
 #define V HTTP1_C_VALUE

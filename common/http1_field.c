@@ -3,9 +3,9 @@
  * What the fields of a head mean: framing, persistence, lists, hop-by-hop.
  * Runs wherever http1.c runs and is fed only what http1.c found well formed.
  */
-#include "host.h"
-#include "http1_class.h"
-#include "http1_field.h"
+#include "common/host.h"
+#include "common/http1_class.h"
+#include "common/http1_field.h"
 
 #define LENGTH_DIGITS 19 /* fewer than 2^63, so off_t and int64_t hold it too */
 

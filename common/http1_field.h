@@ -5,7 +5,7 @@
 #ifndef AEGIS_COMMON_HTTP1_FIELD_H
 #define AEGIS_COMMON_HTTP1_FIELD_H
 
-#include "http1.h"
+#include "common/http1.h"
 
 struct http1_framing { /* collected while the fields go by */
 	uint64_t length;

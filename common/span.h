@@ -16,6 +16,32 @@ struct span {
 	size_t len;
 };
 
+/* A span over a C string; NULL gives an empty one. */
+static inline struct span
+span_str(const char *s)
+{
+	return (struct span){s, s == NULL ? 0 : strlen(s)};
+}
+
+/* A span over @len octets of any kind. */
+static inline struct span
+span_mem(const void *p, size_t len)
+{
+	return (struct span){p, len};
+}
+
+/* Copies into a buffer of @size and ends it with NUL; 0, or -1 when it does not fit. */
+static inline int
+span_copy(struct span s, char *dst, size_t size)
+{
+	if (s.len >= size)
+		return -1;
+	if (s.len > 0)
+		memcpy(dst, s.p, s.len);
+	dst[s.len] = '\0';
+	return 0;
+}
+
 /* ASCII only, unlike tolower(3), whose answer depends on the locale. */
 static inline char
 ascii_lower(char c)
@@ -29,7 +55,7 @@ span_eq(struct span s, const char *lit)
 {
 	size_t n = strlen(lit);
 
-	return s.len == n && memcmp(s.p, lit, n) == 0;
+	return s.len == n && (n == 0 || memcmp(s.p, lit, n) == 0);
 }
 
 /* True if a and b are the same bytes, ASCII letters in either case. */

@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "http1_class.h"
-#include "target.h"
+#include "common/http1_class.h"
+#include "common/target.h"
 #include "utf8.h"
 
 /*

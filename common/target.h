@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "host.h"
-#include "span.h"
+#include "common/host.h"
+#include "common/span.h"
 
 #define TARGET_SERVICE_MAX 64
 
