@@ -29,3 +29,61 @@ tests_fuzz_fuzz_vault_LDADD = libvault.a $(FUZZ_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_vault
 endif
+
+# judge: the deciding half, the SEAL half, and what only the program has
+JUDGE_CORE = \
+	keymasterd/judge/admin.c keymasterd/judge/admin.h \
+	keymasterd/judge/admin_agent.c keymasterd/judge/admin_check.c \
+	keymasterd/judge/admin_credential.c keymasterd/judge/admin_credential.h \
+	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \
+	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
+	keymasterd/judge/authorize.c keymasterd/judge/authorize.h \
+	keymasterd/judge/credentials.c \
+	keymasterd/judge/decide.c keymasterd/judge/decide.h \
+	keymasterd/judge/flight.c keymasterd/judge/flight.h \
+	keymasterd/judge/judge.h \
+	keymasterd/judge/judge_util.c keymasterd/judge/judge_util.h \
+	keymasterd/judge/ledger.c keymasterd/judge/ledger.h \
+	keymasterd/judge/ledger_checkpoint.c \
+	keymasterd/judge/ledger_find.c keymasterd/judge/ledger_find.h \
+	keymasterd/judge/ledger_int.h keymasterd/judge/ledger_row.c \
+	keymasterd/judge/limit.c keymasterd/judge/limit.h \
+	keymasterd/judge/map.c keymasterd/judge/map.h \
+	keymasterd/judge/migrations.c \
+	keymasterd/judge/redeemer.c keymasterd/judge/redeemer.h \
+	keymasterd/judge/refusal.c \
+	keymasterd/judge/registry.c keymasterd/judge/registry.h \
+	keymasterd/judge/registry_int.h keymasterd/judge/rights.c \
+	keymasterd/judge/store.h keymasterd/judge/store_agents.c \
+	keymasterd/judge/store_credentials.c keymasterd/judge/store_helper.c \
+	keymasterd/judge/store_int.h keymasterd/judge/store_ledger.c \
+	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
+	keymasterd/judge/turn.c keymasterd/judge/turn.h \
+	keymasterd/judge/waiting.c keymasterd/judge/waiting.h \
+	keymasterd/judge/windows.c
+JUDGE_SEAL = \
+	keymasterd/judge/admin_seal.c \
+	keymasterd/judge/api.c keymasterd/judge/api.h \
+	keymasterd/judge/attest.c keymasterd/judge/attest.h \
+	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
+	keymasterd/judge/context.c keymasterd/judge/context.h \
+	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
+	keymasterd/judge/context_builtin.c \
+	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
+	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
+	keymasterd/judge/seal.c \
+	keymasterd/judge/seal_envelope.c keymasterd/judge/seal_envelope.h \
+	keymasterd/judge/seal_error.c keymasterd/judge/seal_error.h \
+	keymasterd/judge/seal_invoke.c keymasterd/judge/seal_invoke.h \
+	keymasterd/judge/seal_verify.c keymasterd/judge/seal_verify.h \
+	keymasterd/judge/session.c keymasterd/judge/session.h \
+	keymasterd/judge/tools.c keymasterd/judge/tools.h
+JUDGE_LIBS = $(COMMON_LIBS) $(SQLITE_LIBS) -lpthread
+noinst_LIBRARIES += libjudge.a
+libjudge_a_SOURCES = $(JUDGE_CORE) $(JUDGE_SEAL)
+daemon_PROGRAMS += keymasterd-judge
+keymasterd_judge_SOURCES = $(JUDGE_CORE) $(JUDGE_SEAL) \
+	keymasterd/judge/main.c \
+	keymasterd/judge/peers.c keymasterd/judge/peers.h \
+	keymasterd/judge/permit.c keymasterd/judge/permit.h
+keymasterd_judge_LDADD = $(JUDGE_LIBS)

@@ -3,22 +3,20 @@
  * The command line's door: who may come in, and what every administrative act has in
  * common. Judge only. Rows and results are JSON with these members:
  *
- *	credential_list	row {name, service, domains[], auth_type, header_name, query_param,
- *			scopes[], rate_limit, body_inspection, upstream, allow_private,
- *			status: active|expired|expiring_soon, expires_at, created_at, updated_at,
- *			rotated_at}; what is not set is left out
- *	agent_list	row {name, token_prefix, rate_limit, created_at, in_flight,
- *			credentials[], contexts[], runs[{run, expires_at}]}
- *	agent_add, agent_regenerate	done {name, token}
- *	agent_run	done {name, run, token, expires_at}
- *	ledger_read	row {row: <the row's own text>, hash}; done {chain, prev, next, last, more}:
- *			prev is the hash before the first row sent, next goes into `after` to
- *			read on while more is true (a question reads a bounded stretch, so more can
- *			be true with no row at all), last is the number of the newest row
- *	ledger_stats	done {total, allowed, blocked, completions, admin, system, by_service{},
- *			by_code{}}
- *	ledger_seal	done {chain, seq, head}
- *	ledger_checkpoints	row {checkpoint: {chain, seq, head, time, kid}, signature}
+ *	credential_list	row {name, service, domains[], auth_type, header_name,
+ *query_param, scopes[], rate_limit, body_inspection, upstream, allow_private, status:
+ *active|expired|expiring_soon, expires_at, created_at, updated_at, rotated_at}; what is
+ *not set is left out agent_list	row {name, token_prefix, rate_limit, created_at,
+ *in_flight, credentials[], contexts[], runs[{run, expires_at}]} agent_add,
+ *agent_regenerate	done {name, token} agent_run	done {name, run, token,
+ *expires_at}
+ *	ledger_read	row {row: <the row's own text>, hash}; done {chain, prev, next,
+ *last, more}: prev is the hash before the first row sent, next goes into `after` to read
+ *on while more is true (a question reads a bounded stretch, so more can be true with no
+ *row at all), last is the number of the newest row
+ *	ledger_stats	done {total, allowed, blocked, completions, admin, system,
+ *by_service{}, by_code{}} ledger_seal	done {chain, seq, head} ledger_checkpoints
+ *row {checkpoint: {chain, seq, head, time, kid}, signature}
  *	status		done {version, tenant, uptime_s, ...}: see admin_status.c
  *
  * Newest first, `after` N means rows before N, 0 from the end.
@@ -67,7 +65,8 @@ const char *check_scopes(struct span, char *out, size_t size);
 const char *check_auth_type(struct span);
 const char *check_header_name(struct span);
 const char *check_query_param(struct span);
-const char *check_rate_limit(struct span, char *out, size_t size); /* "" and "none": none */
+const char *check_rate_limit(
+    struct span, char *out, size_t size);    /* "" and "none": none */
 const char *check_service_free(struct span); /* not a name of the gate's own */
 
 /* ---- handlers ---- */

@@ -152,6 +152,8 @@ struct flight {
 uint64_t judge_now_ms(void);
 /* The same for limiters: never goes back while the process lives. */
 uint64_t judge_limit_ms(void);
+/* loop_now_ms() when the judge began to serve. */
+uint64_t judge_born_ms(void);
 /* n octets from the kernel's generator, fetched in larger pieces. */
 void judge_random(void *p, size_t n);
 /* A random UUID (RFC 9562 version 4) as text. */

@@ -100,6 +100,10 @@ uint64_t ledger_lost(void);
 uint64_t ledger_seq(void);
 const uint8_t *ledger_head(void);
 const char *ledger_chain(void);
+/* hash(0) of the chain. */
+void ledger_hash_zero(uint8_t out[LEDGER_HASH_LEN]);
+/* The last row that a stored checkpoint covers. */
+uint64_t ledger_signed_seq(void);
 
 /* The text of a row with this number, as it is hashed. 0 or -1; for ledger.c and tests.
  */

@@ -155,3 +155,9 @@ ledger_checkpoint_tick(uint64_t now_ms)
 	    now_ms - signed_at_ms >= (uint64_t)judge_conf.checkpoint_seconds * 1000)
 		ask();
 }
+
+uint64_t
+ledger_signed_seq(void)
+{
+	return signed_seq;
+}

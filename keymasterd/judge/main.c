@@ -23,16 +23,16 @@
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/waiting.h"
 
-#define TICK_MS	     100
+#define TICK_MS 100
 #define TICKS_SECOND (1000 / TICK_MS)
 #define SAVE_SECONDS 5
-#define STOP_MS	     3000
+#define STOP_MS 3000
 
 struct judge_conf judge_conf;
 struct store *judge_store;
 int judge_stopping;
 
-static uint64_t stop_at_ms;
+static uint64_t stop_at_ms, born_ms;
 
 static int
 text_copy(struct span s, char *out, size_t size)
@@ -85,6 +85,12 @@ open_database(void)
 		fatal("the store's helper thread could not be started");
 }
 
+uint64_t
+judge_born_ms(void)
+{
+	return born_ms;
+}
+
 static void
 reload(void *arg)
 {
@@ -107,6 +113,7 @@ begin(void)
 		fatalx("the database cannot be read: %s", store_error(judge_store));
 	if (seal_init() == -1)
 		fatalx("sessions and SecurityContexts could not be loaded");
+	born_ms = loop_now_ms();
 	turn_on_rollback(reload, NULL);
 	loop_on_turn(turn_end, NULL);
 	ledger_start_row(NULL);
@@ -165,7 +172,8 @@ main(int argc, char **argv)
 	};
 	static const struct proc_serve serve = {judge_peers, admin_listen, on_stop, NULL};
 	struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
-	struct sandbox_paths paths = {.list = &dir, .n = 1, .start_threads = open_database};
+	struct sandbox_paths paths = {
+	    .list = &dir, .n = 1, .start_threads = open_database};
 	struct timeval tv = {.tv_usec = TICK_MS * 1000};
 	struct event *tick;
 

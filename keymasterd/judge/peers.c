@@ -30,8 +30,8 @@ violation_row(const char *who, enum role seen_by, uint32_t instance, unsigned ty
 	    .code = span_str(desc != NULL ? desc->name : "unknown"),
 	    .reason = reason};
 
-	snprintf(detail, sizeof(detail), "%s %u sent type 0x%04x to %s", who, instance, type,
-	    role_name(seen_by));
+	snprintf(detail, sizeof(detail), "%s %u sent type 0x%04x to %s", who, instance,
+	    type, role_name(seen_by));
 	row.detail = span_str(detail);
 	(void)ledger_append_budget(&row, LEDGER_CAUSE_PEER);
 }
@@ -42,8 +42,8 @@ peer_permit_refused(struct chan *c, uint64_t reqid, void *msg)
 	const struct msg_permit_refused *m = msg;
 
 	(void)reqid;
-	violation_row(role_name((enum role)m->role), chan_peer_role(c), m->instance, m->type,
-	    m->reason);
+	violation_row(role_name((enum role)m->role), chan_peer_role(c), m->instance,
+	    m->type, m->reason);
 	return 0;
 }
 
@@ -81,8 +81,9 @@ compare_counts(void)
 	if (n == judge_keys.credentials)
 		return;
 	snprintf(detail, sizeof(detail),
-	    "the database knows %u credentials, vault holds %u: compare with `aegis vault list`", n,
-	    judge_keys.credentials);
+	    "the database knows %u credentials, vault holds %u: compare with `aegis "
+	    "vault list`",
+	    n, judge_keys.credentials);
 	LOG_WARN("vault.drift", LU("database", n), LU("vault", judge_keys.credentials));
 	row.detail = span_str(detail);
 	(void)ledger_append(&row, NULL);
@@ -99,7 +100,8 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	if (status != CHAN_OK || m->code != 0 ||
 	    span_copy(m->token_kid, k.token_kid, sizeof(k.token_kid)) == -1 ||
 	    span_copy(m->ledger_kid, k.ledger_kid, sizeof(k.ledger_kid)) == -1) {
-		LOG_ERROR("vault.keys", LS("error", "vault did not name its public keys"));
+		LOG_ERROR(
+		    "vault.keys", LS("error", "vault did not name its public keys"));
 		return;
 	}
 	memcpy(k.token_pub, m->token_pub, sizeof(k.token_pub));
@@ -124,7 +126,8 @@ vault_gone(struct chan *c, void *owner)
 	(void)c;
 	(void)owner;
 	/* its public keys stay: tokens of running sessions can still be checked */
-	LOG_WARN("vault.gone", LS("effect", "nothing can be signed or sealed until it is back"));
+	LOG_WARN("vault.gone",
+	    LS("effect", "nothing can be signed or sealed until it is back"));
 }
 
 const struct proc_peer_row judge_peers[] = {

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 /* The helper thread keeps the log short; if it falls behind by this much we help. */
 #define WAL_PAGES_MAX 16384
 

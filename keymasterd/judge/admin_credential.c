@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vault add, update, rotate, remove, list. The secret's descriptor goes on to vault
+ * unread. Row first; vault is asked once the row is committed, the database follows when
+ * vault has said yes. Removing goes the other way round (peers.c says why). Judge only.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/proto.h"
+#include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/admin_credential.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/turn.h"
+
+#define VAULT_MS 30000 /* its key derivation may be slow when it starts */
+
+enum act_kind { ACT_ADD = 1, ACT_UPDATE, ACT_ROTATE };
+
+struct act {
+	enum act_kind kind;
+	struct chan *chan; /* NULL: the administrator is gone */
+	uint64_t reqid;
+	int secret; /* -1: none */
+	int replace;
+	struct store_credential row;
+	TAILQ_ENTRY(act) link;
+};
+
+static TAILQ_HEAD(, act) acts = TAILQ_HEAD_INITIALIZER(acts);
+static const char *const events[] = {
+    "", "credential.add", "credential.update", "credential.rotate"};
+
+void
+credential_act_gone(const struct chan *c)
+{
+	struct act *a;
+
+	TAILQ_FOREACH (a, &acts, link)
+		if (a->chan == c)
+			a->chan = NULL;
+}
+
+static void
+act_end(struct act *a, uint32_t code, const char *message)
+{
+	if (a->chan != NULL)
+		admin_done(a->chan, a->reqid, code, message);
+	TAILQ_REMOVE(&acts, a, link);
+	if (a->secret >= 0)
+		close(a->secret);
+	free(a);
+}
+
+static void
+act_failed(struct act *a, const char *message)
+{
+	struct ledger_row row = {.kind = LEDGER_ADMIN,
+	    .tenant = span_str(a->row.tenant),
+	    .event = span_str(events[a->kind]),
+	    .credential = span_str(a->row.name),
+	    .code = span_str("failed"),
+	    .reason = span_str(message)};
+
+	(void)ledger_append(&row, NULL);
+	act_end(a, ADMIN_FAILED, message);
+}
+
+static void
+act_finish(struct act *a)
+{
+	int r = store_credential_put(judge_store, &a->row);
+
+	if (r == STORE_EXISTS) {
+		act_failed(a, "The name or the service is taken by another credential.");
+		return;
+	}
+	turn_touched();
+	if (r == 0 && credential_set(&a->row) == NULL) {
+		store_poison(judge_store, "out of memory");
+		r = -1;
+	}
+	act_end(a, r == 0 ? ADMIN_OK : ADMIN_FAILED, "");
+}
+
+static void act_ask(struct act *);
+
+static void
+on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	const struct msg_vault_done *m = msg;
+	struct act *a = arg;
+	char why[257];
+
+	(void)c;
+	if (status != CHAN_OK) {
+		act_failed(a,
+		    "Vault did not answer. Whether it holds the new values is not known: "
+		    "do this "
+		    "again.");
+		return;
+	}
+	if (m->code == VAULT_EXISTS && a->kind == ACT_ADD && !a->replace) {
+		/* left behind by an add or a removal that was cut short: nobody could use
+		 * it */
+		a->replace = 1;
+		act_ask(a);
+		return;
+	}
+	if (m->code != VAULT_OK) {
+		if (m->message.len == 0 || span_copy(m->message, why, sizeof(why)) == -1)
+			snprintf(why, sizeof(why), "Vault refused (code %u).", m->code);
+		act_failed(a, why);
+		return;
+	}
+	act_finish(a);
+}
+
+static void
+act_ask(struct act *a)
+{
+	struct chan *vault = proc_peer(ROLE_VAULT);
+	char scheme[8];
+	MSG_INIT(credential_seal, m);
+
+	if (vault == NULL ||
+	    upstream_parse(a->row.upstream, scheme, NULL, 0, &m.port) == -1) {
+		act_failed(a, "Vault is not running. See `aegis status`.");
+		return;
+	}
+	m.tenant = span_str(a->row.tenant);
+	m.name = span_str(a->row.name);
+	m.service = span_str(a->row.service);
+	m.domains = span_str(a->row.domains);
+	m.auth_type = span_str(a->row.auth_type);
+	m.header_name = span_str(a->row.header_name);
+	m.query_param = span_str(a->row.query_param);
+	m.scheme = span_str(scheme);
+	m.allow_private = (uint8_t)a->row.allow_private;
+	m.replace = (uint8_t)a->replace;
+	/* ours stays open until the end: an add may have to ask twice */
+	if (a->secret >= 0)
+		m.secret = fcntl(a->secret, F_DUPFD_CLOEXEC, 0);
+	if ((a->secret >= 0 && m.secret < 0) ||
+	    chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
+		act_failed(
+		    a, "Vault could not be asked: too many open files or no memory.");
+}
+
+static void
+act_go(int committed, void *arg)
+{
+	struct act *a = arg;
+
+	if (committed)
+		act_ask(a);
+	else
+		act_end(a, ADMIN_FAILED, "");
+}
+
+/* Row, then vault if it has to know, else the database at once. Takes secret. */
+static int
+act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
+    const struct store_credential *row, int secret, int ask_vault)
+{
+	struct act *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		if (secret >= 0)
+			close(secret);
+		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
+		return 0;
+	}
+	a->kind = kind;
+	a->chan = c;
+	a->reqid = reqid;
+	a->secret = secret;
+	a->replace = kind != ACT_ADD;
+	a->row = *row;
+	TAILQ_INSERT_TAIL(&acts, a, link);
+	admin_ledger(c,
+	    &(struct admin_act){.event = events[kind],
+		.service = span_str(a->row.service),
+		.credential = span_str(a->row.name),
+		.detail = span_str(a->row.domains)});
+	if (ask_vault)
+		turn_then(act_go, a);
+	else
+		act_finish(a);
+	return 0;
+}
+
+int
+admin_credential_add(struct chan *c, uint64_t reqid, void *msg)
+{
+	static struct store_credential row;
+	struct msg_credential_add *m = msg;
+	char why[512];
+	int secret;
+
+	if (credential_row_new(m, &row, why, sizeof(why)) == -1)
+		return admin_refuse(c, reqid, "%s", why);
+	if (credential_by_name(row.tenant, m->name) != NULL)
+		return admin_refuse(c, reqid,
+		    "There is a credential named %s already. Change it with `aegis vault "
+		    "update`, its "
+		    "secret with `aegis vault rotate`.",
+		    row.name);
+	if (credential_by_service(row.tenant, m->service) != NULL)
+		return admin_refuse(c, reqid,
+		    "Service %s has the credential %s already: a service has one "
+		    "credential.",
+		    row.service, credential_by_service(row.tenant, m->service)->row.name);
+	secret = m->secret;
+	m->secret = -1;
+	return act_begin(c, reqid, ACT_ADD, &row, secret, 1);
+}
+
+int
+admin_credential_update(struct chan *c, uint64_t reqid, void *msg)
+{
+	static const uint32_t sealed = CREDENTIAL_DOMAINS | CREDENTIAL_AUTH_TYPE |
+	    CREDENTIAL_HEADER_NAME | CREDENTIAL_QUERY_PARAM | CREDENTIAL_UPSTREAM |
+	    CREDENTIAL_PRIVATE;
+	static struct store_credential row;
+	const struct msg_credential_update *m = msg;
+	struct credential *old = credential_by_name(judge_conf.tenant, m->name);
+	char why[512];
+
+	if (old == NULL)
+		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		    (int)m->name.len, m->name.p);
+	row = old->row;
+	if (credential_row_change(m, &row, why, sizeof(why)) == -1)
+		return admin_refuse(c, reqid, "%s", why);
+	return act_begin(c, reqid, ACT_UPDATE, &row, -1, (m->set & sealed) != 0);
+}
+
+int
+admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
+{
+	static struct store_credential row;
+	struct msg_credential_rotate *m = msg;
+	struct credential *old = credential_by_name(judge_conf.tenant, m->name);
+	uint64_t now = judge_now_ms();
+	int secret;
+
+	if (old == NULL)
+		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		    (int)m->name.len, m->name.p);
+	row = old->row;
+	row.rotated_ms = row.updated_ms = now;
+	if (m->ttl_days != UINT32_MAX && credential_ttl(&row, m->ttl_days, now) == -1)
+		return admin_refuse(c, reqid, "The ttl is 0 to 36500 days.");
+	secret = m->secret;
+	m->secret = -1;
+	return act_begin(c, reqid, ACT_ROTATE, &row, secret, 1);
+}
+
+/* ---- remove: database first, so that a leftover is one that nobody can use ---- */
+
+struct drop {
+	char tenant[STORE_TENANT_MAX], name[129];
+};
+
+static void
+on_dropped(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	const struct msg_vault_done *m = msg;
+	struct drop *d = arg;
+
+	(void)c;
+	if (status != CHAN_OK || (m->code != VAULT_OK && m->code != VAULT_MISSING))
+		LOG_WARN("vault.leftover", LS("credential", d->name),
+		    LS("effect",
+			"unusable; the next vault add of this name replaces it"));
+	free(d);
+}
+
+static void
+drop_go(int committed, void *arg)
+{
+	struct chan *vault = proc_peer(ROLE_VAULT);
+	struct drop *d = arg;
+	MSG_INIT(credential_drop, m);
+
+	m.tenant = span_str(d->tenant);
+	m.name = span_str(d->name);
+	if (!committed || vault == NULL ||
+	    chan_ask(vault, MSG_credential_drop, &m, VAULT_MS, on_dropped, d) == 0) {
+		if (committed)
+			LOG_WARN("vault.leftover", LS("credential", d->name));
+		free(d);
+	}
+}
+
+int
+admin_credential_remove(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_credential_remove *m = msg;
+	struct credential *old = credential_by_name(judge_conf.tenant, m->name);
+	struct drop *d;
+	char key[64];
+
+	if (old == NULL)
+		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		    (int)m->name.len, m->name.p);
+	d = calloc(1, sizeof(*d));
+	if (d == NULL) {
+		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
+		return 0;
+	}
+	memcpy(d->tenant, old->row.tenant, sizeof(d->tenant));
+	memcpy(d->name, old->row.name, sizeof(d->name));
+	admin_ledger(c,
+	    &(struct admin_act){.event = "credential.remove",
+		.service = span_str(old->row.service),
+		.credential = span_str(old->row.name)});
+	snprintf(key, sizeof(key), "credential:%s", old->row.id);
+	turn_touched();
+	if (store_credential_delete(judge_store, old->row.tenant, old->row.id) == 0 &&
+	    store_window_delete(judge_store, old->row.tenant, key) == 0)
+		credential_forget(old);
+	turn_then(drop_go, d);
+	admin_done(c, reqid, ADMIN_OK, "");
+	return 0;
+}
+
+int
+admin_credential_list(struct chan *c, uint64_t reqid, void *msg)
+{
+	struct credential *cred;
+	struct buf json;
+
+	(void)msg;
+	buf_init(&json);
+	TAILQ_FOREACH (cred, &credentials, link) {
+		if (strcmp(cred->row.tenant, judge_conf.tenant) != 0)
+			continue;
+		buf_reset(&json);
+		if (credential_row_json(&cred->row, &json) == -1 ||
+		    admin_row(c, reqid, &json) == -1)
+			break;
+	}
+	buf_free(&json);
+	admin_done(c, reqid, cred == NULL ? ADMIN_OK : ADMIN_FAILED,
+	    cred == NULL ? "" : "The list is too long to be sent at once.");
+	return 0;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `aegis status` and `aegis doctor` ask. No secrets, no tokens. Judge only. */
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/hex.h"
+#include "common/jsonw.h"
+#include "common/loop.h"
+#include "common/proc.h"
+#include "common/proto.h"
+#include "config.h"
+#include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/registry.h"
+
+#define SOON_MS (7ull * 86400000)
+
+static void
+put_uint(struct jsonw *w, const char *key, uint64_t n)
+{
+	jsonw_key(w, key);
+	jsonw_uint(w, n);
+}
+
+static void
+put_credentials(struct jsonw *w)
+{
+	uint64_t now = judge_now_ms(), total = 0, expired = 0, soon = 0;
+	struct credential *c;
+
+	TAILQ_FOREACH (c, &credentials, link) {
+		total++;
+		if (c->row.expires_ms != 0 && c->row.expires_ms <= now)
+			expired++;
+		else if (c->row.expires_ms != 0 && c->row.expires_ms <= now + SOON_MS)
+			soon++;
+	}
+	jsonw_key(w, "credentials");
+	jsonw_obj_open(w);
+	put_uint(w, "total", total);
+	put_uint(w, "active", total - expired - soon);
+	put_uint(w, "expired", expired);
+	put_uint(w, "expiring_soon", soon);
+	jsonw_obj_close(w);
+}
+
+static void
+put_ledger(struct jsonw *w)
+{
+	char head[65];
+
+	(void)hex_encode(ledger_head(), 32, head, sizeof(head));
+	jsonw_key(w, "ledger");
+	jsonw_obj_open(w);
+	jsonw_key_str(w, "chain", ledger_chain());
+	put_uint(w, "rows", ledger_seq());
+	jsonw_key_str(w, "head", head);
+	put_uint(w, "signed", ledger_signed_seq());
+	put_uint(w, "lost", ledger_lost());
+	jsonw_obj_close(w);
+}
+
+static void
+put_vault(struct jsonw *w)
+{
+	char pub[65];
+
+	jsonw_key(w, "vault");
+	jsonw_obj_open(w);
+	jsonw_key_bool(w, "ready", proc_peer(ROLE_VAULT) != NULL && judge_keys.have);
+	if (judge_keys.have) {
+		put_uint(w, "credentials", judge_keys.credentials);
+		jsonw_key_str(w, "token_kid", judge_keys.token_kid);
+		jsonw_key_str(w, "ledger_kid", judge_keys.ledger_kid);
+		(void)hex_encode(judge_keys.ledger_pub, 32, pub, sizeof(pub));
+		jsonw_key_str(w, "ledger_pub", pub);
+		(void)hex_encode(judge_keys.token_pub, 32, pub, sizeof(pub));
+		jsonw_key_str(w, "token_pub", pub);
+	}
+	jsonw_obj_close(w);
+}
+
+int
+admin_status(struct chan *c, uint64_t reqid, void *msg)
+{
+	struct agent *a;
+	struct jsonw w;
+	struct buf json;
+	unsigned n = 0;
+
+	(void)msg;
+	TAILQ_FOREACH (a, &agents, link)
+		n++;
+	buf_init(&json);
+	jsonw_init(&w, &json);
+	jsonw_obj_open(&w);
+	jsonw_key_str(&w, "version", PACKAGE_VERSION);
+	jsonw_key_str(&w, "tenant", judge_conf.tenant);
+	put_uint(&w, "uptime_s", (loop_now_ms() - judge_born_ms()) / 1000);
+	jsonw_key_bool(&w, "require_agent_auth", judge_conf.require_agent_auth != 0);
+	jsonw_key_bool(&w, "stopping", judge_stopping != 0);
+	put_ledger(&w);
+	put_vault(&w);
+	put_credentials(&w);
+	put_uint(&w, "agents", n);
+	put_uint(&w, "in_flight", flight_count());
+	put_uint(&w, "workers", redeemer_count(ROLE_WORKER, 1));
+	jsonw_key_bool(&w, "dispatcher", proc_peer(ROLE_DISPATCH) != NULL);
+	jsonw_key_bool(&w, "toolhost", redeemer_toolhost() != NULL);
+	put_uint(&w, "administrators", admin_count());
+	jsonw_obj_close(&w);
+	admin_result(c, reqid, &json);
+	buf_free(&json);
+	return 0;
+}
