@@ -249,11 +249,11 @@ static bool
 flush(struct req *r)
 {
 	struct body *b = &r->body;
+	size_t n = has_held(b) ? give(r, req_body(r)) : 0;
 
-	if (has_held(b))
-		b->held_off += give(r, req_body(r));
 	if (b->fd < 0)
 		return true; /* lost */
+	b->held_off += n;
 	if (has_held(b)) {
 		wait_taker(r);
 		return false;
@@ -267,7 +267,8 @@ flush(struct req *r)
 void
 body_stream_go(struct req *r)
 {
-	(void)flush(r);
+	if (flush(r))
+		conn_resume(r->conn);
 }
 
 static void

@@ -198,6 +198,10 @@ wanted_events(const struct conn *c)
 		break;
 	case CONN_FLUSH:
 		break;
+	case CONN_HEAD:
+		if (conn_unsent(c) <= CONN_UNSENT_MAX)
+			events |= EV_READ;
+		break;
 	default:
 		events |= EV_READ;
 	}

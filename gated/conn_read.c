@@ -15,7 +15,6 @@
 #include "gated/req.h"
 
 #define READ_SIZE 65536
-#define UNSENT_MAX 65536 /* with more the agent does not read; no new request then */
 
 static char read_buf[READ_SIZE];
 static struct http1_head head;
@@ -30,7 +29,7 @@ work(struct conn *c, const char *p, size_t len)
 	while (!c->dead && used < len) {
 		switch (c->state) {
 		case CONN_HEAD:
-			if (conn_unsent(c) > UNSENT_MAX)
+			if (conn_unsent(c) > CONN_UNSENT_MAX)
 				return used; /* reads its answers slower than it asks */
 			n = http1_head_parse(&c->parser, p + used, len - used, &head);
 			if (n == 0)
