@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Contexts by tenant and name: built in, from the configuration (conf_context) and from
+ * the database. Judge only.
+ */
+#include "keymasterd/judge/context_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/map.h"
+#include "keymasterd/judge/turn.h"
+
+struct context_entry_list context_entries = TAILQ_HEAD_INITIALIZER(context_entries);
+static struct map by_key;
+static uint64_t generations;
+
+/* tenant NUL name */
+static size_t
+key_make(char *key, size_t size, const char *tenant, struct span name)
+{
+	size_t t = strlen(tenant);
+
+	if (t + 1 + name.len > size)
+		return 0;
+	memcpy(key, tenant, t + 1);
+	if (name.len > 0)
+		memcpy(key + t + 1, name.p, name.len);
+	return t + 1 + name.len;
+}
+
+static struct context_entry *
+find_exactly(const char *tenant, struct span name)
+{
+	char key[STORE_TENANT_MAX + STORE_CONTEXT_MAX];
+	size_t n = key_make(key, sizeof key, tenant, name);
+
+	return n == 0 ? NULL : map_get(&by_key, key, n);
+}
+
+struct context_entry *
+context_find(const char *tenant, struct span name)
+{
+	struct context_entry *e = find_exactly(tenant, name);
+
+	return e != NULL ? e : find_exactly("", name);
+}
+
+void
+context_remove_entry(struct context_entry *e)
+{
+	map_del(&by_key, e->key, e->keylen);
+	TAILQ_REMOVE(&context_entries, e, link);
+	context_free(e->rules);
+	free(e->json);
+	free(e);
+}
+
+struct context_entry *
+context_enter(const char *tenant, enum context_origin origin, struct context *rules,
+    struct span json, uint32_t version, uint64_t updated_ms)
+{
+	struct span name = span_str(rules->name);
+	struct context_entry *old = find_exactly(tenant, name), *e = calloc(1, sizeof *e);
+
+	if (e == NULL || (e->json = malloc(json.len + 1)) == NULL)
+		goto fail;
+	if (span_copy(span_str(tenant), e->tenant, sizeof e->tenant) != 0 ||
+	    span_copy(name, e->name, sizeof e->name) != 0 ||
+	    span_copy(json, e->json, json.len + 1) != 0)
+		goto fail;
+	e->json_len = json.len;
+	e->keylen = key_make(e->key, sizeof e->key, tenant, name);
+	if (old != NULL)
+		map_del(&by_key, old->key, old->keylen);
+	if (map_put(&by_key, e->key, e->keylen, e) != 0) {
+		if (old != NULL)
+			(void)map_put(&by_key, old->key, old->keylen, old);
+		goto fail;
+	}
+	e->origin = origin;
+	e->rules = rules;
+	e->version = version;
+	e->updated_ms = updated_ms;
+	e->generation = ++generations;
+	TAILQ_INSERT_TAIL(&context_entries, e, link);
+	if (old != NULL)
+		context_remove_entry(old);
+	return e;
+fail:
+	if (e != NULL)
+		free(e->json);
+	free(e);
+	context_free(rules);
+	return NULL;
+}
+
+int
+seal_conf_context(void *msg)
+{
+	struct msg_conf_context *m = msg;
+	struct context *rules;
+	char err[256];
+
+	rules = context_parse(m->json.p, m->json.len, err, sizeof err);
+	if (rules == NULL) {
+		LOG_ERROR("context.configuration", LSN("name", m->name.p, m->name.len),
+		    LS("error", err));
+		return -1;
+	}
+	if (!span_eq(m->name, rules->name)) {
+		LOG_ERROR("context.configuration", LSN("name", m->name.p, m->name.len),
+		    LS("error", "another name inside"));
+		context_free(rules);
+		return -1;
+	}
+	return context_enter("", CONTEXT_CONFIGURED, rules, m->json, 0, 0) == NULL ? -1
+										   : 0;
+}
+
+static int
+enter_stored(const struct store_context *row, void *arg)
+{
+	struct context *rules;
+	char err[256];
+
+	(void)arg;
+	rules = context_parse(row->json.p, row->json.len, err, sizeof err);
+	if (rules == NULL || strcmp(rules->name, row->name) != 0) {
+		/* made by a version with other rules: nobody gets it until it is mended
+		 */
+		LOG_ERROR("context.stored", LS("name", row->name),
+		    LS("error", rules == NULL ? err : "another name inside"));
+		context_free(rules);
+		return 0;
+	}
+	return context_enter(row->tenant, CONTEXT_MADE, rules, row->json, row->version,
+		   row->updated_ms) == NULL;
+}
+
+/* A turn was rolled back: what administrators made comes from the database again. */
+static void
+load_again(void *arg)
+{
+	struct context_entry *e, *next;
+
+	(void)arg;
+	for (e = TAILQ_FIRST(&context_entries); e != NULL; e = next) {
+		next = TAILQ_NEXT(e, link);
+		if (e->origin == CONTEXT_MADE)
+			context_remove_entry(e);
+	}
+	if (store_context_each(judge_store, enter_stored, NULL) != 0)
+		LOG_ERROR("context.load", LS("error", store_error(judge_store)));
+}
+
+int
+context_table_load(void)
+{
+	struct context *rules;
+	const char *json;
+	char err[256];
+
+	for (size_t i = 0; (json = context_builtin(i)) != NULL; i++) {
+		rules = context_parse(json, strlen(json), err, sizeof err);
+		if (rules == NULL)
+			return -1;
+		if (find_exactly("", span_str(rules->name)) != NULL)
+			context_free(rules); /* the configuration has its own */
+		else if (context_enter(
+			     "", CONTEXT_BUILTIN, rules, span_str(json), 0, 0) == NULL)
+			return -1;
+	}
+	turn_on_rollback(load_again, NULL);
+	return store_context_each(judge_store, enter_stored, NULL);
+}

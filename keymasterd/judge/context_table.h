@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SecurityContexts of this judge, compiled, by tenant and name. Those of the program
+ * and of the configuration belong to no tenant and serve all; those that administrators
+ * made belong to their tenant, which decides, never the name. Judge only.
+ */
+#ifndef AEGIS_JUDGE_CONTEXT_TABLE_H
+#define AEGIS_JUDGE_CONTEXT_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/span.h"
+#include "keymasterd/judge/context.h"
+#include "keymasterd/judge/store.h"
+
+enum context_origin { CONTEXT_BUILTIN = 1, CONTEXT_CONFIGURED, CONTEXT_MADE };
+
+struct context_entry {
+	char tenant[STORE_TENANT_MAX]; /* "": every tenant's */
+	char name[STORE_CONTEXT_MAX];
+	enum context_origin origin;
+	uint32_t version; /* of one that was made, else 0 */
+	uint64_t updated_ms;
+	uint64_t generation; /* another number whenever the rules change */
+	char *json;
+	size_t json_len;
+	struct context *rules;
+	size_t keylen;
+	char key[STORE_TENANT_MAX + STORE_CONTEXT_MAX];
+	TAILQ_ENTRY(context_entry) link;
+};
+
+TAILQ_HEAD(context_entry_list, context_entry);
+extern struct context_entry_list context_entries;
+
+/* The tenant's own, else the one for all; NULL when there is none. */
+struct context_entry *context_find(const char *tenant, struct span name);
+
+/* Takes a compiled context in, in place of one of the same tenant and name. Takes rules.
+ * NULL when out of memory (rules are freed). */
+struct context_entry *context_enter(const char *tenant, enum context_origin,
+    struct context *rules, struct span json, uint32_t version, uint64_t updated_ms);
+void context_remove_entry(struct context_entry *);
+
+/* Adds the built-in ones and those of the database. 0 or -1. */
+int context_table_load(void);
+
+#endif

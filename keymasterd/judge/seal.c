@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SEAL half's start, clock, and the acts elsewhere that end sessions. Judge only.
+ */
+#include <string.h>
+
+#include "common/log.h"
+#include "keymasterd/judge/attest.h"
+#include "keymasterd/judge/context_table.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/seal_invoke.h"
+#include "keymasterd/judge/session.h"
+
+#define PURGE_EVERY_MS 10000
+
+int
+seal_init(void)
+{
+	return context_table_load() != 0 || session_table_load() != 0 ||
+		seal_invoke_init() != 0
+	    ? -1
+	    : 0;
+}
+
+void
+seal_tick(uint64_t unix_ms)
+{
+	static uint64_t purged_ms;
+	uint64_t keep = 4000 * (uint64_t)judge_conf.seal_window_s + 4000;
+
+	session_table_tick(unix_ms);
+	if (unix_ms >= purged_ms && unix_ms - purged_ms < PURGE_EVERY_MS)
+		return;
+	purged_ms = unix_ms;
+	if (unix_ms > keep)
+		(void)store_replay_purge(judge_store, unix_ms - keep);
+}
+
+static void
+revoke_with_row(struct session *s, const char *reason)
+{
+	const struct agent *agent = agent_by_id(s->tenant, s->agent_id);
+	struct ledger_row row = {.kind = LEDGER_SYSTEM,
+	    .tenant = span_str(s->tenant),
+	    .event = span_str("session.revoke"),
+	    .agent = span_str(agent != NULL ? agent->row.name : s->sub),
+	    .context = span_str(s->context),
+	    .session = span_str(s->id),
+	    .reason = span_str(reason)};
+
+	if (s->state == SESSION_REVOKED)
+		return;
+	(void)ledger_append(&row, NULL);
+	session_revoke(s, reason);
+}
+
+void
+session_agent_removed(const char *tenant, const char *agent_id)
+{
+	struct session *s;
+
+	TAILQ_FOREACH (s, &sessions, link)
+		if (strcmp(s->agent_id, agent_id) == 0 && strcmp(s->tenant, tenant) == 0)
+			revoke_with_row(s, "agent removed");
+	attest_agent_gone(agent_id);
+}
+
+void
+session_context_revoked(const char *tenant, const char *agent_id, const char *context)
+{
+	struct session *s;
+
+	TAILQ_FOREACH (s, &sessions, link)
+		if (strcmp(s->agent_id, agent_id) == 0 &&
+		    strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)
+			revoke_with_row(s, "context withdrawn from the agent");
+}

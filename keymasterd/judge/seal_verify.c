@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verifies envelopes, in the judge, on anybody's bytes. */
+#include "keymasterd/judge/seal_verify.h"
+
+#include <string.h>
+
+#include "common/replay.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/judge_util.h"
+
+#define TOKEN_LIFE_MAX 86400 /* seconds, the protocol's limit */
+
+static struct jwt token; /* scratch, keeps its memory */
+
+static int
+refuse(struct seal_refusal *r, unsigned code, const char *message, const char *reason)
+{
+	r->code = code;
+	r->message = message;
+	r->reason = reason;
+	return -1;
+}
+
+/* Finds the session by what the token says of itself; the token is not verified here. */
+static int
+find_session(const struct seal_envelope *e, const uint8_t hash[32], struct session **out,
+    struct seal_refusal *r)
+{
+	char exec_id[65];
+	size_t len;
+
+	if ((*out = session_by_token(hash)) != NULL)
+		return 0;
+	if (jwt_header_claims_split(&token, (const char *)e->token.p, e->token.len) !=
+	    JWT_OK)
+		return refuse(r, SEAL_TOKEN, "The security token is not a JWT of ours",
+		    "malformed_token");
+	if (json_str_copy(&token.claims,
+		json_get(&token.claims, json_root(&token.claims), "exec_id"), exec_id,
+		sizeof exec_id, &len) != 0 ||
+	    (*out = session_by_exec(span_mem(exec_id, len))) == NULL)
+		return refuse(
+		    r, SEAL_NO_SESSION, "There is no such session", "unknown_session");
+	return 0;
+}
+
+static bool
+claim_is(const char *name, const char *value)
+{
+	return json_str_eq(&token.claims,
+	    json_get(&token.claims, json_root(&token.claims), name), value);
+}
+
+static bool
+claim_there(const char *name)
+{
+	return json_get(&token.claims, json_root(&token.claims), name) != JSON_NONE;
+}
+
+/* The token's signature and registered claims. */
+static int
+check_token(
+    const struct seal_envelope *e, const struct seal_world *world, struct seal_refusal *r)
+{
+	struct jwt_expect want = {.now = (int64_t)(world->unix_ms / 1000),
+	    .max_life = TOKEN_LIFE_MAX,
+	    .iss = world->issuer,
+	    .aud = world->audience};
+	enum jwt_err err;
+
+	err = jwt_verify(&token, (const char *)e->token.p, e->token.len, world->keys);
+	if (err == JWT_OK)
+		err = jwt_check_claims(&token, &want);
+	if (err == JWT_E_EXPIRED)
+		return refuse(
+		    r, SEAL_EXPIRED, "The security token has expired", "token_expired");
+	if (err != JWT_OK)
+		return refuse(r, SEAL_TOKEN, jwt_strerror(err), "token_refused");
+	return 0;
+}
+
+/* The token is this session's and says so. */
+static int
+check_binding(const struct session *s, const uint8_t hash[32], struct seal_refusal *r)
+{
+	uint32_t root = json_root(&token.claims),
+		 wid = json_get(&token.claims, root, "wid");
+
+	if (!claim_is("exec_id", s->exec_id) || !claim_is("sub", s->sub) ||
+	    !claim_is("scp", s->context) ||
+	    (claim_there("tenant_id") && !claim_is("tenant_id", s->tenant)) ||
+	    json_type(&token.claims, wid) != JT_STRING ||
+	    json_str_eq(&token.claims, wid, ""))
+		return refuse(r, SEAL_TOKEN, "The security token is not this session's",
+		    "token_mismatch");
+	if (memcmp(hash, s->token_hash, sizeof s->token_hash) != 0)
+		return refuse(r, SEAL_TOKEN, "The session has another security token",
+		    "token_mismatch");
+	return 0;
+}
+
+int
+seal_verify(struct seal_envelope *e, const void *p, size_t len,
+    const struct seal_world *world, struct seal_checked *out, struct seal_refusal *r)
+{
+	int64_t now = (int64_t)(world->unix_ms / 1000), exp;
+	uint8_t hash[32];
+	struct session *s;
+	bool known;
+
+	*out = (struct seal_checked){.stage = SEAL_STAGE_FORM};
+	*r = (struct seal_refusal){.code = 0};
+	if (seal_envelope_read(e, p, len) != SEAL_FORM_GOOD) {
+		r->request = e->id;
+		return refuse(r, SEAL_MALFORMED, e->fault, "malformed");
+	}
+	r->request = e->id;
+	if (!seal_envelope_fresh(e, now, world->window_s))
+		return refuse(
+		    r, SEAL_EXPIRED, "The timestamp is not of now", "stale_timestamp");
+
+	judge_sha256(e->token.p, e->token.len, hash);
+	if (find_session(e, hash, &s, r) != 0)
+		return -1;
+	out->session = s;
+	out->stage = SEAL_STAGE_SESSION;
+	if (seal_envelope_verify(e, s->public_key, world->compat_spaced) != 0)
+		return refuse(
+		    r, SEAL_SIGNATURE, "The signature is not the session's", "signature");
+	out->stage = SEAL_STAGE_SIGNED;
+
+	known = s->token_verified && memcmp(hash, s->token_hash, sizeof hash) == 0;
+	if (!known) {
+		if (world->keys == NULL) {
+			r->status = 503;
+			return refuse(r, 503, "The token keys are not there yet", NULL);
+		}
+		if (check_token(e, world, r) != 0)
+			return -1;
+	} else if (now >= s->token_exp) {
+		return refuse(
+		    r, SEAL_EXPIRED, "The security token has expired", "token_expired");
+	}
+
+	sha256_two(s->id, strlen(s->id), e->signature, sizeof e->signature, out->mark);
+	if (replay_mark(world->replay, out->mark, world->mono_ms) != 1)
+		return refuse(
+		    r, SEAL_EXPIRED, "This envelope has been received before", "replay");
+	out->marked = true;
+
+	if (!known) {
+		if (check_binding(s, hash, r) != 0)
+			return -1;
+		if (json_int64(&token.claims,
+			json_get(&token.claims, json_root(&token.claims), "exp"),
+			&exp) != 0)
+			return refuse(r, SEAL_TOKEN, "exp", "token_refused");
+		s->token_exp = exp;
+		s->token_verified = true;
+	}
+	if (s->state == SESSION_REVOKED)
+		return refuse(r, SEAL_REVOKED, "The session was revoked", "revoked");
+	if (world->unix_ms >= s->expires_ms)
+		return refuse(r, SEAL_EXPIRED, "The session is over", "session_expired");
+	return 0;
+}

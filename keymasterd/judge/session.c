@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of SEAL sessions. Judge only; deciding on a call asks no database. */
+#include "keymasterd/judge/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "keymasterd/judge/context_table.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/limit.h"
+#include "keymasterd/judge/map.h"
+#include "keymasterd/judge/turn.h"
+
+#define PATTERNS_MAX 256
+#define PURGE_EVERY_MS 10000
+#define PURGE_AT_ONCE 256
+
+struct session_list sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static struct map by_token, by_exec, by_id;
+static uint64_t purged_ms;
+
+struct session *
+session_by_token(const uint8_t hash[STORE_HASH_LEN])
+{
+	return map_get(&by_token, hash, STORE_HASH_LEN);
+}
+
+struct session *
+session_by_exec(struct span exec_id)
+{
+	return map_get(&by_exec, exec_id.p, exec_id.len);
+}
+
+struct session *
+session_by_id(struct span id)
+{
+	return map_get(&by_id, id.p, id.len);
+}
+
+static void
+rates_free(struct session *s)
+{
+	for (size_t i = 0; i < s->nrates; i++)
+		if (s->rates[i] != NULL)
+			limiter_free(s->rates[i]);
+	free(s->rates);
+	s->rates = NULL;
+	s->nrates = 0;
+}
+
+static void
+session_free(struct session *s)
+{
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->npatterns; i++)
+		context_pattern_clear(&s->patterns[i]);
+	rates_free(s);
+	free(s->patterns);
+	free(s->patterns_json);
+	free(s);
+}
+
+static void
+session_drop(struct session *s)
+{
+	map_del(&by_token, s->token_hash, sizeof s->token_hash);
+	map_del(&by_exec, s->exec_id, strlen(s->exec_id));
+	map_del(&by_id, s->id, strlen(s->id));
+	TAILQ_REMOVE(&sessions, s, link);
+	session_free(s);
+}
+
+/* `["*"]`, `["fs.*","x"]` or "" for every tool. */
+static int
+read_patterns(struct session *s, const char *json)
+{
+	char text[CONTEXT_TOOL_MAX + 1];
+	struct json_doc d;
+	struct json_iter it;
+	size_t len;
+	int ret = -1;
+
+	if ((s->patterns_json = strdup(json)) == NULL)
+		return -1;
+	if (json[0] == '\0')
+		return 0;
+	json_init(&d);
+	if (json_parse(&d, json, strlen(json), NULL) != JSON_OK ||
+	    json_type(&d, json_root(&d)) != JT_ARRAY ||
+	    json_count(&d, json_root(&d)) > PATTERNS_MAX)
+		goto out;
+	s->patterns = calloc(json_count(&d, json_root(&d)) + 1, sizeof *s->patterns);
+	if (s->patterns == NULL)
+		goto out;
+	json_iter_init(&it, &d, json_root(&d));
+	while (json_iter_next(&it, &d)) {
+		if (json_str_copy(&d, it.value, text, sizeof text, &len) != 0 ||
+		    context_pattern_init(
+			&s->patterns[s->npatterns], span_mem(text, len)) != 0)
+			goto out;
+		s->npatterns++;
+	}
+	ret = 0;
+out:
+	json_free(&d);
+	return ret;
+}
+
+struct session *
+session_enter(const struct store_session *row)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	memcpy(s->id, row->id, sizeof s->id);
+	memcpy(s->tenant, row->tenant, sizeof s->tenant);
+	memcpy(s->agent_id, row->agent_id, sizeof s->agent_id);
+	memcpy(s->sub, row->sub, sizeof s->sub);
+	memcpy(s->context, row->context, sizeof s->context);
+	memcpy(s->exec_id, row->exec_id, sizeof s->exec_id);
+	memcpy(s->reason, row->reason, sizeof s->reason);
+	memcpy(s->public_key, row->public_key, sizeof s->public_key);
+	memcpy(s->token_hash, row->token_hash, sizeof s->token_hash);
+	s->state = row->state == SESSION_ACTIVE ? SESSION_ACTIVE : SESSION_REVOKED;
+	s->created_ms = row->created_ms;
+	s->expires_ms = row->expires_ms;
+	if (read_patterns(s, row->patterns) != 0 ||
+	    map_put(&by_id, s->id, strlen(s->id), s) != 0)
+		goto fail;
+	if (map_put(&by_exec, s->exec_id, strlen(s->exec_id), s) != 0)
+		goto fail_exec;
+	if (map_put(&by_token, s->token_hash, sizeof s->token_hash, s) != 0)
+		goto fail_token;
+	TAILQ_INSERT_TAIL(&sessions, s, link);
+	return s;
+fail_token:
+	map_del(&by_exec, s->exec_id, strlen(s->exec_id));
+fail_exec:
+	map_del(&by_id, s->id, strlen(s->id));
+fail:
+	session_free(s);
+	return NULL;
+}
+
+static void
+row_of(const struct session *s, struct store_session *row)
+{
+	memset(row, 0, sizeof *row);
+	memcpy(row->id, s->id, sizeof row->id);
+	memcpy(row->tenant, s->tenant, sizeof row->tenant);
+	memcpy(row->agent_id, s->agent_id, sizeof row->agent_id);
+	memcpy(row->sub, s->sub, sizeof row->sub);
+	memcpy(row->context, s->context, sizeof row->context);
+	memcpy(row->exec_id, s->exec_id, sizeof row->exec_id);
+	memcpy(row->reason, s->reason, sizeof row->reason);
+	memcpy(row->public_key, s->public_key, sizeof row->public_key);
+	memcpy(row->token_hash, s->token_hash, sizeof row->token_hash);
+	snprintf(row->patterns, sizeof row->patterns, "%s", s->patterns_json);
+	row->state = (uint8_t)s->state;
+	row->created_ms = s->created_ms;
+	row->expires_ms = s->expires_ms;
+}
+
+struct session *
+session_create(const struct store_session *row)
+{
+	struct session *s;
+
+	turn_touched();
+	if (store_session_put(judge_store, row) != 0)
+		return NULL;
+	if ((s = session_enter(row)) == NULL)
+		(void)store_session_delete(judge_store, row->tenant, row->id);
+	return s;
+}
+
+void
+session_revoke(struct session *s, const char *reason)
+{
+	struct store_session row;
+
+	if (s->state == SESSION_REVOKED)
+		return;
+	turn_touched();
+	s->state = SESSION_REVOKED;
+	(void)span_copy(span_mem(reason, strnlen(reason, sizeof s->reason - 1)),
+	    s->reason, sizeof s->reason);
+	row_of(s, &row);
+	(void)store_session_put(judge_store, &row); /* a failure fails the turn */
+}
+
+bool
+session_may_call(const struct session *s, struct span tool)
+{
+	if (s->patterns_json[0] == '\0')
+		return true;
+	for (size_t i = 0; i < s->npatterns; i++)
+		if (context_pattern_match(&s->patterns[i], tool))
+			return true;
+	return false;
+}
+
+/* ---- rate limits of capabilities ---- */
+
+static struct limiter *
+rate_of(const struct session_rate *r, size_t cap)
+{
+	const struct context *rules = r->context->rules;
+	struct session *s = r->session;
+	struct limit_rate rate;
+
+	if (s->rates == NULL || s->rates_generation != r->context->generation) {
+		rates_free(s);
+		if ((s->rates = calloc(rules->ncaps, sizeof *s->rates)) == NULL)
+			return NULL;
+		s->nrates = rules->ncaps;
+		s->rates_generation = r->context->generation;
+	}
+	if (s->rates[cap] == NULL) {
+		rate.count = rules->caps[cap].rate_calls;
+		rate.window_ms = rules->caps[cap].rate_window_ms;
+		s->rates[cap] = limiter_new(rate);
+	}
+	return s->rates[cap];
+}
+
+uint32_t
+session_rate_wait(size_t cap, void *arg)
+{
+	struct session_rate *r = arg;
+	struct limiter *l = rate_of(r, cap);
+
+	return l == NULL ? 1 : limiter_check(l, r->now_ms); /* no memory: not now */
+}
+
+void
+session_rate_take(struct session_rate *r, size_t cap)
+{
+	struct limiter *l;
+
+	if (r->context->rules->caps[cap].rate_calls == 0)
+		return;
+	if ((l = rate_of(r, cap)) != NULL)
+		limiter_take(l, r->now_ms);
+}
+
+/* ---- the database ---- */
+
+static int
+load_one(const struct store_session *row, void *arg)
+{
+	struct session *s = session_by_id(span_str(row->id));
+
+	(void)arg;
+	if (s == NULL)
+		s = session_enter(row);
+	if (s == NULL) {
+		LOG_ERROR("session.load", LS("session", row->id));
+		return 0;
+	}
+	s->seen = true;
+	s->state = row->state == SESSION_ACTIVE ? SESSION_ACTIVE : SESSION_REVOKED;
+	memcpy(s->reason, row->reason, sizeof s->reason);
+	return 0;
+}
+
+/* A turn was rolled back: new sessions go, revoked ones are what the database says. */
+static void
+load_again(void *arg)
+{
+	struct session *s, *next;
+
+	(void)arg;
+	TAILQ_FOREACH (s, &sessions, link)
+		s->seen = false;
+	if (store_session_each(judge_store, 0, load_one, NULL) != 0) {
+		LOG_ERROR("session.load", LS("error", store_error(judge_store)));
+		return;
+	}
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (!s->seen)
+			session_drop(s);
+	}
+}
+
+int
+session_table_load(void)
+{
+	uint64_t now = judge_now_ms();
+
+	turn_on_rollback(load_again, NULL);
+	return store_session_each(judge_store,
+	    now > SESSION_KEEP_MS ? now - SESSION_KEEP_MS : 0, load_one, NULL);
+}
+
+void
+session_table_tick(uint64_t unix_ms)
+{
+	struct session *s, *next;
+
+	if (unix_ms < SESSION_KEEP_MS ||
+	    (unix_ms >= purged_ms && unix_ms - purged_ms < PURGE_EVERY_MS))
+		return;
+	purged_ms = unix_ms;
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->expires_ms < unix_ms - SESSION_KEEP_MS)
+			session_drop(s);
+	}
+	(void)store_session_purge(judge_store, unix_ms - SESSION_KEEP_MS, PURGE_AT_ONCE);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SEAL sessions in memory: who holds which key, under which context, until when. The
+ * database has them too, so that a restart ends none. Judge only.
+ */
+#ifndef AEGIS_JUDGE_SESSION_H
+#define AEGIS_JUDGE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/span.h"
+#include "keymasterd/judge/context.h"
+#include "keymasterd/judge/store.h"
+
+struct context_entry;
+struct limiter;
+
+/* Over is not a state: that is what expires_ms says. Values are in the database. */
+enum session_state { SESSION_ACTIVE = 1, SESSION_REVOKED = 2 };
+
+/* How long an ended session is remembered, so that calls hear what became of it. */
+#define SESSION_KEEP_MS 600000
+
+struct session {
+	char id[65];
+	char tenant[STORE_TENANT_MAX];
+	char agent_id[STORE_ID_MAX];
+	char sub[129];
+	char context[STORE_CONTEXT_MAX];
+	char exec_id[65];
+	char reason[129];
+	uint8_t public_key[32];
+	uint8_t token_hash[STORE_HASH_LEN];
+	enum session_state state;
+	uint64_t created_ms, expires_ms;
+	/* the token's own signature and claims were found right once; it ends then */
+	bool token_verified;
+	int64_t token_exp;
+	struct context_pattern *patterns; /* none: every tool */
+	size_t npatterns;
+	char *patterns_json;
+	/* sliding windows of the context's capabilities, made when first needed */
+	struct limiter **rates;
+	size_t nrates;
+	uint64_t rates_generation;
+	bool seen; /* while comparing with the database */
+	TAILQ_ENTRY(session) link;
+};
+
+TAILQ_HEAD(session_list, session);
+extern struct session_list sessions;
+
+struct session *session_by_token(const uint8_t hash[STORE_HASH_LEN]);
+struct session *session_by_exec(struct span exec_id);
+struct session *session_by_id(struct span id);
+
+/* Takes a session into memory; copies. NULL when out of memory. */
+struct session *session_enter(const struct store_session *);
+/* Into memory and the database; the turn's rollback takes it out again. NULL: failed. */
+struct session *session_create(const struct store_session *);
+/* Ends a session in memory and in the database. The caller writes the ledger's row. */
+void session_revoke(struct session *, const char *reason);
+bool session_may_call(const struct session *, struct span tool);
+
+/*
+ * The limit of capability `cap` of the session's context, as context_rate_fn wants it,
+ * and counting one use.
+ */
+struct session_rate {
+	struct session *session;
+	const struct context_entry *context;
+	uint64_t now_ms;
+};
+uint32_t session_rate_wait(size_t cap, void *session_rate);
+void session_rate_take(struct session_rate *, size_t cap);
+
+/* Reads the database. 0 or -1. */
+int session_table_load(void);
+/* Forgets what ended long ago. */
+void session_table_tick(uint64_t unix_ms);
+
+#endif

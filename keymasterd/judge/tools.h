@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which tool server serves which tool, and what the servers say their tools are. Names
+ * come from the configuration; descriptions from tool servers, which are not trusted:
+ * they are checked, and passed on as data. Judge only.
+ */
+#ifndef AEGIS_JUDGE_TOOLS_H
+#define AEGIS_JUDGE_TOOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/json.h"
+#include "common/span.h"
+#include "keymasterd/judge/context.h"
+
+struct jsonw;
+struct session;
+
+struct tool {
+	char name[CONTEXT_TOOL_MAX + 1];
+	uint32_t node;
+};
+
+struct tool_server {
+	uint32_t number;
+	char name[65];
+	struct context_pattern *patterns; /* its capabilities */
+	size_t npatterns;
+	uint32_t timeout_ms;
+	uint8_t state; /* enum tool_state, 0: not heard of */
+	char message[257];
+	char *text; /* the tools array doc points into, NULL: none yet */
+	struct json_doc doc;
+	struct tool *tools; /* those of the array that it may offer, each name once */
+	size_t ntools;
+	TAILQ_ENTRY(tool_server) link;
+};
+
+TAILQ_HEAD(tool_server_list, tool_server);
+extern struct tool_server_list tool_servers;
+
+/* Who serves the tool: an exact name first, then the longest prefix. NULL: nobody. */
+struct tool_server *tool_route(struct span tool);
+
+/*
+ * Writes objects {"name","description","inputSchema"} of the tools that the context (and
+ * the session's patterns; NULL: no session) permits, each once, from the `skip`th on,
+ * until `room` octets are used. Returns how many were passed, skipped ones included;
+ * *more says whether there are others.
+ */
+unsigned tools_write(struct jsonw *, const struct context *, const struct session *,
+    unsigned skip, size_t room, bool *more);
+
+#endif
