@@ -20,6 +20,7 @@ UNIT_TESTS += \
 	tests/unit/log \
 	tests/unit/msg \
 	tests/unit/rfc3339 \
+	tests/unit/sandbox \
 	tests/unit/secret \
 	tests/unit/target
 FUZZ_TARGETS += \
@@ -65,3 +66,10 @@ endif
 AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir; \
 	FUZZ_CORPUS='$(abs_srcdir)/tests/fuzz/corpus'; export FUZZ_CORPUS;
 EXTRA_DIST += tests/unit/vectors.h tests/vectors tests/corpora tests/fuzz/corpus tests/fuzz/replay.c
+
+# the attacker inside each box; tests/sandbox/run.sh runs it
+check_PROGRAMS += tests/sandbox/probe
+tests_sandbox_probe_SOURCES = tests/sandbox/probe.c tests/sandbox/probe.h tests/sandbox/attempts.c \
+	tests/sandbox/needs.c
+tests_sandbox_probe_LDADD = $(COMMON_LIBS) $(SQLITE_LIBS)
+EXTRA_DIST += tests/sandbox/run.sh tests/sandbox/run.py tests/sandbox/expected.txt
