@@ -115,6 +115,7 @@ judge_ready(struct chan *c, void *owner)
 	(void)c;
 	(void)owner;
 	report_flush();
+	worker_tell_ready(); /* why not, if that is known; else once its key is here */
 }
 
 static void

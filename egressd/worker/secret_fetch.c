@@ -22,6 +22,9 @@ struct grant_book *worker_grants;
 
 static bool fetching;
 
+/* Why there is nothing to serve with; "" as long as there is. */
+static char given_up[256];
+
 void
 worker_tell_ready(void)
 {
@@ -31,9 +34,15 @@ worker_tell_ready(void)
 
 	if (judge == NULL)
 		told = NULL;
-	if (judge == NULL || judge == told || worker_credential == NULL ||
-	    !grant_book_has_key(worker_grants))
+	if (judge == NULL || judge == told)
 		return;
+	if (given_up[0] != '\0') {
+		m.code = 1;
+		m.message = span_str(given_up);
+		worker_leaving = true;
+	} else if (worker_credential == NULL || !grant_book_has_key(worker_grants)) {
+		return;
+	}
 	told = judge;
 	chan_note(judge, MSG_redeemer_ready, &m);
 }
@@ -45,10 +54,12 @@ worker_give_up(const char *why)
 	MSG_INIT(redeemer_ready, m);
 
 	LOG_ERROR("credential.unusable", LS("why", why));
+	snprintf(given_up, sizeof(given_up), "%s", why);
+	if (judge == NULL)
+		return; /* it is told when it comes */
 	m.code = 1;
-	m.message = span_str(why);
-	if (judge != NULL)
-		chan_note(judge, MSG_redeemer_ready, &m);
+	m.message = span_str(given_up);
+	chan_note(judge, MSG_redeemer_ready, &m);
 	worker_leaving = true;
 }
 

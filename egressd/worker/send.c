@@ -61,9 +61,10 @@ send_head(struct exchange *ex)
 			return sending_failed(ex);
 		ex->sent += (size_t)n;
 		ex->head_sent = (size_t)n == job.wanted;
+		if (ex->head_sent)
+			ex->bytes_in = ex->request.body.len;
 		exchange_touch(ex);
 	}
-	ex->bytes_in = ex->request.body.len;
 	return 1;
 }
 
