@@ -32,14 +32,13 @@ load(unsigned int kind)
 		fatal("seccomp");
 }
 
-/* Not for those that start threads or processes later. */
+/* Only toolexec, whose tool server may, starts processes later; threads count as such. */
 static void
 no_more_processes(unsigned int kind)
 {
 	static const struct rlimit none = {0, 0};
 
-	if ((kind & (BOX_DISPATCH | BOX_TOOLEXEC)) == 0 && !log_only &&
-	    setrlimit(RLIMIT_NPROC, &none) != 0)
+	if (kind != BOX_TOOLEXEC && !log_only && setrlimit(RLIMIT_NPROC, &none) != 0)
 		fatal("limit of processes");
 }
 

@@ -44,8 +44,8 @@ struct sandbox_paths {
 	 * dispatcher, none for all others. */
 	const uint16_t *ports;
 	size_t nports;
-	/* Starts helper threads: no process or thread can be started later, except by the
-	 * dispatcher and toolexec. They live in the same box. NULL: none. */
+	/* Starts helper threads, when files are confined already and the filter is not
+	 * loaded yet: later no process or thread can be started. NULL: none. */
 	void (*start_threads)(void);
 };
 

@@ -92,7 +92,7 @@ const struct box_rule box_rules[] = {
 	CALL1(fcntl,		ALL, IS(1, F_GETFD)),
 	CALL1(fcntl,		ALL, IS(1, F_SETFD)),
 	CALL1(fcntl,		ALL, IS(1, F_GET_SEALS)),
-	CALL1(fcntl,		G, IS(1, F_ADD_SEALS)),
+	CALL1(fcntl,		G | T, IS(1, F_ADD_SEALS)),
 	CALL1(fcntl,		ALL, IS(1, F_DUPFD_CLOEXEC)),
 	CALL1(fcntl,		J | V, IS(1, F_GETLK)),
 	CALL1(fcntl,		J | V, IS(1, F_SETLK)),
@@ -125,7 +125,7 @@ const struct box_rule box_rules[] = {
 	/* new descriptors: connections come in, pairs and memory go out */
 	CALL(accept4,		G | J),
 	CALL2(socketpair,	G | W, IS(0, AF_UNIX), IS(2, 0)),
-	CALL1(memfd_create,	G, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
+	CALL1(memfd_create,	G | T, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
 	CALL(ftruncate,		G | J | V),
 	GETSOCK(ALL,		SOL_SOCKET, SO_ERROR),
 	GETSOCK(J,		SOL_SOCKET, SO_PEERCRED),
@@ -145,7 +145,7 @@ const struct box_rule box_rules[] = {
 	CALL1(openat,		D | W, LACKS(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)),
 	CALL(newfstatat,	J | V | W),
 	CALL(pwrite64,		J | V),
-	CALL(lseek,		J | V | D | W),
+	CALL(lseek,		J | V | D | W | T),
 	CALL(fsync,		J | V),
 	CALL(fdatasync,		J | V),
 	CALL(UNLINK,		J),
@@ -168,20 +168,13 @@ const struct box_rule box_rules[] = {
 	CALL(sendto,		D),
 	CALL(recvfrom,		D),
 	CALL(getsockname,	D),
-	CALL(poll,		D),
+	CALL(poll,		D | X),
 	CALL(ppoll,		D),
 	CALL(uname,		D),
 	CALL1(ioctl,		D, IS(1, FIONREAD)),
 
-	/* threads started late */
-	CALL1(clone,		D, HAS(0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)),
-	CALL(set_robust_list,	D),
-	CALL(rseq,		D),
-	CALL(rt_sigprocmask,	D | X),
-	CALL(rt_sigaction,	D),
-	CALL(exit,		D),
-
 	/* toolexec watches the tool server it started */
+	CALL(rt_sigprocmask,	X),
 	CALL(wait4,		X),
 	CALL(waitid,		X),
 	CALL(kill,		X),
@@ -213,7 +206,6 @@ const struct box_errno box_errnos[] = {
 	REFUSE(sched_getaffinity, ALL, EPERM),	/* malloc: how many arenas? */
 	REFUSE(sysinfo,		ALL, EPERM),	/* qsort: how much memory? */
 	REFUSE(socket,		D, EACCES),	/* the resolver asks nscd and netlink first */
-	REFUSE(clone3,		D, ENOSYS),	/* flags in memory; libc falls back to clone */
 };
 /* clang-format on */
 

@@ -112,6 +112,7 @@ enter(const struct box *box, struct sandbox_level *level)
 		break;
 	case ROLE_DISPATCH:
 		paths.list = resolver;
+		paths.start_threads = needs_start_threads;
 		paths.n = 3;
 		break;
 	case ROLE_WORKER:

@@ -56,4 +56,7 @@ extern const unsigned int needs_n;
 /* What a daemon's start-up does before the box. Returns 0 or -1. */
 int needs_prepare(void);
 
+/* The dispatcher's helper thread; for sandbox_paths. */
+void needs_start_threads(void);
+
 #endif /* AEGIS_TESTS_SANDBOX_PROBE_H */
