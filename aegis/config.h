@@ -81,7 +81,14 @@ struct config {
 	size_t ntools;
 	struct config_context *contexts;
 	size_t ncontexts;
+
+	/* of the configuration's own code */
+	unsigned port;
+	char *master_key_file, *contexts_dir;
+	unsigned char *origins; /* enum config_origin, one per row of the key table */
 };
+
+enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_DOTENV, FROM_ENVIRONMENT, FROM_FLAG };
 
 /* Flags of the command line that override everything; NULL or 0: not given. */
 struct config_flags {
@@ -89,12 +96,14 @@ struct config_flags {
 	unsigned port;
 	bool tls, no_agent_auth, require_agent_auth;
 	const char *cert, *key;
+	const char *data_dir;
+	bool serve; /* a gate will run: what its tool servers need must be there */
 };
 
 /*
  * Resolves the configuration. On failure prints what is wrong to stderr, with file, line
- * and column where it comes from a file, and returns NULL. `need_key` is false for commands
- * that need no master key.
+ * and column where it comes from a file, and returns NULL. master_key is NULL when there is
+ * none. Takes the variables with secrets out of the environment, in place.
  */
 struct config *config_load(const struct config_flags *);
 /* Frees it, wipes secrets. */

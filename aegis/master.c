@@ -40,6 +40,7 @@
 static const struct config *config;
 static enum master_mode mode;
 static int ready_fd = -1;
+static int forked_key_fd = -1; /* made before a fork, which secrets do not survive */
 static int announced, stopping, exit_code;
 static uint64_t stop_at_ms;
 
@@ -394,7 +395,7 @@ master_run(const struct config *c, enum master_mode m, int fd)
 	}
 	if ((mode == MASTER_ALL && listen_open_agents(c) == -1) || listen_open_admin(c) == -1)
 		goto out;
-	key = key_descriptor();
+	key = forked_key_fd >= 0 ? forked_key_fd : key_descriptor();
 	if (key == -1 || loop_init() == -1 || watch_signals() == -1)
 		goto out;
 	priv_no_dumps();
@@ -416,11 +417,16 @@ out:
 pid_t
 master_start_background(const struct config *c, enum master_mode m)
 {
+	struct config without_tools = *c;
 	struct pollfd pfd;
 	int pipefd[2];
 	char byte;
 	pid_t pid;
 
+	/* no tool server runs, and the secrets of theirs stay behind */
+	without_tools.ntools = 0;
+	config = c;
+	forked_key_fd = c->master_key != NULL ? key_descriptor() : -1;
 	if (pipe2(pipefd, O_CLOEXEC) == -1)
 		return -1;
 	fflush(NULL);
@@ -431,9 +437,12 @@ master_start_background(const struct config *c, enum master_mode m)
 		close(pipefd[0]);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		setsid();
-		_exit(master_run(c, m, pipefd[1]));
+		_exit(master_run(&without_tools, m, pipefd[1]));
 	}
 	close(pipefd[1]);
+	if (forked_key_fd >= 0)
+		close(forked_key_fd);
+	forked_key_fd = -1;
 	pfd = (struct pollfd) {.fd = pipefd[0], .events = POLLIN};
 	if (poll(&pfd, 1, 10000) == 1 && read(pipefd[0], &byte, 1) == 1) {
 		close(pipefd[0]);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line's side of the admin socket. When no gate runs it starts judge and vault
+ * for the one command, and stops them after it.
+ */
+#ifndef AEGIS_ADMIN_H
+#define AEGIS_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/msg.h"
+
+struct cli;
+struct config;
+
+enum admin_need {
+	ADMIN_NEED_DATA, /* works without a gate: start a keymaster for it */
+	ADMIN_NEED_GATE	 /* makes sense with a running gate only */
+};
+
+/*
+ * Connects. 0, or an exit code after saying why. One connection a process; a second open
+ * without a close is an error of ours.
+ */
+int admin_open(struct cli *, enum admin_need);
+/* As admin_open, silent and without starting anything. 0 or -1. */
+int admin_open_quietly(const struct config *);
+/* Disconnects; stops what was started. */
+void admin_close(void);
+
+struct admin_answer {
+	uint32_t code; /* enum admin_code */
+	struct buf message, json;
+};
+
+/* Called for each row, JSON. */
+typedef void (*admin_row_fn)(const void *json, size_t len, void *arg);
+
+/*
+ * Asks and waits. Descriptors in the message are taken. 0 with an answer (whatever its
+ * code), or -1 after saying that the judge could not be reached. Free with admin_answer_free.
+ */
+int admin_ask(enum msg_type, void *msg, admin_row_fn, void *arg, struct admin_answer *);
+void admin_answer_free(struct admin_answer *);
+
+/* A string member of the answer's JSON; false when it has none. */
+bool admin_answer_text(const struct admin_answer *, const char *member, char *out, size_t size);
+/* The answer's JSON and a newline, {} when it is empty. */
+void admin_print_json(const struct admin_answer *);
+/* The message of a refusal, on standard error; returns the exit code. */
+int admin_refused(const struct admin_answer *);
+
+/*
+ * Opens, asks, closes, and prints: on success the text (or, with --json, the JSON), else the
+ * error. Returns the exit code. The usual shape of a command that changes something.
+ */
+int admin_command(struct cli *, enum msg_type, void *msg, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+struct column;
+/* The same for a list: a table, or with --json an array. */
+int admin_list(struct cli *, enum msg_type, void *msg, const struct column *, const char *empty);
+
+#endif

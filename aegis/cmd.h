@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands; commands.c names them. Each returns an exit code (enum admin_code). */
+#ifndef AEGIS_CMD_H
+#define AEGIS_CMD_H
+
+struct cli;
+
+int cmd_init(struct cli *);
+int cmd_gate(struct cli *);
+
+int cmd_vault_add(struct cli *);
+int cmd_vault_list(struct cli *);
+int cmd_vault_remove(struct cli *);
+int cmd_vault_rotate(struct cli *);
+int cmd_vault_update(struct cli *);
+
+int cmd_agent_add(struct cli *);
+int cmd_agent_list(struct cli *);
+int cmd_agent_remove(struct cli *);
+int cmd_agent_regenerate(struct cli *);
+int cmd_agent_grant(struct cli *);
+int cmd_agent_revoke(struct cli *);
+int cmd_agent_set_rate_limit(struct cli *);
+int cmd_agent_context(struct cli *);
+
+int cmd_context_add(struct cli *);
+int cmd_context_list(struct cli *);
+int cmd_context_show(struct cli *);
+int cmd_context_update(struct cli *);
+int cmd_context_remove(struct cli *);
+int cmd_context_test(struct cli *);
+int cmd_session_list(struct cli *);
+int cmd_session_revoke(struct cli *);
+int cmd_tool_list(struct cli *);
+
+int cmd_ledger_show(struct cli *);
+int cmd_ledger_stats(struct cli *);
+int cmd_ledger_export(struct cli *);
+int cmd_ledger_verify(struct cli *);
+int cmd_ledger_key(struct cli *);
+
+int cmd_run(struct cli *);
+int cmd_doctor(struct cli *);
+int cmd_config_validate(struct cli *);
+int cmd_config_show(struct cli *);
+int cmd_version(struct cli *);
+int cmd_help(struct cli *);
+int cmd_completion(struct cli *);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every command and every flag. Parsing, help, completion and the manual page follow this.
+ */
+#include <limits.h>
+
+#include "aegis/cli.h"
+#include "aegis/cmd.h"
+
+/* clang-format off */
+#define TEXT(name, letter, value, about) {name, letter, FLAG_TEXT, false, value, about}
+#define NEED(name, letter, value, about) {name, letter, FLAG_TEXT, true, value, about}
+#define NUMBER(name, letter, value, about) {name, letter, FLAG_NUMBER, false, value, about}
+#define SWITCH(name, letter, about) {name, letter, FLAG_SWITCH, false, NULL, about}
+#define END {NULL, 0, FLAG_SWITCH, false, NULL, NULL}
+#define FLAGS(...) (const struct flag[]) {__VA_ARGS__, END}
+
+#define SECRET_FLAGS \
+	{"secret", 0, FLAG_SECRET, false, "SECRET", "The secret itself; - reads it from standard input"}, \
+	TEXT("secret-file", 0, "FILE", "Read the secret from a file"), \
+	SWITCH("secret-stdin", 0, "Read the secret from standard input")
+#define INJECT_FLAGS \
+	TEXT("auth-type", 'a', "TYPE", "How it is injected: bearer, header, basic, query (bearer)"), \
+	TEXT("header-name", 0, "NAME", "Header of auth type header (x-api-key)"), \
+	TEXT("query-param", 0, "NAME", "Parameter of auth type query (key)"), \
+	TEXT("scopes", 0, "LIST", "Methods: read, write, * (*)"), \
+	NUMBER("ttl", 0, "DAYS", "Expires after so many days"), \
+	TEXT("rate-limit", 0, "N/UNIT", "Such as 100/min; units sec, min, hour, day"), \
+	TEXT("body-inspection", 0, "MODE", "off, warn, block (block)"), \
+	TEXT("upstream", 0, "URL", "scheme://[host][:port] instead of https://DOMAIN:443"), \
+	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
+#define AGENT NEED("agent", 0, "NAME", "Agent")
+#define SINCE TEXT("since", 0, "TIME", "2026-03-01, a timestamp, or an age such as 2h, 7d")
+
+const struct command commands[] = {
+    {"", "init", "", 0, "Make the configuration, the master key and the vault",
+	FLAGS(SWITCH("write-secrets", 0, "Write the master key into the configuration file"),
+	    SWITCH("env-file", 0, "Write the master key into .env"),
+	    SWITCH("generate-cert", 0, "Make a certificate for localhost in certs/")), cmd_init},
+    {"", "gate", "", 0, "Run the gate in the foreground",
+	FLAGS(NUMBER("port", 'p', "N", "Port instead of the configured one"),
+	    SWITCH("tls", 0, "Serve TLS with certs/aegis.crt and certs/aegis.key"),
+	    TEXT("cert", 0, "FILE", "Certificate chain (PEM)"),
+	    TEXT("key", 0, "FILE", "Private key (PEM)"),
+	    SWITCH("no-agent-auth", 0, "Serve requests without an agent's token too"),
+	    SWITCH("require-agent-auth", 0, "Refuse them (the default)")), cmd_gate},
+
+    {"vault", "add", "", 0, "Add a credential",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),
+	    NEED("service", 's', "SERVICE", "First part of the path agents use"),
+	    SECRET_FLAGS,
+	    NEED("domains", 'd', "LIST", "Hosts it may be sent to, separated by commas"),
+	    INJECT_FLAGS), cmd_vault_add},
+    {"vault", "list", "", 0, "List credentials, never their secrets", NULL, cmd_vault_list},
+    {"vault", "remove", "", 0, "Remove a credential and its grants",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the credential")), cmd_vault_remove},
+    {"vault", "rotate", "", 0, "Replace the secret of a credential",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"), SECRET_FLAGS,
+	    NUMBER("ttl", 0, "DAYS", "New expiry, in days from now; 0: none")), cmd_vault_rotate},
+    {"vault", "update", "", 0, "Change a credential, but not its secret",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),
+	    TEXT("domains", 'd', "LIST", "Hosts it may be sent to, separated by commas"),
+	    INJECT_FLAGS,
+	    SWITCH("no-allow-private", 0, "Private addresses are refused again")), cmd_vault_update},
+
+    {"agent", "add", "", 0, "Register an agent and show its token once",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the agent"),
+	    TEXT("rate-limit", 0, "N/UNIT", "Such as 50/min")), cmd_agent_add},
+    {"agent", "list", "", 0, "List agents, never their tokens", NULL, cmd_agent_list},
+    {"agent", "remove", "", 0, "Remove an agent and its grants",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the agent")), cmd_agent_remove},
+    {"agent", "regenerate", "", 0, "Make a new token; the old one dies at once",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the agent")), cmd_agent_regenerate},
+    {"agent", "grant", "", 0, "Let an agent use a credential",
+	FLAGS(AGENT, NEED("credential", 0, "NAME", "Credential")), cmd_agent_grant},
+    {"agent", "revoke", "", 0, "Take that back",
+	FLAGS(AGENT, NEED("credential", 0, "NAME", "Credential")), cmd_agent_revoke},
+    {"agent", "set-rate-limit", "", 0, "Change an agent's rate limit",
+	FLAGS(AGENT, NEED("limit", 0, "N/UNIT", "Such as 50/min; none clears")),
+	cmd_agent_set_rate_limit},
+    {"agent", "context", "", 0, "Let an agent attest into a SecurityContext",
+	FLAGS(AGENT, NEED("context", 0, "NAME", "SecurityContext"),
+	    SWITCH("revoke", 0, "Take that back; its sessions end")), cmd_agent_context},
+
+    {"", "version", "", 0, "Show the version", NULL, cmd_version},
+    {"", "help", "[COMMAND]", 2, "Show help", NULL, cmd_help},
+    {NULL, NULL, NULL, 0, NULL, NULL, NULL},
+};
+/* clang-format on */

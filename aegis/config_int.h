@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files config*.c share while a configuration is read. */
+#ifndef AEGIS_CONFIG_INT_H
+#define AEGIS_CONFIG_INT_H
+
+#include "aegis/config.h"
+#include "aegis/problem.h"
+
+struct yaml_node;
+
+struct loading {
+	struct config *c;
+	struct problems problems;
+	bool serve;
+	char *cwd;
+	char *dotenv; /* lines with their NULs */
+	size_t dotenv_len;
+	struct yaml_node *root;
+	const struct yaml_node *contexts, *servers; /* in root, or NULL */
+};
+
+/* A regular file of at most max octets with a NUL behind; NULL with errno. */
+char *config_read_file(const char *path, size_t max, size_t *len);
+/* Warns when others can read a file that holds a secret. */
+void config_warn_mode(const char *path, const char *what);
+/* A variable of the environment, or of .env; NULL when neither has it or it is empty. */
+const char *config_variable(const struct loading *, const char *name, enum config_origin *);
+/* Takes a variable out of the environment, in place. */
+void config_hide_variable(struct loading *, const char *name);
+
+/* Addresses, TLS, paths, the master key. */
+void config_finish(struct loading *);
+
+void config_read_contexts(struct loading *);
+void config_free_contexts(struct config *);
+void config_read_tools(struct loading *);
+void config_free_tools(struct config *);
+
+#endif
