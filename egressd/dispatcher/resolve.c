@@ -46,6 +46,8 @@ STAILQ_HEAD(job_queue, job);
 /* Between the loop and the threads. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t begun = PTHREAD_COND_INITIALIZER;
+static unsigned nthreads;
 static struct job_queue todo = STAILQ_HEAD_INITIALIZER(todo);
 static struct job_queue ready = STAILQ_HEAD_INITIALIZER(ready);
 static int wake_fd = -1;
@@ -111,6 +113,8 @@ work(void *arg)
 
 	(void)arg;
 	pthread_mutex_lock(&lock);
+	nthreads++;
+	pthread_cond_signal(&begun);
 	for (;;) {
 		while ((j = STAILQ_FIRST(&todo)) == NULL)
 			pthread_cond_wait(&more, &lock);
@@ -145,6 +149,11 @@ resolve_start_threads(void)
 			fatalx("no threads for the resolver");
 		pthread_detach(t);
 	}
+	/* a thread's beginning takes calls that the box does not have: wait for its end */
+	pthread_mutex_lock(&lock);
+	while (nthreads < THREADS)
+		pthread_cond_wait(&begun, &lock);
+	pthread_mutex_unlock(&lock);
 }
 
 /* -- answers -- */
