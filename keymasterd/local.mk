@@ -87,3 +87,18 @@ keymasterd_judge_SOURCES = $(JUDGE_CORE) $(JUDGE_SEAL) \
 	keymasterd/judge/peers.c keymasterd/judge/peers.h \
 	keymasterd/judge/permit.c keymasterd/judge/permit.h
 keymasterd_judge_LDADD = $(JUDGE_LIBS)
+
+# tests of the SEAL half; they define what main.c and peers.c define in the daemon
+check_PROGRAMS += tests/unit/context tests/unit/seal_verify \
+	tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
+TESTS += tests/unit/context tests/unit/seal_verify
+EXTRA_DIST +=
+tests_unit_context_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_seal_verify_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_fuzz_fuzz_context_SOURCES = tests/fuzz/fuzz_context.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_context_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
+tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_envelope_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
+if !FUZZERS
+TESTS += tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
+endif
