@@ -117,7 +117,7 @@ door_ready(struct chan *c, void *owner)
 
 	(void)c;
 	if (confsend_child(child, config) == -1) {
-		LOG_ERROR("child.configure", LS("role", role_name(child->role)));
+		LOG_ERROR("child.configure", LS("child", role_name(child->role)));
 		child_end(child, 0);
 		return;
 	}
@@ -183,7 +183,7 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
 	TAILQ_INSERT_TAIL(&children, child, entry);
 	child->door = chan_new(loop_base(), pair[0], &conf);
 	LOG_DEBUG("child.start", LS("role", role_name(role)), LS("name", name),
-	    LU("instance", child->instance), LI("child", child->pid));
+	    LU("instance", child->instance), LI("child_pid", child->pid));
 	return child;
 fail:
 	saved = errno;
@@ -295,7 +295,7 @@ on_misbehaved(struct chan *c, uint64_t reqid, void *msg)
 	/* only the network's side can be accused: nobody gets judge or vault ended */
 	if (peer == NULL || peer->role == ROLE_JUDGE || peer->role == ROLE_VAULT)
 		return 0;
-	LOG_WARN("child.misbehaved", LS("role", role_name(peer->role)),
+	LOG_WARN("child.misbehaved", LS("child", role_name(peer->role)),
 	    LU("instance", peer->instance), LS("by", role_name(self->role)),
 	    LSN("reason", m->reason.p, m->reason.len));
 	child_end(peer, 0);

@@ -67,7 +67,7 @@ start_slot(struct slot *s)
 	struct child *child = child_start(s->role, config->tenant, "", s->index, NULL);
 
 	if (child == NULL) {
-		LOG_ERROR("child.start", LS("role", role_name(s->role)), LE("what", errno));
+		LOG_ERROR("child.start", LS("child", role_name(s->role)), LE("what", errno));
 		s->start_at_ms = loop_now_ms() + RESTART_MAX_MS;
 		return;
 	}
@@ -123,7 +123,7 @@ master_on_ready(struct child *child)
 	const struct child *c;
 	unsigned i;
 
-	LOG_DEBUG("child.ready", LS("role", role_name(child->role)),
+	LOG_DEBUG("child.ready", LS("child", role_name(child->role)),
 	    LU("instance", child->instance), LU("ms", loop_now_ms() - child->born_ms));
 	for (i = 0; i < nslots; i++) {
 		c = slots[i].instance == 0 ? NULL : child_find(slots[i].instance);
@@ -246,7 +246,7 @@ master_on_exit(struct child *child, int status)
 	unsigned i;
 
 	if (!stopping && (WIFSIGNALED(status) || WEXITSTATUS(status) != 0))
-		LOG_WARN("child.exit", LS("role", role_name(child->role)), LS("name", child->name),
+		LOG_WARN("child.exit", LS("child", role_name(child->role)), LS("name", child->name),
 		    LU("instance", child->instance),
 		    LS("how", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit"),
 		    LI("status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));

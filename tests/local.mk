@@ -12,6 +12,7 @@ UNIT_TESTS += \
 	tests/unit/b64 \
 	tests/unit/canon \
 	tests/unit/ed25519 \
+	tests/unit/gate_headers \
 	tests/unit/grant \
 	tests/unit/http1 \
 	tests/unit/json \
@@ -20,6 +21,7 @@ UNIT_TESTS += \
 	tests/unit/log \
 	tests/unit/msg \
 	tests/unit/rfc3339 \
+	tests/unit/route \
 	tests/unit/sandbox \
 	tests/unit/secret \
 	tests/unit/target
@@ -73,3 +75,12 @@ tests_sandbox_probe_SOURCES = tests/sandbox/probe.c tests/sandbox/probe.h tests/
 	tests/sandbox/needs.c
 tests_sandbox_probe_LDADD = $(COMMON_LIBS) $(SQLITE_LIBS)
 EXTRA_DIST += tests/sandbox/run.sh tests/sandbox/run.py tests/sandbox/expected.txt
+
+# the benchmark: never a timed test
+EXTRA_PROGRAMS += tests/bench/quick_tool tests/bench/seal_load
+tests_bench_quick_tool_LDADD =
+tests_bench_seal_load_LDADD =
+EXTRA_DIST += tests/bench/bench.py
+bench: all tests/bench/quick_tool tests/bench/seal_load
+	$(srcdir)/contrib/bench '$(abs_builddir)'
+.PHONY: bench

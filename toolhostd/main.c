@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
+#include "common/secret.h"
 #include "toolhostd/call.h"
 #include "toolhostd/permit.h"
 #include "toolhostd/report.h"
@@ -87,7 +88,8 @@ main(int argc, char **argv)
 
 	proc_begin(ROLE_TOOLHOST, argc, argv);
 	proc_configure(conf_rows);
-	if (call_setup() == -1)
+	/* the grant key's memory: not to be had any more once we are boxed */
+	if (secret_init(SECRET_ARENA_DEFAULT) == -1 || call_setup() == -1)
 		fatalx("out of memory");
 	proc_enter(NULL);
 	e = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
