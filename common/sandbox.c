@@ -68,6 +68,9 @@ sandbox_enter(
 
 	if (kind == 0)
 		fatalx("%s has no sandbox", role_name(role));
+	/* Messages may bring secrets to any role, and in the box no arena can be made. */
+	if (secret_init(0) != 0)
+		fatal("memory for secrets");
 	priv_no_new_privs();
 	abi = confine_files(role, paths);
 	if (abi < 0)

@@ -62,10 +62,11 @@ struct sandbox_level {
 /**
  * sandbox_enter - lock this process in. There is no way out and no way to do it twice.
  * @paths: may be NULL. @out: may be NULL.
- * Order: no_new_privs, Landlock, helper threads, RLIMIT_NPROC 0, seccomp on all threads.
- * Forbidden system calls kill the process; those that libraries try and cope with get an
- * errno. ROLE_TOOLEXEC gets its tool server's box, see sandbox_tool_files(): it still has
- * to start it. fatal() when a step fails, and for roles that have no box (master, admin).
+ * Order: an arena for secrets if there is none, no_new_privs, Landlock, helper threads,
+ * RLIMIT_NPROC 0, seccomp on all threads. Forbidden system calls kill the process; those
+ * that libraries try and cope with get an errno. ROLE_TOOLEXEC gets its tool server's
+ * box, see sandbox_tool_files(): it still has to start it. fatal() when a step fails, and
+ * for roles that have no box (master, admin).
  */
 void sandbox_enter(
     enum role role, const struct sandbox_paths *paths, struct sandbox_level *out);
