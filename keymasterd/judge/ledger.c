@@ -198,8 +198,8 @@ tell_gap(void)
 	lost_claimed += lost;
 	lost = 0;
 	row.detail = span_str(detail);
-	if (append(&row, NULL) == 0)
-		turn_rows--; /* not a loss of its own if this turn fails as well */
+	(void)append(&row, NULL);
+	turn_rows--; /* not a loss of its own if this turn fails as well */
 }
 
 int

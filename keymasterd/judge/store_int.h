@@ -66,7 +66,6 @@ struct store {
 	/* the helper thread */
 	char path[1100];
 	int helper;
-	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	int stop;

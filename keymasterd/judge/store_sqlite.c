@@ -106,8 +106,6 @@ store_close(struct store *s)
 	for (i = 0; i < SLOT_MAX; i++)
 		sqlite3_finalize(s->stmts[i]);
 	sqlite3_close(s->db); /* the last connection copies the log into the file */
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->wake);
 	free(s);
 }
 
