@@ -183,8 +183,7 @@ answer_proxied(struct req *r, struct msg_proxy_head *m)
 		send_whole(r, &iov, bodyless(r, m->status) ? 0 : 1);
 		return;
 	}
-	r->state = REQ_STREAM;
-	r->flow.fd = m->stream;
+	flow_open_take(r, m->stream);
 	m->stream = -1;
 	iov = (struct iovec){out.p, out.len};
 	if (conn_write(r->conn, &iov, 1) == 0)

@@ -21,7 +21,9 @@ void answer_proxied(struct req *, struct msg_proxy_head *);
 
 /* The streamed answer with this id, or NULL. */
 struct req *flow_find(const uint8_t id[REQUEST_ID_LEN]);
-/* Begins to read req->flow.fd; the head of the answer was written. */
+/* The answer will come from fd, which is the request's from now on. */
+void flow_open_take(struct req *, int fd);
+/* Begins to read; the head of the answer was written. */
 void flow_start(struct req *);
 /* The agent took what it was sent. */
 void flow_resume(struct req *);

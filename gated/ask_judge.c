@@ -120,8 +120,6 @@ judge_ask_proxy(struct req *r)
 	m.has_target_host = r->has_target_host;
 	m.target_host = req_part(r, r->target_host);
 	m.headers = req_part(r, r->headers);
-	if (r->body.done && r->body_len == BODY_LEN_UNKNOWN)
-		r->body_len = r->body.total; /* chunked, but here already */
 	m.body_len = r->body_len;
 	ask(r, MSG_proxy_authorize, &m);
 }

@@ -38,6 +38,8 @@ on_head(struct chan *chan, enum chan_status status, void *msg, void *arg)
 		    "the worker did not answer in time");
 		return;
 	case CHAN_ERROR:
+		if (r->body.fd < 0)
+			redeemer_leave(r); /* it has let go already */
 		if (span_copy(e->message, why, sizeof(why)) == -1)
 			why[0] = '\0';
 		refuse(r, REFUSAL_REDEEMER_GONE, 502, why);

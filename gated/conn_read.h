@@ -5,8 +5,9 @@
 
 #include "gated/conn.h"
 
-#define CONN_UNSENT_MAX 65536 /* with more the agent does not read: no new request then \
-			       */
+#define CONN_UNSENT_MAX                                                 \
+	65536 /* with more the agent does not read: no new request then \
+	       */
 
 /* The socket is readable, or TLS can go on. */
 void conn_on_readable(evutil_socket_t, short, void *conn);

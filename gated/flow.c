@@ -163,11 +163,18 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+flow_open_take(struct req *r, int fd)
+{
+	r->state = REQ_STREAM;
+	r->flow.fd = fd;
+	LIST_INSERT_HEAD(bucket(r->id), r, by_id);
+	event_assign(
+	    &r->flow.readable, loop_base(), fd, EV_READ | EV_PERSIST, on_readable, r);
+}
+
+void
 flow_start(struct req *r)
 {
-	LIST_INSERT_HEAD(bucket(r->id), r, by_id);
-	event_assign(&r->flow.readable, loop_base(), r->flow.fd, EV_READ | EV_PERSIST,
-	    on_readable, r);
 	conn_update(r->conn);
 	flow_resume(r);
 }

@@ -4,6 +4,9 @@
  * and the gate's TLS key, opens no file and no connection, and has descriptors only from
  * the master: listening sockets, and doors to judge, workers and toolhost.
  */
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/proc.h"
@@ -20,8 +23,8 @@
 #define HEAD_MIN 1024
 #define TARGET_MAX 8192
 #define FIELDS_MAX 100
-#define DESCRIPTORS 65536 /* priv_rlimits() */
-#define PER_CONNECTION 3  /* its own, a body's stream, an answer's */
+#define DESCRIPTORS_OTHER 512 /* doors to workers */
+#define PER_CONNECTION 3      /* its own, a body's stream, an answer's */
 
 struct gate_conf gate_conf;
 
@@ -31,13 +34,27 @@ or_default(uint32_t value, uint32_t otherwise)
 	return value != 0 ? value : otherwise;
 }
 
+/* Connections for which there are descriptors, whatever the configuration says. */
+static unsigned
+descriptors_allow(void)
+{
+	struct rlimit rl;
+	rlim_t files = 65536; /* what priv_rlimits() asks for */
+
+	if (getuid() != 0 && getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max < files)
+		files = rl.rlim_max;
+	return files > 2 * DESCRIPTORS_OTHER
+	    ? (unsigned)(files - DESCRIPTORS_OTHER) / PER_CONNECTION
+	    : 16;
+}
+
 static int
 on_conf(void *msg)
 {
 	struct msg_conf_gate *m = msg;
 	uint32_t workers = or_default(m->workers, 1);
 	uint32_t head = or_default(m->max_header_bytes, HEAD_MAX);
-	unsigned most = (DESCRIPTORS - 1024) / PER_CONNECTION;
+	unsigned most = descriptors_allow();
 	int cert = m->tls_cert, key = m->tls_key;
 
 	/* a share each, rounded up */

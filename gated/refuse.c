@@ -168,7 +168,7 @@ refuse_alone(struct req *r, unsigned status)
 	struct iovec iov = {text, 0};
 	int n;
 
-	LOG_WARN("gate.alone", LS("peer", r->conn->peer), LU("status", status));
+	LOG_DEBUG("gate.alone", LS("peer", r->conn->peer), LU("status", status));
 	req_name(r);
 	r->body.discard = true;
 	n = r->seal

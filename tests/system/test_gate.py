@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real gated between played peers: test_gate.py PROGRAM [unittest arguments]."""
 import os
-import re
+import random
 import socket
 import ssl
 import subprocess
@@ -13,7 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gate_harness import (Client, Door, Fd, Gate, UNKNOWN, answer, default_judge,  # noqa: E402
+from gate_harness import (Client, Fd, Gate, UNKNOWN, answer, default_judge,  # noqa: E402
                           echo_worker, grant, read_blocking, stream_worker)
 
 PROGRAM = os.environ.get("GATED", "gated/gated")
@@ -840,6 +840,95 @@ class Limits(Base):
         except OSError:
             pass
         self.assertLess(g.rss_kib(), 30000)
+
+
+class Storm(Base):
+    """Everything at once, chosen by a seed; what counts is what is left afterwards."""
+    SECONDS = int(os.environ.get("STORM_SECONDS", "5"))
+    SEED = int(os.environ.get("STORM_SEED", "1"))
+
+    def worker(self, rng):
+        ways = [echo_worker, echo_worker, stream_worker([b"s" * 50000] * 4),
+                stream_worker([b"s" * 50000] * 4, body_len=200000),
+                stream_worker([b"cut"], complete=0), lambda n, f: None,
+                lambda n, f: [("proxy_head", dict(status=200, headers=b"bad\n"))],
+                lambda n, f: [(lambda d, r, f: d.send("error", r, code=1, message="x"), None)],
+                lambda n, f: [(lambda d, r, f: d.close(), None)]]
+
+        def handler(n, f):
+            if n != "proxy_open":
+                return None
+            way = ways[rng.randrange(len(ways) if rng.random() < 0.2 else 4)]
+            replies = way(n, f)
+            if f["stream"] >= 0 and way is not echo_worker:
+                os.close(f["stream"])
+            return replies
+        return handler
+
+    def requests(self, rng):
+        n = rng.choice([0, 10, 5000, 24576, 24577, 200000])
+        up = b"POST /svc/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % n + b"u" * n
+        chunked = (b"POST /svc/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   + (b"%x\r\n" % n + b"u" * n + b"\r\n" if n else b"") + b"0\r\n\r\n")
+        seal = (b"POST /v1/invoke HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % n + b"u" * n)
+        expect = (b"POST /svc/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                  b"Content-Length: 5\r\n\r\nabcde")
+        bad = b"GET / HTTP/1.1\nHost: x\n\n"
+        out = b"".join(rng.choice([GET % b"a", GET % b"b", up, chunked, seal, expect,
+                                   b"HEAD /svc/x HTTP/1.1\r\nHost: x\r\n\r\n"])
+                       for _ in range(rng.randrange(1, 5)))
+        return out + bad if rng.random() < 0.1 else out
+
+    def agent(self, g, seed, until):
+        rng = random.Random(seed)
+        while time.monotonic() < until:
+            try:
+                s = g.connect(3)
+                data = self.requests(rng)
+                if rng.random() < 0.3:
+                    data = data[:rng.randrange(len(data))]
+                while data:
+                    n = rng.choice([1, 100, 5000, 10**6])
+                    s.sendall(data[:n])
+                    data = data[n:]
+                s.settimeout(rng.choice([0.001, 0.02, 0.1]))
+                while s.recv(rng.choice([10, 65536])):
+                    pass
+            except OSError:
+                pass
+            s.close()
+
+    def test_storm(self):
+        rng = random.Random(self.SEED)
+        g = self.gate(toolhost=toolhost_echo, worker=self.worker(rng), judge=lambda n, f:
+                      [(lambda d, r, f: (f.get("big", -1) >= 0 and os.close(f["big"]), d.send(
+                          "decision", r, **(default_judge(n, f) or answer(200))[0][1])), None)],
+                      conf=dict(max_connections=30))
+        until = time.monotonic() + self.SECONDS
+        threads = [threading.Thread(target=self.agent, args=(g, 100 * self.SEED + i, until)) for i in range(16)]
+        for t in threads:
+            t.start()
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            if g.worker.sock.fileno() < 0:  # the master starts it anew
+                g.worker = g.peer("worker", 100, lambda n, f: g.worker_fn(n, f))
+        for t in threads:
+            t.join()
+        g.worker_fn = echo_worker
+        if g.worker.sock.fileno() < 0:
+            g.worker = g.peer("worker", 100, lambda n, f: g.worker_fn(n, f))
+        time.sleep(11)  # the longest that anything is kept
+        self.assertTrue(g.alive())
+        links = [os.readlink("/proc/%d/fd/%s" % (g.process.pid, f))
+                 for f in os.listdir("/proc/%d/fd" % g.process.pid)]
+        sockets = sum(1 for x in links if x.startswith("socket:"))
+        self.assertEqual(sockets, 5)  # master, judge, toolhost, worker, listener
+        c = self.client(g)
+        c.send(GET % b"after")
+        self.assertEqual(c.answer()[1]["x-target"], "/after")
+        print("%d decisions, %d refusals" % (g.judge.count("proxy_authorize"),
+                                             g.judge.count("refusal_record")), file=sys.stderr)
 
 
 class Drain(Base):
