@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-daemon_PROGRAMS += egressd-dispatcher egressd-worker
+daemon_PROGRAMS += egressd/egressd-dispatcher egressd/egressd-worker
 
-egressd_dispatcher_SOURCES = \
+egressd_egressd_dispatcher_SOURCES = \
 	egressd/dispatcher/dispatcher.h \
 	egressd/dispatcher/main.c \
 	egressd/dispatcher/permit.c \
 	egressd/dispatcher/resolve.c \
 	egressd/dispatcher/spawn.c
-egressd_dispatcher_LDADD = $(COMMON_LIBS)
+egressd_egressd_dispatcher_LDADD = $(COMMON_LIBS)
 
 # all but main.c, for tests
-WORKER_PARTS = \
+noinst_LIBRARIES += libworker.a
+libworker_a_SOURCES = \
 	egressd/worker/credential.c \
 	egressd/worker/credential.h \
 	egressd/worker/exchange.c \
@@ -32,5 +33,19 @@ WORKER_PARTS = \
 	egressd/worker/upstream.c \
 	egressd/worker/upstream.h \
 	egressd/worker/worker.h
-egressd_worker_SOURCES = egressd/worker/main.c $(WORKER_PARTS)
-egressd_worker_LDADD = libstream.a $(SSL_LIBS) $(COMMON_LIBS)
+egressd_egressd_worker_SOURCES = egressd/worker/main.c
+egressd_egressd_worker_LDADD = libworker.a libstream.a $(SSL_LIBS) $(COMMON_LIBS)
+
+check_PROGRAMS += tests/unit/inject tests/unit/reflect tests/unit/worker_target \
+	tests/fuzz/fuzz_reflect tests/fuzz/fuzz_response
+TESTS += tests/unit/inject tests/unit/reflect tests/unit/worker_target
+tests_unit_inject_LDADD = libworker.a $(CHECK_LIBS) $(COMMON_LIBS)
+tests_unit_worker_target_LDADD = libworker.a $(CHECK_LIBS) $(COMMON_LIBS)
+tests_fuzz_fuzz_reflect_SOURCES = tests/fuzz/fuzz_reflect.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_reflect_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_response_SOURCES = tests/fuzz/fuzz_response.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_response_LDADD = libworker.a $(FUZZ_LIBS)
+if !FUZZERS
+TESTS += tests/fuzz/fuzz_reflect tests/fuzz/fuzz_response
+endif
+EXTRA_DIST += tests/system/worker_harness.py tests/system/test_worker.py

@@ -17,7 +17,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from worker_harness import SECRET, UNKNOWN, Upstream, Worker, ok  # noqa: E402
 
-PROGRAM = os.environ.get("EGRESS_WORKER", "./egressd-worker")
+PROGRAM = os.environ.get("EGRESS_WORKER", "egressd/egressd-worker")
 OK, AGENT_GONE, UNREACHABLE, TIMEOUT, BROKEN, ADDRESS, DOMAIN, ECHOED, GRANT = range(1, 10)
 
 
