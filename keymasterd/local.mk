@@ -102,3 +102,11 @@ tests_fuzz_fuzz_envelope_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
 endif
+
+# tests of the deciding half; authorize runs the program itself
+check_PROGRAMS += tests/unit/authorize tests/unit/ledger tests/unit/ratelimit tests/unit/store
+TESTS += tests/unit/authorize tests/unit/ledger tests/unit/ratelimit tests/unit/store
+tests_unit_authorize_LDADD = $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_ledger_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_ratelimit_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_store_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)

@@ -38,9 +38,9 @@ put_escaped(struct buf *out, const uint8_t *p, const uint8_t *end)
 		if (p == end)
 			break;
 		n = utf8_decode(p, (size_t)(end - p), &cp);
-		if (n == 0) {
+		if (n == 0 || cp == 0) { /* readers refuse U+0000, ours too */
 			cp = 0xfffd;
-			n = 1;
+			n = n == 0 ? 1 : n;
 		}
 		if (jsonw_put_char(out, cp, false) == -1)
 			return -1;

@@ -47,6 +47,8 @@ int store_commit(struct store *);
 void store_rollback(struct store *);
 /* Makes the turn fail for a reason outside the database. */
 void store_poison(struct store *, const char *why);
+/* For tests: the file may not grow beyond this many pages, as on a full disk. */
+void store_limit_pages(struct store *, unsigned pages);
 /* The last error of the database, for logs. */
 const char *store_error(const struct store *);
 

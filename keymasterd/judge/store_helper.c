@@ -32,7 +32,11 @@ helper_main(void *arg)
 	if (sqlite3_open_v2(s->path, &db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
 		NULL) == SQLITE_OK)
-		(void)sqlite3_exec(db, "PRAGMA wal_autocheckpoint=0", NULL, NULL, NULL);
+		(void)sqlite3_exec(db,
+		    "PRAGMA wal_autocheckpoint=0;" /* and look in, or there is no log yet:
+						    */
+		    "SELECT count(*) FROM sqlite_schema",
+		    NULL, NULL, NULL);
 	pthread_mutex_lock(&s->lock);
 	s->helper = 1;
 	pthread_cond_signal(&s->wake);

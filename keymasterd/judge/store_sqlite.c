@@ -233,6 +233,15 @@ store_poison(struct store *s, const char *why)
 }
 
 void
+store_limit_pages(struct store *s, unsigned pages)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%u", pages);
+	(void)sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+}
+
+void
 column_str(sqlite3_stmt *st, int col, char *out, size_t size)
 {
 	const unsigned char *p = sqlite3_column_text(st, col);
