@@ -6,6 +6,7 @@
 #include "gated/conn.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -96,7 +97,7 @@ format_peer(struct conn *c, const struct sockaddr *sa)
 	const void *addr = &in->sin_addr;
 	int family = sa->sa_family;
 
-	(void)strcpy(c->peer, "local");
+	(void)snprintf(c->peer, sizeof(c->peer), "local");
 	if (family == AF_INET6) {
 		addr = &in6->sin6_addr;
 		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {

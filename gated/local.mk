@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += gated/libgated.a
-gated_libgated_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SSL_CFLAGS)
+gated_libgated_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SSL_CFLAGS) \
+	-DAEGIS_VERSION='"$(PACKAGE_VERSION)"'
 gated_libgated_a_SOURCES = \
 	gated/answer.c \
 	gated/answer.h \

@@ -2,8 +2,6 @@
 /*
  * From a head to the part that serves it. gated; heads come from agents.
  */
-#include "config.h"
-
 #include <string.h>
 
 #include "gated/answer.h"
@@ -34,7 +32,7 @@ form_refusal(enum http1_form form)
 static void
 health(struct req *r)
 {
-	static char body[] = "{\"status\":\"ok\",\"version\":\"" PACKAGE_VERSION "\"}\n";
+	static char body[] = "{\"status\":\"ok\",\"version\":\"" AEGIS_VERSION "\"}\n";
 	struct iovec iov = {body, sizeof(body) - 1};
 
 	answer_json(r, 200, (struct span){"", 0}, &iov, 1);

@@ -17,6 +17,17 @@ from gate_harness import (Client, Fd, Gate, UNKNOWN, answer, default_judge,  # n
                           echo_worker, grant, read_blocking, stream_worker)
 
 PROGRAM = os.environ.get("GATED", "gated/gated")
+
+try:
+    import pytest
+except ImportError:
+    pass  # unittest is enough
+else:
+    @pytest.fixture(scope="module", autouse=True)
+    def installed(request):
+        global PROGRAM
+        if "GATED" not in os.environ:
+            PROGRAM = str(request.getfixturevalue("prefix")) + "/libexec/aegis/gated"
 GET = b"GET /svc/%s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
