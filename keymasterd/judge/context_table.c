@@ -49,14 +49,21 @@ context_find(const char *tenant, struct span name)
 	return e != NULL ? e : find_exactly("", name);
 }
 
-void
-context_remove_entry(struct context_entry *e)
+/* It is out of the map already. */
+static void
+entry_free(struct context_entry *e)
 {
-	map_del(&by_key, e->key, e->keylen);
 	TAILQ_REMOVE(&context_entries, e, link);
 	context_free(e->rules);
 	free(e->json);
 	free(e);
+}
+
+void
+context_remove_entry(struct context_entry *e)
+{
+	map_del(&by_key, e->key, e->keylen);
+	entry_free(e);
 }
 
 struct context_entry *
@@ -74,13 +81,8 @@ context_enter(const char *tenant, enum context_origin origin, struct context *ru
 		goto fail;
 	e->json_len = json.len;
 	e->keylen = key_make(e->key, sizeof e->key, tenant, name);
-	if (old != NULL)
-		map_del(&by_key, old->key, old->keylen);
-	if (map_put(&by_key, e->key, e->keylen, e) != 0) {
-		if (old != NULL)
-			(void)map_put(&by_key, old->key, old->keylen, old);
+	if (map_put(&by_key, e->key, e->keylen, e) != 0) /* in the old one's place */
 		goto fail;
-	}
 	e->origin = origin;
 	e->rules = rules;
 	e->version = version;
@@ -88,7 +90,7 @@ context_enter(const char *tenant, enum context_origin origin, struct context *ru
 	e->generation = ++generations;
 	TAILQ_INSERT_TAIL(&context_entries, e, link);
 	if (old != NULL)
-		context_remove_entry(old);
+		entry_free(old);
 	return e;
 fail:
 	if (e != NULL)
