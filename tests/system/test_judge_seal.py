@@ -77,9 +77,20 @@ class Judge:
         self.toolhost = self.judge.door("TOOLHOST")
         self.key = self.toolhost.wait("grant_key").fields["key"]
         self.toolhost.send("redeemer_ready")
-        self.toolhost.send("tool_catalogue", server=1, state=3, tools=json.dumps(CATALOGUE))
+        self.catalogue(json.dumps(CATALOGUE))
         if with_vault:
             self.wait_keys()
+
+    def catalogue(self, text):
+        """Says what the tools are, and waits until the judge has read it."""
+        self.catalogues = getattr(self, "catalogues", 0) + 1
+        mark = f"number {self.catalogues}"
+        what = {"tools": text} if len(text) < 40000 else {"big": puppet.memfd(text)}
+        self.toolhost.send("tool_catalogue", server=1, state=3, message=mark, **what)
+        end = time.monotonic() + 5
+        while mark not in str(self.act("tool_list")["rows"]):
+            assert time.monotonic() < end
+            time.sleep(0.005)
 
     def link_vault(self):
         a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -426,8 +437,7 @@ def test_methods(judge, session):
 def test_long_tool_lists_come_in_pages(judge, session):
     many = [{"name": f"fs.t{i}", "description": "d" * 900} for i in range(200)]
     many[60]["description"] = "x" * 60000  # fits on no page
-    judge.toolhost.send("tool_catalogue", server=1, state=3,
-                        big=puppet.memfd(json.dumps(many)))
+    judge.catalogue(json.dumps(many))
     names, params, pages = [], {}, 0
     while True:
         result = session.result(judge.envelope(session.make("tools/list", params)))["result"]
@@ -438,12 +448,11 @@ def test_long_tool_lists_come_in_pages(judge, session):
         params = {"cursor": result["nextCursor"]}
     assert names == [f"fs.t{i}" for i in range(200) if i != 60] and pages >= 5
     for bad in ("{}", "[", json.dumps([{"name": "fs.x"}] * 5000)):
-        judge.toolhost.send("tool_catalogue", server=1, state=3, tools=bad) if len(bad) < 40000 \
-            else judge.toolhost.send("tool_catalogue", server=1, state=3, big=puppet.memfd(bad))
+        judge.catalogue(bad)
         # what cannot be read leaves the names of the configuration
         result = session.result(judge.envelope(session.make("tools/list")))["result"]
         assert [t["name"] for t in result["tools"]] == ["limited"]
-    judge.toolhost.send("tool_catalogue", server=1, state=3, tools=json.dumps(CATALOGUE))
+    judge.catalogue(json.dumps(CATALOGUE))
 
 
 def test_rate_limit(judge):
@@ -598,5 +607,6 @@ def test_acts_that_end_sessions(judge):
 
 def test_tool_list(judge):
     rows = [json.loads(r["json"]) for r in judge.act("tool_list")["rows"]]
+    assert rows[0].pop("message").startswith("number ")
     assert rows == [{"server": "files", "state": "running", "capabilities": ["fs.*", "limited"],
                      "tools": ["fs.read", "fs.delete", "limited"]}]
