@@ -86,7 +86,8 @@ class Judge:
         self.catalogues = getattr(self, "catalogues", 0) + 1
         mark = f"number {self.catalogues}"
         what = {"tools": text} if len(text) < 40000 else {"big": puppet.memfd(text)}
-        self.toolhost.send("tool_catalogue", server=1, state=3, message=mark, **what)
+        self.toolhost.raw(*proto.encode("tool_catalogue", 0, dict(
+            server=1, state=3, message=mark, **what)))
         end = time.monotonic() + 5
         while mark not in str(self.act("tool_list")["rows"]):
             assert time.monotonic() < end
