@@ -92,16 +92,39 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 		LOG_ERROR("admin.accept", LE("error", errno));
 }
 
+/* Vault did not come: what can be asked without it can be asked now. */
+static void
+open_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	admin_open();
+}
+
 void
 admin_listen(int kind, int fd)
 {
+	static const struct timeval patience = {.tv_sec = 3};
+	static struct event *late;
+
 	if (kind != LISTEN_ADMIN || listener != NULL) {
 		close(fd);
 		return;
 	}
 	evutil_make_socket_nonblocking(fd);
 	listener = event_new(loop_base(), fd, EV_READ | EV_PERSIST, on_connection, NULL);
-	if (listener == NULL || event_add(listener, NULL) == -1)
+	late = event_new(loop_base(), -1, 0, open_late, NULL);
+	if (listener == NULL || late == NULL || event_add(late, &patience) == -1)
+		LOG_ERROR("admin.listen", LS("error", "out of memory"));
+	if (judge_keys.credentials > 0 || judge_keys.token_kid[0] != '\0')
+		admin_open();
+}
+
+void
+admin_open(void)
+{
+	if (listener != NULL && event_add(listener, NULL) == -1)
 		LOG_ERROR("admin.listen", LS("error", "out of memory"));
 }
 

@@ -31,6 +31,11 @@
 
 struct buf;
 
+/*
+ * Takes administrators from now on: called when vault's door is ready, so that nobody who
+ * comes right after the start is told that it is away.
+ */
+void admin_open(void);
 /* proc_serve(): the listening socket. Takes fd. */
 void admin_listen(int kind, int fd);
 unsigned admin_count(void);

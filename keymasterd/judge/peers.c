@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/msg.h"
+#include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/permit.h"
@@ -109,6 +110,7 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	k.credentials = m->credentials;
 	judge_keys = k;
 	compare_counts();
+	admin_open();
 }
 
 static void

@@ -24,12 +24,11 @@ def forms(secret):
         "reversed": raw[::-1],
     }
     for shift in range(3):
-        # base64 at each alignment, without the characters that neighbours share
-        text = base64.b64encode(b"\0" * shift + raw + b"\0" * ((3 - (shift + len(raw)) % 3) % 3))
-        start = (0, 2, 3)[shift]
-        end = len(text) - (4 if (shift + len(raw)) % 3 else 0)
-        found[f"base64-{shift}"] = text[start:end]
-        found[f"base64url-{shift}"] = text[start:end].replace(b"+", b"-").replace(b"/", b"_")
+        # base64 at each alignment: the characters that the secret alone decides
+        text = base64.b64encode(b"\0" * shift + raw + b"\0\0")
+        text = text[-(-8 * shift // 6):8 * (shift + len(raw)) // 6]
+        found[f"base64-{shift}"] = text
+        found[f"base64url-{shift}"] = text.replace(b"+", b"-").replace(b"/", b"_")
     return {name: f for name, f in found.items() if len(f) >= 8}
 
 

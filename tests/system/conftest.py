@@ -54,8 +54,15 @@ class Upstream(ThreadingHTTPServer):
             protocol_version = "HTTP/1.1"
 
             def do_any(self):
-                length = int(self.headers.get("content-length") or 0)
-                self.body = self.rfile.read(length) if length else b""
+                if self.headers.get("transfer-encoding") == "chunked":
+                    self.body = b""
+                    while size := int(self.rfile.readline(), 16):
+                        self.body += self.rfile.read(size)
+                        self.rfile.readline()
+                    self.rfile.readline()
+                else:
+                    length = int(self.headers.get("content-length") or 0)
+                    self.body = self.rfile.read(length) if length else b""
                 self.server.seen.append((self.command, self.path, dict(self.headers), self.body))
                 respond(self)
 
