@@ -29,7 +29,8 @@
 #define W BOX_WORKER
 #define T BOX_TOOLHOST
 #define X BOX_TOOLEXEC
-#define ALL (G | J | V | D | W | T | X)
+#define LOOP (G | J | V | D | W | T)
+#define ALL (LOOP | X)
 
 /* Calls that newer architectures do not have. */
 #ifdef __NR_epoll_wait
@@ -77,33 +78,31 @@ const struct box_rule box_rules[] = {
 	/* descriptors that are open already */
 	CALL(read,		ALL),
 	CALL(write,		ALL),
-	CALL(readv,		G | W | BAO | T | X),
-	CALL(writev,		G | W | BAO | T | X),
-	CALL(sendmsg,		ALL),
-	CALL(recvmsg,		ALL),
-	CALL(sendmmsg,		ALL),
-	CALL(recvmmsg,		ALL),
-	CALL1(sendto,		G | W | BAO | T | X, NIL(4)),	/* send() on a stream */
-	CALL1(recvfrom,		G | W | BAO | T | X, NIL(4)),
-	CALL(shutdown,		G | W | BAO | T | X),
+	CALL(writev,		ALL),	/* what libc says before it aborts */
 	CALL(close,		ALL),
+	CALL(sendmsg,		LOOP),
+	CALL(sendmmsg,		LOOP),
+	CALL(recvmmsg,		LOOP),
+	CALL1(sendto,		G | W | BAO, NIL(4)),	/* send() on a stream */
+	CALL1(recvfrom,		G | W | BAO, NIL(4)),
+	CALL(shutdown,		G),
 	CALL1(fcntl,		ALL, IS(1, F_GETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_SETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_GETFD)),
 	CALL1(fcntl,		ALL, IS(1, F_SETFD)),
-	CALL1(fcntl,		ALL, IS(1, F_GET_SEALS)),
+	CALL1(fcntl,		G | J | V | T, IS(1, F_GET_SEALS)),
 	CALL1(fcntl,		G | T, IS(1, F_ADD_SEALS)),
-	CALL1(fcntl,		ALL, IS(1, F_DUPFD_CLOEXEC)),
-	CALL1(fcntl,		J | V, IS(1, F_GETLK)),
-	CALL1(fcntl,		J | V, IS(1, F_SETLK)),
-	CALL1(fcntl,		J | V, IS(1, F_SETLKW)),
+	CALL1(fcntl,		J, IS(1, F_DUPFD_CLOEXEC)),
+	CALL1(fcntl,		J, IS(1, F_GETLK)),
+	CALL1(fcntl,		J, IS(1, F_SETLK)),
+	CALL1(fcntl,		J, IS(1, F_SETLKW)),
 	CALL(fstat,		ALL),
 	CALL1(newfstatat,	G | D | T | X, HAS(3, AT_EMPTY_PATH)),
-	CALL(pread64,		G | J | V | W | T),
+	CALL(pread64,		G | J | T),
 
 	/* the event loop */
-	CALL(EPOLL_WAIT,	ALL),
-	CALL(epoll_ctl,		ALL),
+	CALL(EPOLL_WAIT,	LOOP),
+	CALL(epoll_ctl,		LOOP),
 
 	/* memory, never executable */
 	CALL(brk,		ALL),
@@ -126,28 +125,22 @@ const struct box_rule box_rules[] = {
 	CALL(accept4,		G | J),
 	CALL2(socketpair,	G | W, IS(0, AF_UNIX), IS(2, 0)),
 	CALL1(memfd_create,	G | T, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
-	CALL(ftruncate,		G | J | V),
-	GETSOCK(ALL,		SOL_SOCKET, SO_ERROR),
+	CALL(ftruncate,		J),
+	GETSOCK(W | BAO,	SOL_SOCKET, SO_ERROR),
 	GETSOCK(J,		SOL_SOCKET, SO_PEERCRED),
 	GETSOCK(J,		SOL_SOCKET, SO_PEERPIDFD),
-	SETSOCK(ALL,		SOL_SOCKET, SO_SNDBUF),
-	SETSOCK(ALL,		SOL_SOCKET, SO_RCVBUF),
-	SETSOCK(G | W | BAO,	SOL_SOCKET, SO_KEEPALIVE),
-	SETSOCK(G | W | BAO,	SOL_SOCKET, SO_LINGER),
+	SETSOCK(W,		SOL_SOCKET, SO_SNDBUF),
+	SETSOCK(G,		SOL_SOCKET, SO_LINGER),
 	SETSOCK(G | W | BAO,	IPPROTO_TCP, TCP_NODELAY),
-	SETSOCK(G | W | BAO,	IPPROTO_TCP, TCP_KEEPIDLE),
-	SETSOCK(G | W | BAO,	IPPROTO_TCP, TCP_KEEPINTVL),
-	SETSOCK(G | W | BAO,	IPPROTO_TCP, TCP_KEEPCNT),
-	SETSOCK(G | W | BAO,	IPPROTO_TCP, TCP_USER_TIMEOUT),
 
 	/* files, where Landlock says: a database, the vault, certificates, resolver files */
 	CALL(openat,		J | V),
 	CALL1(openat,		D | W, LACKS(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)),
 	CALL(newfstatat,	J | V | W),
-	CALL(pwrite64,		J | V),
-	CALL(lseek,		J | V | D | W | T),
+	CALL(pwrite64,		J),
+	CALL(lseek,		J | D | W | T),
 	CALL(fsync,		J | V),
-	CALL(fdatasync,		J | V),
+	CALL(fdatasync,		J),
 	CALL(UNLINK,		J),
 	CALL(unlinkat,		V),	/* relative to the one directory it has open */
 	CALL(renameat,		V),
@@ -173,12 +166,14 @@ const struct box_rule box_rules[] = {
 	CALL(uname,		D),
 	CALL1(ioctl,		D, IS(1, FIONREAD)),
 
+	/* a helper thread started just before the filter may still be about to begin */
+	CALL(set_robust_list,	J | D),
+	CALL(rseq,		J | D),
+	CALL(rt_sigprocmask,	J | D),
+
 	/* toolexec watches the tool server it started */
-	CALL(rt_sigprocmask,	X),
 	CALL(wait4,		X),
-	CALL(waitid,		X),
 	CALL(kill,		X),
-	CALL(pidfd_send_signal,	X),
 };
 /* clang-format on */
 
