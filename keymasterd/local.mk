@@ -110,3 +110,5 @@ tests_unit_authorize_LDADD = $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ledger_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ratelimit_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_store_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+EXTRA_PROGRAMS += tests/bench/judge_hot
+tests_bench_judge_hot_LDADD = libjudge.a $(JUDGE_LIBS)

@@ -48,6 +48,25 @@ credential_act_gone(const struct chan *c)
 			a->chan = NULL;
 }
 
+/* One change of a credential at a time: each starts from the row as it is. */
+static int
+act_busy(struct span name)
+{
+	struct act *a;
+
+	TAILQ_FOREACH (a, &acts, link)
+		if (span_eq(name, a->row.name))
+			return 1;
+	return 0;
+}
+
+static int
+refuse_busy(struct chan *c, uint64_t reqid)
+{
+	return admin_refuse(c, reqid,
+	    "Another change of this credential is under way. Try again in a moment.");
+}
+
 static void
 act_end(struct act *a, uint32_t code, const char *message)
 {
@@ -205,6 +224,8 @@ admin_credential_add(struct chan *c, uint64_t reqid, void *msg)
 	char why[512];
 	int secret;
 
+	if (act_busy(m->name))
+		return refuse_busy(c, reqid);
 	if (credential_row_new(m, &row, why, sizeof(why)) == -1)
 		return admin_refuse(c, reqid, "%s", why);
 	if (credential_by_name(row.tenant, m->name) != NULL)
@@ -237,6 +258,8 @@ admin_credential_update(struct chan *c, uint64_t reqid, void *msg)
 	if (old == NULL)
 		return admin_refuse(c, reqid, "There is no credential named %.*s.",
 		    (int)m->name.len, m->name.p);
+	if (act_busy(m->name))
+		return refuse_busy(c, reqid);
 	row = old->row;
 	if (credential_row_change(m, &row, why, sizeof(why)) == -1)
 		return admin_refuse(c, reqid, "%s", why);
@@ -255,6 +278,8 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 	if (old == NULL)
 		return admin_refuse(c, reqid, "There is no credential named %.*s.",
 		    (int)m->name.len, m->name.p);
+	if (act_busy(m->name))
+		return refuse_busy(c, reqid);
 	row = old->row;
 	row.rotated_ms = row.updated_ms = now;
 	if (m->ttl_days != UINT32_MAX && credential_ttl(&row, m->ttl_days, now) == -1)
@@ -312,6 +337,8 @@ admin_credential_remove(struct chan *c, uint64_t reqid, void *msg)
 	if (old == NULL)
 		return admin_refuse(c, reqid, "There is no credential named %.*s.",
 		    (int)m->name.len, m->name.p);
+	if (act_busy(m->name))
+		return refuse_busy(c, reqid);
 	d = calloc(1, sizeof(*d));
 	if (d == NULL) {
 		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");

@@ -79,22 +79,21 @@ static int
 upstream_check(const struct store_credential *row, char *why, size_t size)
 {
 	static struct credential probe;
-	char host[HOST_MAX], scheme[8], *save = NULL, *p;
-	uint32_t port;
+	char host[HOST_MAX], *save = NULL, *p;
 
-	if (upstream_parse(row->upstream, scheme, host, sizeof(host), &port) == -1)
+	memset(&probe, 0, sizeof(probe));
+	if (upstream_parse(
+		row->upstream, probe.scheme, host, sizeof(host), &probe.port) == -1)
 		return wrong(why, size, "upstream",
 		    "is https:// or http://, a host and a port if you like: "
 		    "http://127.0.0.1:8080");
 	if (host[0] == '\0')
 		return 0;
-	memset(&probe, 0, sizeof(probe));
 	snprintf(probe.pattern_text, sizeof(probe.pattern_text), "%s", row->domains);
 	for (p = strtok_r(probe.pattern_text, ",", &save);
 	     p != NULL && probe.npatterns < 64; p = strtok_r(NULL, ",", &save))
 		probe.patterns[probe.npatterns++] = p;
-	if (credential_covers(&probe, host, 0) ||
-	    credential_covers(&probe, host, (uint16_t)port))
+	if (credential_covers(&probe, host, 0))
 		return 0;
 	snprintf(why, size,
 	    "The upstream's host %s is not among the domains: add it with --domains.",

@@ -260,19 +260,12 @@ check_domain(struct ask *a)
 	uint16_t port = 0;
 
 	a->d.row.domain = asked;
-	if (host_normalise(asked.p, asked.len, host, &port) > 0) {
-		/* the credential's own port may be named or left out */
-		if (port != 0 && port == c->port && credential_covers(c, host, 0))
-			port = 0;
-		if (credential_covers(c, host, port)) {
-			if (port != 0)
-				snprintf(a->authority, sizeof(a->authority), "%s:%u",
-				    host, port);
-			else
-				snprintf(a->authority, sizeof(a->authority), "%s", host);
-			a->d.row.domain = span_str(a->authority);
-			return 0;
-		}
+	if (host_normalise(asked.p, asked.len, host, &port) > 0 &&
+	    credential_covers(c, host, port) &&
+	    credential_authority(c, host, port, a->authority, sizeof(a->authority)) ==
+		0) {
+		a->d.row.domain = span_str(a->authority);
+		return 0;
 	}
 	snprintf(hint, sizeof(hint),
 	    "Domain guard: blocked. Target domain not in credential allowlist. Update "

@@ -95,15 +95,50 @@ upstream_parse(
 	return 0;
 }
 
+static uint16_t
+scheme_port(const struct credential *c)
+{
+	return strcmp(c->scheme, "http") == 0 ? 80 : 443;
+}
+
+static int
+has_port(const char *pattern)
+{
+	const char *bracket = strrchr(pattern, ']');
+
+	return strchr(bracket != NULL ? bracket : pattern, ':') != NULL;
+}
+
+/* A pattern without a port covers the credential's own port only. */
 int
 credential_covers(const struct credential *c, const char *host, uint16_t port)
 {
+	uint16_t own = c->port != 0 ? (uint16_t)c->port : scheme_port(c);
 	unsigned i;
 
+	if (port == 0)
+		port = own;
 	for (i = 0; i < c->npatterns; i++)
-		if (domain_match(c->patterns[i], host, port))
+		if (has_port(c->patterns[i])
+			? domain_match(c->patterns[i], host, port)
+			: port == own && domain_match(c->patterns[i], host, 0))
 			return 1;
 	return 0;
+}
+
+/* As the upstream's Host will name it: with the port unless it is the scheme's. */
+int
+credential_authority(
+    const struct credential *c, const char *host, uint16_t port, char *out, size_t size)
+{
+	int n;
+
+	if (port == 0)
+		port = (uint16_t)c->port;
+	n = port == 0 || port == scheme_port(c)
+	    ? snprintf(out, size, "%s", host)
+	    : snprintf(out, size, "%s:%u", host, port);
+	return n < 0 || (size_t)n >= size ? -1 : 0;
 }
 
 static void
@@ -120,8 +155,7 @@ split_patterns(struct credential *c)
 
 /*
  * Without X-Target-Host a request goes to the upstream's host if one is set, else to the
- * first domain that is not a wildcard. A port is named only where the list names it: the
- * worker adds the one sealed with the credential.
+ * first domain that is not a wildcard.
  */
 static void
 choose_authority(struct credential *c)
@@ -134,11 +168,8 @@ choose_authority(struct credential *c)
 	    -1)
 		return;
 	if (host[0] != '\0') {
-		if (c->port != 0 && credential_covers(c, host, (uint16_t)c->port))
-			snprintf(
-			    c->authority, sizeof(c->authority), "%s:%u", host, c->port);
-		else if (credential_covers(c, host, 0))
-			snprintf(c->authority, sizeof(c->authority), "%s", host);
+		(void)credential_authority(
+		    c, host, 0, c->authority, sizeof(c->authority));
 		return;
 	}
 	for (i = 0; i < c->npatterns && c->authority[0] == '\0'; i++)

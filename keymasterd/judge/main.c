@@ -26,6 +26,7 @@
 #define TICK_MS 100
 #define TICKS_SECOND (1000 / TICK_MS)
 #define SAVE_SECONDS 5
+#define PURGE_SECONDS 60
 #define STOP_MS 3000
 
 struct judge_conf judge_conf;
@@ -137,6 +138,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	seal_tick(judge_now_ms());
 	if (ticks % (TICKS_SECOND * SAVE_SECONDS) == 0)
 		windows_save();
+	if (ticks % (TICKS_SECOND * PURGE_SECONDS) == 0)
+		tokens_purge(judge_now_ms());
 }
 
 static void

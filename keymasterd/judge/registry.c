@@ -11,6 +11,11 @@
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/registry_int.h"
+#include "keymasterd/judge/turn.h"
+
+/* Until then a run's token is answered "has expired" rather than "unknown". */
+#define PURGE_AFTER_MS (24 * 3600 * 1000ull)
+#define PURGE_MAX 100
 
 struct agent_list agents = TAILQ_HEAD_INITIALIZER(agents);
 struct token_list tokens = TAILQ_HEAD_INITIALIZER(tokens);
@@ -180,6 +185,26 @@ token_forget(struct token *t)
 	map_del(&by_hash, t->row.hash, sizeof(t->row.hash));
 	TAILQ_REMOVE(&tokens, t, link);
 	free(t);
+}
+
+void
+tokens_purge(uint64_t unix_ms)
+{
+	struct token *t, *next;
+	unsigned n = 0;
+
+	for (t = TAILQ_FIRST(&tokens); t != NULL && n < PURGE_MAX; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (t->row.expires_ms == 0 ||
+		    t->row.expires_ms + PURGE_AFTER_MS > unix_ms)
+			continue;
+		turn_touched();
+		if (store_token_delete(
+			judge_store, t->row.tenant, t->row.agent_id, t->row.run) != 0)
+			return;
+		token_forget(t);
+		n++;
+	}
 }
 
 /* ---- reading everything ---- */

@@ -60,12 +60,17 @@ int upstream_parse(
     const char *text, char scheme[8], char *host, size_t host_size, uint32_t *port);
 /* Does the domain list cover host:port (port 0: none was named)? */
 int credential_covers(const struct credential *, const char *host, uint16_t port);
+/* Writes host[:port] as the worker and the upstream get it. 0 or -1. */
+int credential_authority(
+    const struct credential *, const char *host, uint16_t port, char *out, size_t size);
 
 struct agent *agent_set(const struct store_agent *);
 void agent_forget(struct agent *);
 void agent_release(struct agent *); /* a reference of a flight or waiter ends */
 struct token *token_set(const struct store_token *);
 void token_forget(struct token *);
+/* Forgets tokens of runs that ended more than a day ago; a hundred at most. */
+void tokens_purge(uint64_t unix_ms);
 struct token *token_find(const struct agent *, const char *run);
 
 /* May the agent use the credential? */

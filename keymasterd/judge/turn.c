@@ -287,27 +287,41 @@ failed(void)
 	}
 }
 
+static int
+commit(void)
+{
+	int wrote = store_pending(judge_store);
+
+	if (wrote && store_commit(judge_store) == -1)
+		return -1;
+	if (wrote && failing_since_ms != 0) {
+		LOG_INFO(
+		    "ledger.writable", LU("failed_ms", loop_now_ms() - failing_since_ms));
+		failing_since_ms = 0;
+	}
+	ledger_committed();
+	return 0;
+}
+
 void
 turn_end(void *unused)
 {
-	int wrote = store_pending(judge_store);
+	int r = commit();
 	size_t n;
 
 	(void)unused;
-	if (wrote && store_commit(judge_store) == -1) {
-		failed();
-	} else {
-		if (wrote && failing_since_ms != 0) {
-			LOG_INFO("ledger.writable",
-			    LU("failed_ms", loop_now_ms() - failing_since_ms));
-			failing_since_ms = 0;
-		}
-		ledger_committed();
+	if (r == 0) {
 		thens_run(1);
+		/* what waited for the commit may have written rows of its own */
+		if (store_pending(judge_store))
+			r = commit();
+	}
+	if (r == -1)
+		failed();
+	else
 		for (n = 0; n < nqueue; n++)
 			if (queue[n].chan != NULL)
 				send_queued(&queue[n]);
-	}
 	nqueue = 0;
 	touched = 0;
 	buf_reset(&text);

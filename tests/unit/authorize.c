@@ -1044,6 +1044,94 @@ START_TEST(removal_and_runs)
 }
 END_TEST
 
+/* Where requests go when the upstream is not https on 443. */
+START_TEST(authorities)
+{
+	static const struct {
+		const char *domains, *upstream, *host, *authority; /* NULL: refused */
+	} cases[] = {
+	    {"127.0.0.1", "http://127.0.0.1:8080", NULL, "127.0.0.1:8080"},
+	    {"127.0.0.1:8080", "http://127.0.0.1:8080", NULL, "127.0.0.1:8080"},
+	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1", "127.0.0.1:8080"},
+	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080"},
+	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1:8081", NULL},
+	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1:443", NULL},
+	    {"a.example.com,b.example.com:99", "http://:8080", NULL,
+		"a.example.com:8080"},
+	    {"a.example.com,b.example.com:99", "", "b.example.com:99",
+		"b.example.com:99"},
+	    {"a.example.com,b.example.com:99", "", "b.example.com", NULL},
+	    {"a.example.com", "", "A.example.com.:443", "a.example.com"},
+	    {"a.example.com", "http://", NULL, "a.example.com"},
+	    {"a.example.com", "http://", "a.example.com:443", NULL},
+	    {"*.example.com,c.example.org", "", NULL, "c.example.org"},
+	    {"*.example.com", "", NULL, NULL},
+	    {"*.example.com", "", "x.y.example.com", "x.y.example.com"},
+	};
+	char name[16], target[32];
+	size_t i;
+
+	up(0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(name, sizeof(name), "s%zu", i);
+		snprintf(target, sizeof(target), "/s%zu/x", i);
+		credential_make((struct cred_args){
+		    name, name, cases[i].domains, "", "", cases[i].upstream, "", ""});
+		if (cases[i].authority == NULL) {
+			refused((struct asking){"", "GET", target, cases[i].host, 0}, 403,
+			    "Domain not in credential allowlist");
+			continue;
+		}
+		gate_send((struct asking){"", "GET", target, cases[i].host, 0});
+		expect(&dispatch, MSG_worker_want);
+		worker_up(name);
+		gate_read();
+		granted("GET", cases[i].authority, "/x", 0);
+		hang_up(&worker);
+	}
+	stop();
+}
+END_TEST
+
+START_TEST(one_change_at_a_time)
+{
+	MSG_INIT(credential_rotate, rotate);
+	MSG_INIT(credential_remove, gone);
+	MSG_INIT(vault_done, ok);
+
+	up(1);
+	world();
+	rotate.name = gone.name = span_str("slack-bot");
+	rotate.secret = secret_fd();
+	ck_assert_int_eq(
+	    sync_send(&admin, MSG_credential_rotate, &rotate, ++admin.reqid), 0);
+	expect(&vault, MSG_credential_seal);
+	ck_assert_int_eq(
+	    sync_send(&admin, MSG_credential_remove, &gone, ++admin.reqid), 0);
+	expect(&admin, MSG_admin_done);
+	ck_assert_int_eq(admin_read_answer(), ADMIN_REFUSED);
+	ck_assert_ptr_nonnull(strstr(complaint, "under way"));
+	ck_assert_int_eq(sync_send(&vault, MSG_vault_done, &ok, vault.head.reqid), 0);
+	expect(&admin, MSG_admin_done);
+	ck_assert_int_eq(admin_read_answer(), 0);
+	/* vault dies while it is asked */
+	rotate.secret = secret_fd();
+	ck_assert_int_eq(
+	    sync_send(&admin, MSG_credential_rotate, &rotate, ++admin.reqid), 0);
+	expect(&vault, MSG_credential_seal);
+	hang_up(&vault);
+	expect(&admin, MSG_admin_done);
+	ck_assert_int_eq(admin_read_answer(), ADMIN_FAILED);
+	/* and is not there */
+	rotate.secret = secret_fd();
+	ck_assert_int_eq(admin_ask(MSG_credential_rotate, &rotate), ADMIN_FAILED);
+	ck_assert_ptr_nonnull(strstr(complaint, "Vault is not running"));
+	ck_assert_uint_eq(
+	    ledger_rows("admin", ""), 8); /* three of world(), 3 rotate, 2 failed */
+	die();
+}
+END_TEST
+
 /* hash(n) = SHA-256(hash(n-1) || text(n)) over what an administrator can read. */
 static uint8_t chain_hash[32];
 static unsigned chain_rows;
@@ -1143,7 +1231,7 @@ main(void)
 	    slots_and_loss, limits_survive_a_kill, nothing_without_the_ledger,
 	    a_changed_ledger, a_shortened_ledger, a_newer_database, a_flood,
 	    a_captured_gate, gate_refusals, what_administrators_type, removal_and_runs,
-	    the_chain_can_be_checked};
+	    the_chain_can_be_checked, authorities, one_change_at_a_time};
 	Suite *s = suite_create("authorize");
 	TCase *t = tcase_create("judge");
 	SRunner *r;

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What deciding costs: proxied requests through proxy_authorize() and their completions
+ * through redeemer_done(), with database and ledger, without sockets (answers are encoded
+ * and thrown away). Usage: judge_hot [requests] [requests a turn]. Not part of make
+ * check.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/loop.h"
+#include "common/proto.h"
+#include "common/secret.h"
+#include "keymasterd/judge/authorize.h"
+#include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/limit.h"
+#include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/turn.h"
+
+struct judge_conf judge_conf;
+struct store *judge_store;
+int judge_stopping;
+struct judge_keys judge_keys;
+
+uint64_t
+judge_born_ms(void)
+{
+	return 0;
+}
+
+static double
+cpu(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void
+registry_fill(struct span token)
+{
+	struct store_agent a = {.id = "agent-1",
+	    .tenant = "default",
+	    .name = "research-bot",
+	    .rate_limit = "1000000/sec"};
+	struct store_credential c = {.id = "credential-1",
+	    .tenant = "default",
+	    .name = "slack-bot",
+	    .service = "slack",
+	    .domains = "api.slack.com",
+	    .scopes = "*",
+	    .auth_type = "bearer"};
+	struct store_token t = {.tenant = "default", .agent_id = "agent-1"};
+
+	judge_sha256(token.p, token.len, t.hash);
+	if (store_agent_put(judge_store, &a) != 0 ||
+	    store_credential_put(judge_store, &c) != 0 ||
+	    store_token_put(judge_store, &t) != 0 ||
+	    store_grant_put(judge_store, "default", "agent-1", "credential-1", 1) != 0 ||
+	    store_commit(judge_store) != 0 || registry_load() != 0)
+		exit(1);
+}
+
+static struct chan *
+door(enum role role, struct redeemer **r)
+{
+	struct chan_conf conf = {
+	    .own_role = ROLE_JUDGE, .peer_role = role, .max_open = 100000000};
+	struct chan *c;
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == -1)
+		exit(1);
+	c = chan_new(loop_base(), sv[0], &conf);
+	if (r != NULL) {
+		*r = worker_peer(c, 5, "default", "slack-bot");
+		chan_owner_set(c, *r);
+		(*r)->key = secret_new_random(32);
+	}
+	return c;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned total = argc > 1 ? (unsigned)atoi(argv[1]) : 200000, n, k;
+	unsigned turn = argc > 2 ? (unsigned)atoi(argv[2]) : 16;
+	char dir[] = "/tmp/aegis-bench-XXXXXX", path[96], err[256], command[64];
+	struct span token =
+	    span_str("aegis_00000000-0000-4000-8000-000000000000_0123456789abcdef");
+	struct redeemer *r;
+	struct chan *gate;
+	double start, spent = 0, done = 0;
+	MSG_INIT(proxy_authorize, m);
+	MSG_INIT(redeemer_ready, ready);
+	MSG_INIT(done, d);
+
+	if (mkdtemp(dir) == NULL || loop_init() == -1 || secret_init(0) == -1)
+		return 1;
+	snprintf(path, sizeof(path), "%s/judge.db", dir);
+	judge_store = store_open(path, 0, err, sizeof(err));
+	if (judge_store == NULL || store_helper_start(judge_store) == -1 ||
+	    ledger_open(judge_store, "default", err, sizeof(err)) == -1)
+		return 1;
+	judge_conf.require_agent_auth = 1;
+	judge_conf.max_connections_per_agent = 1000000;
+	judge_conf.max_body_bytes = 1 << 20;
+	judge_conf.request_timeout_ms = 30000;
+	snprintf(judge_conf.tenant, sizeof(judge_conf.tenant), "default");
+	registry_fill(token);
+	gate = door(ROLE_GATE, NULL);
+	(void)redeemer_ready(door(ROLE_WORKER, &r), 0, &ready);
+	m.peer = span_str("127.0.0.1");
+	m.token = token;
+	m.method = span_str("POST");
+	m.target = span_str("/slack/api/chat.postMessage?channel=C012345");
+	m.headers = span_str(
+	    "accept: */*\r\nuser-agent: python-httpx/0.27\r\n"
+	    "content-type: application/json\r\naccept-encoding: gzip, deflate\r\n");
+	m.body_len = 120;
+	d.outcome = OUTCOME_OK;
+	d.status = 200;
+	for (n = 0; n < total; n += turn) {
+		start = cpu();
+		for (k = 0; k < turn; k++)
+			(void)proxy_authorize(gate, n + k + 1, &m);
+		turn_end(NULL);
+		spent += cpu() - start;
+		start = cpu();
+		for (k = 0; k < turn && !TAILQ_EMPTY(&r->flights); k++) {
+			memcpy(d.request_id, TAILQ_FIRST(&r->flights)->request_id, 16);
+			memcpy(d.grant, TAILQ_FIRST(&r->flights)->grant, 16);
+			(void)redeemer_done(r->chan, 0, &d);
+		}
+		turn_end(NULL);
+		done += cpu() - start;
+		if (n % 4096 == 0) {
+			/* the queue of answers would grow: a new gate now and then */
+			chan_drop(gate, "bench");
+			chans_flush();
+			gate = door(ROLE_GATE, NULL);
+		}
+	}
+	printf(
+	    "%u requests, %u a turn: decision %.2f us, completion %.2f us, rows %llu\n",
+	    n, turn, spent / n * 1e6, done / n * 1e6, (unsigned long long)ledger_seq());
+	store_close(judge_store);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
