@@ -345,12 +345,9 @@ log_kv_errno(const char *key, int err)
 	return log_kv_str(key, name != NULL ? name : "unknown");
 }
 
-__attribute__((format(printf, 2, 0), noreturn)) static void
-die(int err, const char *fmt, va_list ap)
+__attribute__((noreturn)) static void
+die(int err, const char *msg)
 {
-	char msg[LOG_VALUE_MAX];
-
-	(void)vsnprintf(msg, sizeof msg, fmt, ap);
 	if (err != 0)
 		LOG_ERROR("fatal", LS("msg", msg), LE("errno", err));
 	else
@@ -361,18 +358,24 @@ die(int err, const char *fmt, va_list ap)
 void
 fatal(const char *fmt, ...)
 {
+	char msg[LOG_VALUE_MAX];
 	int err = errno;
 	va_list ap;
 
 	va_start(ap, fmt);
-	die(err, fmt, ap);
+	(void)vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	die(err, msg);
 }
 
 void
 fatalx(const char *fmt, ...)
 {
+	char msg[LOG_VALUE_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	die(0, fmt, ap);
+	(void)vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	die(0, msg);
 }
