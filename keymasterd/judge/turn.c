@@ -147,7 +147,7 @@ turn_on_rollback(void (*fn)(void *), void *arg)
 static void
 place(struct span *s, size_t *at)
 {
-	s->p = (const char *)text.p + *at;
+	s->p = s->len > 0 ? (const char *)text.p + *at : "";
 	*at += s->len;
 }
 
