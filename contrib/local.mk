@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += contrib/build contrib/demo.py contrib/lint contrib/parts contrib/protocol-doc \
+	contrib/run contrib/setup contrib/test contrib/systemd/aegis.service.in \
+	contrib/systemd/no-tool-servers.conf
+
+# below the prefix, so that an installation anywhere works; packagers set these three
+systemdunitdir = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+nodist_systemdunit_DATA = contrib/systemd/aegis.service
+dist_sysusers_DATA = contrib/sysusers.d/aegis.conf
+dist_tmpfiles_DATA = contrib/tmpfiles.d/aegis.conf
+CLEANFILES += contrib/systemd/aegis.service
+contrib/systemd/aegis.service: contrib/systemd/aegis.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && $(SED) \
+	-e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' \
+	$(srcdir)/contrib/systemd/aegis.service.in > $@
