@@ -13,5 +13,5 @@ dist_tmpfiles_DATA = contrib/tmpfiles.d/aegis.conf
 CLEANFILES += contrib/systemd/aegis.service
 contrib/systemd/aegis.service: contrib/systemd/aegis.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && $(SED) \
-	-e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' \
+	-e 's|[@]bindir[@]|$(bindir)|g' -e 's|[@]sysconfdir[@]|$(sysconfdir)|g' \
 	$(srcdir)/contrib/systemd/aegis.service.in > $@
