@@ -210,7 +210,7 @@ msg_head_decode(const uint8_t *p, size_t len, struct msg_head *h)
 	h->deadline_ms = wire_get_u32(&r);
 	last = wire_get_u32(&r);
 	h->nfds = (uint8_t)(last >> 8);
-	if (h->version != MSG_VERSION || h->len != len - MSG_HEADER || h->nfds > WIRE_MAX_FDS ||
+	if (h->version != MSG_VERSION || h->len > len - MSG_HEADER || h->nfds > WIRE_MAX_FDS ||
 	    (last & 0xffff00ff) != 0)
 		return -1;
 	return 0;

@@ -138,7 +138,10 @@ const struct msg_desc *msg_desc_at(size_t i);
 int msg_encode(struct wire_w *w, const struct msg_desc *, const void *msg, uint64_t reqid,
     uint32_t deadline_ms);
 
-/* Decodes the 24 octets of a header. 0, or -1 when they are not one of this version. */
+/*
+ * Decodes the header at the start of what is left of a datagram, `len` octets. 0, or -1
+ * when it is not one of this version or its message would reach beyond.
+ */
 int msg_head_decode(const uint8_t *, size_t len, struct msg_head *);
 
 /*

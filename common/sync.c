@@ -88,8 +88,9 @@ take_fds(struct msghdr *mh, int *fds)
 	return n;
 }
 
-int
-sync_recv(struct sync *s, int timeout_ms)
+/* The next datagram into s->octets. How many descriptors came with it, or -1 with errno. */
+static int
+receive(struct sync *s, int timeout_ms)
 {
 	struct pollfd pfd = {.fd = s->fd, .events = POLLIN};
 	union {
@@ -99,11 +100,8 @@ sync_recv(struct sync *s, int timeout_ms)
 	struct iovec iov = {.iov_base = s->octets, .iov_len = sizeof(s->octets)};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
-	const struct msg_desc *d;
-	unsigned nfds, i;
 	ssize_t n;
 
-	sync_done(s);
 	do {
 		n = poll(&pfd, 1, timeout_ms);
 	} while (n == -1 && errno == EINTR);
@@ -118,19 +116,35 @@ sync_recv(struct sync *s, int timeout_ms)
 			errno = ECONNRESET;
 		return -1;
 	}
-	nfds = take_fds(&mh, s->fds);
-	d = NULL;
-	if (!(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
-	    msg_head_decode(s->octets, (size_t)n, &s->head) == 0 && s->head.nfds == nfds)
+	s->off = 0;
+	s->end = mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? 0 : (size_t)n;
+	return (int)take_fds(&mh, s->fds);
+}
+
+int
+sync_recv(struct sync *s, int timeout_ms)
+{
+	const struct msg_desc *d = NULL;
+	size_t left;
+	int nfds = 0, i;
+
+	sync_done(s);
+	if (s->off == s->end && (nfds = receive(s, timeout_ms)) == -1)
+		return -1;
+	left = s->end - s->off;
+	if (msg_head_decode(s->octets + s->off, left, &s->head) == 0 && s->head.nfds == nfds &&
+	    (nfds == 0 || s->head.len == left - MSG_HEADER))
 		d = msg_desc_get(s->head.type);
 	if (d == NULL ||
-	    msg_decode(d, s->octets + MSG_HEADER, (size_t)n - MSG_HEADER, s->fds, nfds, &s->msg) ==
-		-1) {
+	    msg_decode(d, s->octets + s->off + MSG_HEADER, s->head.len, s->fds, (unsigned)nfds,
+		&s->msg) == -1) {
 		for (i = 0; i < nfds; i++)
 			close(s->fds[i]);
+		s->off = s->end = 0;
 		errno = EPROTO;
 		return -1;
 	}
+	s->off += MSG_HEADER + s->head.len;
 	s->desc = d;
 	return 0;
 }

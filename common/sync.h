@@ -16,6 +16,7 @@ struct sync {
 	struct msg_head head;
 	union msg_any msg;
 	uint8_t octets[MSG_MAX + 1];
+	size_t off, end; /* of the datagram in octets: what was not taken yet */
 	int fds[WIRE_MAX_FDS];
 };
 

@@ -29,7 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len > sizeof(in))
 		return 0;
 	memcpy(in, data, len);
-	if (msg_head_decode(in, len, &head) == -1 || (d = msg_desc_get(head.type)) == NULL)
+	if (msg_head_decode(in, len, &head) == -1 || head.len != len - MSG_HEADER ||
+	    (d = msg_desc_get(head.type)) == NULL)
 		return 0;
 	for (i = 0; i < head.nfds; i++)
 		fds[i] = 1000 + (int)i; /* never used: taken back before the release */

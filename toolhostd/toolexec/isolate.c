@@ -104,6 +104,18 @@ limit(int what, rlim_t value)
 }
 
 void
+isolate_user(void)
+{
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) == -1 || setresgid(plan.gid, plan.gid, plan.gid) == -1 ||
+		setresuid(plan.uid, plan.uid, plan.uid) == -1 || setuid(0) != -1))
+		fatal("%s: user %u", plan.name, plan.uid);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user clears it */
+	priv_drop_caps();
+	priv_no_new_privs();
+}
+
+void
 isolate_self(void)
 {
 	struct rlimit core = {0, 0};
@@ -113,14 +125,7 @@ isolate_self(void)
 	/* address space would be the wrong measure for runtimes that map terabytes: data */
 	limit(RLIMIT_DATA, (rlim_t)plan.memory_mb * 1024 * 1024 * 4);
 	limit(RLIMIT_NPROC, plan.processes);
-	if (geteuid() == 0) {
-		if (setgroups(0, NULL) == -1 || setresgid(plan.gid, plan.gid, plan.gid) == -1 ||
-		    setresuid(plan.uid, plan.uid, plan.uid) == -1 || setuid(0) != -1)
-			fatal("%s: user %u", plan.name, plan.uid);
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	priv_drop_caps();
-	priv_no_new_privs();
+	isolate_user();
 	if (sandbox_tool_denylist() == -1)
 		fatal("%s: seccomp", plan.name);
 }

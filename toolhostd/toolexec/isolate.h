@@ -10,6 +10,11 @@
 void isolate_namespaces(void);
 /* In the first process of the PID namespace: its own /proc and /tmp, hidden paths. */
 void isolate_mounts(void);
+/*
+ * The server's user (as root), no capabilities, no way back: for the pump and the first
+ * process too, which hold the server's secrets and need nothing of root once it runs.
+ */
+void isolate_user(void);
 /* Limits, user, capabilities, no_new_privs, system calls: the last steps before execve. */
 void isolate_self(void);
 

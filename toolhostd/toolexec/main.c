@@ -75,10 +75,12 @@ become_server(char **env, int in, int out, int err)
 static void
 be_init(char **env, int in, int out, int err)
 {
+	const int keep[] = {in, out, err, 2};
 	int status = 0;
 	pid_t pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	priv_close_fds(keep, 4); /* not the door to the master, nor the pump's ends */
 	isolate_mounts();
 	child = pid = fork();
 	if (pid == -1)
@@ -86,6 +88,7 @@ be_init(char **env, int in, int out, int err)
 	if (pid == 0)
 		become_server(env, in, out, err);
 	environ_wipe(env);
+	isolate_user();
 	close(in);
 	close(out);
 	close(err);
@@ -144,9 +147,9 @@ main(int argc, char **argv)
 	watch = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (watch == -1)
 		fatal("%s: pidfd", plan.name);
-	proc_say_ready("tool server started");
+	isolate_user();
 	priv_no_dumps();
-	priv_no_new_privs();
+	proc_say_ready("tool server started");
 	sandbox_tool_settle();
 	pump_run(watch, out[0], err[0]);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
