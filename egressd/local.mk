@@ -48,4 +48,5 @@ tests_fuzz_fuzz_response_LDADD = libworker.a $(FUZZ_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_reflect tests/fuzz/fuzz_response
 endif
-EXTRA_DIST += tests/system/worker_harness.py tests/system/test_worker.py
+EXTRA_DIST += tests/system/worker_harness.py tests/system/test_worker.py \
+	tests/system/test_dispatcher.py

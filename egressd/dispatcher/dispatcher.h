@@ -25,8 +25,10 @@ int resolve_init(void); /* before the box: 0 or -1 */
 void resolve_start_threads(void);
 int resolve_listen(void); /* on the loop: 0 or -1 */
 int resolve_ask(struct chan *, uint64_t reqid, void *msg);
-/* A worker is gone: its questions are nobody's. */
-void resolve_forget(struct chan *);
+/* A worker's door: opened, shut. */
+void *resolve_peer(
+    struct chan *, uint32_t instance, const char *tenant, const char *name);
+void resolve_gone(struct chan *, void *owner);
 void resolve_sweep(uint64_t now_ms);
 
 #endif

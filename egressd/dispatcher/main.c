@@ -21,13 +21,6 @@ take_conf(void *msg)
 }
 
 static void
-worker_gone(struct chan *c, void *owner)
-{
-	(void)owner;
-	resolve_forget(c);
-}
-
-static void
 on_turn(void *arg)
 {
 	(void)arg;
@@ -41,7 +34,7 @@ main(int argc, char **argv)
 	    {MSG_conf_egress, take_conf}, {0, NULL}};
 	static const struct proc_peer_row peers[] = {
 	    {ROLE_JUDGE, permit_dispatch_judge, NULL, NULL, NULL},
-	    {ROLE_WORKER, permit_dispatch_worker, NULL, NULL, worker_gone},
+	    {ROLE_WORKER, permit_dispatch_worker, resolve_peer, NULL, resolve_gone},
 	    {ROLE_NONE, NULL, NULL, NULL, NULL},
 	};
 	static const struct proc_serve serve = {

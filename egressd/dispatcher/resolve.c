@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <nss.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,8 +21,10 @@
 #include "common/loop.h"
 #include "egressd/dispatcher/dispatcher.h"
 
-#define THREADS 4
-#define QUEUE_MAX 256
+#define THREADS 8
+#define RUNNING_MAX 2 /* of them for one worker, so that none starves the others */
+#define JOBS_MAX 256  /* names looked up or to be */
+#define WAITERS_MAX 4096
 #define TIMEOUT_MS 5000
 #define POSITIVE_MS 5000
 #define NEGATIVE_MS 1000
@@ -29,32 +32,47 @@
 #define ADDRESS_OCTETS 18
 #define ADDRESSES_MAX 16
 
-struct job {
-	STAILQ_ENTRY(job) queued; /* todo or ready */
-	TAILQ_ENTRY(job) entry;   /* all, the loop's alone */
-	struct chan *chan;        /* NULL: nobody waits any more; the loop's alone */
+/* A worker as far as this file is concerned. */
+struct asker {
+	unsigned refs;    /* its door and its jobs; the loop's alone */
+	unsigned running; /* threads at work for it; under the lock */
+};
+
+/* One question. The loop's alone. */
+struct waiter {
+	STAILQ_ENTRY(waiter) entry;
+	struct chan *chan;
 	uint64_t reqid;
 	uint64_t due_ms;
+};
+
+/* One name, however many want to know. */
+struct job {
+	TAILQ_ENTRY(job) queued;       /* todo or ready; under the lock */
+	bool taken;                    /* by a thread; under the lock */
+	TAILQ_ENTRY(job) entry;        /* all; the loop's alone */
+	STAILQ_HEAD(, waiter) waiters; /* the loop's alone */
+	struct asker *asker;           /* who asked first */
 	char host[257];
 	int code; /* of getaddrinfo */
 	size_t len;
 	uint8_t octets[ADDRESSES_MAX * ADDRESS_OCTETS];
 };
 
-STAILQ_HEAD(job_queue, job);
+TAILQ_HEAD(job_queue, job);
 
 /* Between the loop and the threads. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t begun = PTHREAD_COND_INITIALIZER;
-static unsigned nthreads;
-static struct job_queue todo = STAILQ_HEAD_INITIALIZER(todo);
-static struct job_queue ready = STAILQ_HEAD_INITIALIZER(ready);
+static int nthreads;
+static struct job_queue todo = TAILQ_HEAD_INITIALIZER(todo);
+static struct job_queue ready = TAILQ_HEAD_INITIALIZER(ready);
 static int wake_fd = -1;
 
 /* The loop's. */
-static TAILQ_HEAD(, job) all = TAILQ_HEAD_INITIALIZER(all);
-static unsigned nall;
+static struct job_queue all = TAILQ_HEAD_INITIALIZER(all);
+static unsigned njobs, nwaiters;
 static struct event *wake;
 static struct {
 	char host[257]; /* "": free */
@@ -105,6 +123,23 @@ look_up(struct job *j)
 		j->code = EAI_NONAME;
 }
 
+/* The next job whose worker does not keep too many threads busy already; lock held. */
+static struct job *
+job_take(void)
+{
+	struct job *j;
+
+	TAILQ_FOREACH (j, &todo, queued)
+		if (j->asker->running < RUNNING_MAX)
+			break;
+	if (j != NULL) {
+		TAILQ_REMOVE(&todo, j, queued);
+		j->taken = true;
+		j->asker->running++;
+	}
+	return j;
+}
+
 static void *
 work(void *arg)
 {
@@ -116,13 +151,13 @@ work(void *arg)
 	nthreads++;
 	pthread_cond_signal(&begun);
 	for (;;) {
-		while ((j = STAILQ_FIRST(&todo)) == NULL)
+		while ((j = job_take()) == NULL)
 			pthread_cond_wait(&more, &lock);
-		STAILQ_REMOVE_HEAD(&todo, queued);
 		pthread_mutex_unlock(&lock);
 		look_up(j);
 		pthread_mutex_lock(&lock);
-		STAILQ_INSERT_TAIL(&ready, j, queued);
+		j->asker->running--;
+		TAILQ_INSERT_TAIL(&ready, j, queued);
 		if (write(wake_fd, &one, sizeof(one)) == -1 && errno != EAGAIN)
 			LOG_ERROR("resolve.wake", LE("error", errno));
 	}
@@ -149,7 +184,8 @@ resolve_start_threads(void)
 			fatalx("no threads for the resolver");
 		pthread_detach(t);
 	}
-	/* a thread's beginning takes calls that the box does not have: wait for its end */
+	/* a thread's beginning takes calls that the box does not have: wait for its end
+	 */
 	pthread_mutex_lock(&lock);
 	while (nthreads < THREADS)
 		pthread_cond_wait(&begun, &lock);
@@ -195,9 +231,38 @@ remember(const struct job *j)
 }
 
 static void
+asker_unref(struct asker *a)
+{
+	if (--a->refs == 0)
+		free(a);
+}
+
+static void
+waiter_drop(struct job *j, struct waiter *w)
+{
+	STAILQ_REMOVE(&j->waiters, w, waiter, entry);
+	nwaiters--;
+	free(w);
+}
+
+static void
+job_free(struct job *j)
+{
+	struct waiter *w;
+
+	while ((w = STAILQ_FIRST(&j->waiters)) != NULL)
+		waiter_drop(j, w);
+	TAILQ_REMOVE(&all, j, entry);
+	njobs--;
+	asker_unref(j->asker);
+	free(j);
+}
+
+static void
 on_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct job_queue done = STAILQ_HEAD_INITIALIZER(done);
+	struct job_queue done = TAILQ_HEAD_INITIALIZER(done);
+	struct waiter *w;
 	struct job *j;
 	uint64_t n;
 
@@ -206,16 +271,14 @@ on_ready(evutil_socket_t fd, short what, void *arg)
 	if (read((int)fd, &n, sizeof(n)) == -1 && errno != EAGAIN)
 		LOG_ERROR("resolve.wake", LE("error", errno));
 	pthread_mutex_lock(&lock);
-	STAILQ_CONCAT(&done, &ready);
+	TAILQ_CONCAT(&done, &ready, queued);
 	pthread_mutex_unlock(&lock);
-	while ((j = STAILQ_FIRST(&done)) != NULL) {
-		STAILQ_REMOVE_HEAD(&done, queued);
-		TAILQ_REMOVE(&all, j, entry);
-		nall--;
+	while ((j = TAILQ_FIRST(&done)) != NULL) {
+		TAILQ_REMOVE(&done, j, queued);
 		remember(j);
-		if (j->chan != NULL)
-			answer(j->chan, j->reqid, j->code, j->octets, j->len);
-		free(j);
+		STAILQ_FOREACH (w, &j->waiters, entry)
+			answer(w->chan, w->reqid, j->code, j->octets, j->len);
+		job_free(j);
 	}
 }
 
@@ -228,59 +291,133 @@ resolve_listen(void)
 
 /* -- questions -- */
 
-int
-resolve_ask(struct chan *c, uint64_t reqid, void *msg)
+void *
+resolve_peer(struct chan *c, uint32_t instance, const char *tenant, const char *name)
 {
-	const struct msg_resolve *m = msg;
-	uint64_t now = loop_now_ms();
-	struct job *j;
-	size_t i;
+	struct asker *a = calloc(1, sizeof(*a));
 
-	j = nall < QUEUE_MAX ? calloc(1, sizeof(*j)) : NULL;
-	if (j == NULL || span_copy(m->host, j->host, sizeof(j->host)) == -1 ||
-	    j->host[0] == '\0') {
-		free(j);
-		answer(c, reqid, EAI_AGAIN, NULL, 0);
-		return 0;
-	}
-	i = memory_place(j->host);
-	if (now < memory[i].until_ms && strcmp(memory[i].host, j->host) == 0) {
-		free(j);
-		answer(c, reqid, memory[i].code, memory[i].octets, memory[i].len);
-		return 0;
-	}
-	j->chan = c;
-	j->reqid = reqid;
-	j->due_ms = now + TIMEOUT_MS;
-	TAILQ_INSERT_TAIL(&all, j, entry);
-	nall++;
-	pthread_mutex_lock(&lock);
-	STAILQ_INSERT_TAIL(&todo, j, queued);
-	pthread_cond_signal(&more);
-	pthread_mutex_unlock(&lock);
-	return 0;
+	(void)instance;
+	(void)tenant;
+	(void)name;
+	if (a == NULL)
+		chan_drop(c, "out of memory");
+	else
+		a->refs = 1;
+	return a;
 }
 
-void
-resolve_forget(struct chan *c)
+/* The job for this name, a new one if there is none; NULL when there are too many. */
+static struct job *
+job_get(struct asker *asker, const char *host)
 {
 	struct job *j;
 
 	TAILQ_FOREACH (j, &all, entry)
-		if (j->chan == c)
-			j->chan = NULL;
+		if (strcmp(j->host, host) == 0)
+			return j;
+	j = njobs < JOBS_MAX ? calloc(1, sizeof(*j)) : NULL;
+	if (j == NULL)
+		return NULL;
+	memcpy(j->host, host, strlen(host) + 1);
+	STAILQ_INIT(&j->waiters);
+	j->asker = asker;
+	asker->refs++;
+	TAILQ_INSERT_TAIL(&all, j, entry);
+	njobs++;
+	pthread_mutex_lock(&lock);
+	TAILQ_INSERT_TAIL(&todo, j, queued);
+	pthread_cond_signal(&more);
+	pthread_mutex_unlock(&lock);
+	return j;
+}
+
+static int
+wait_for(struct chan *c, uint64_t reqid, const char *host)
+{
+	struct waiter *w = nwaiters < WAITERS_MAX ? calloc(1, sizeof(*w)) : NULL;
+	struct job *j = w != NULL ? job_get(chan_owner(c), host) : NULL;
+
+	if (j == NULL) {
+		free(w);
+		return -1;
+	}
+	w->chan = c;
+	w->reqid = reqid;
+	w->due_ms = loop_now_ms() + TIMEOUT_MS;
+	STAILQ_INSERT_TAIL(&j->waiters, w, entry);
+	nwaiters++;
+	return 0;
+}
+
+int
+resolve_ask(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_resolve *m = msg;
+	char host[257];
+	size_t i;
+
+	if (span_copy(m->host, host, sizeof(host)) == -1 || host[0] == '\0') {
+		answer(c, reqid, EAI_NONAME, NULL, 0);
+		return 0;
+	}
+	i = memory_place(host);
+	if (loop_now_ms() < memory[i].until_ms && strcmp(memory[i].host, host) == 0)
+		answer(c, reqid, memory[i].code, memory[i].octets, memory[i].len);
+	else if (wait_for(c, reqid, host) == -1)
+		answer(c, reqid, EAI_AGAIN, NULL, 0);
+	return 0;
+}
+
+/* Nobody wants to know any more: it need not be looked up, unless it is right now. */
+static void
+job_abandon(struct job *j)
+{
+	bool taken;
+
+	pthread_mutex_lock(&lock);
+	taken = j->taken;
+	if (!taken)
+		TAILQ_REMOVE(&todo, j, queued);
+	pthread_mutex_unlock(&lock);
+	if (!taken)
+		job_free(j);
+}
+
+/* Tells and drops the waiters whose time is over, or those of a door that is shut. */
+static void
+prune(const struct chan *gone, uint64_t now)
+{
+	struct job *j, *next_job;
+	struct waiter *w, *next;
+
+	for (j = TAILQ_FIRST(&all); j != NULL; j = next_job) {
+		next_job = TAILQ_NEXT(j, entry);
+		for (w = STAILQ_FIRST(&j->waiters); w != NULL; w = next) {
+			next = STAILQ_NEXT(w, entry);
+			if (w->chan != gone && w->due_ms > now)
+				continue;
+			if (w->chan != gone)
+				answer(w->chan, w->reqid, EAI_AGAIN, NULL, 0);
+			waiter_drop(j, w);
+		}
+		if (STAILQ_EMPTY(&j->waiters))
+			job_abandon(j);
+	}
+}
+
+void
+resolve_gone(struct chan *c, void *owner)
+{
+	struct asker *a = owner;
+
+	prune(c, 0);
+	if (a != NULL)
+		asker_unref(a);
 }
 
 void
 resolve_sweep(uint64_t now)
 {
-	struct job *j;
-
-	TAILQ_FOREACH (j, &all, entry) {
-		if (j->due_ms > now)
-			break; /* they are in the order of their coming */
-		if (j->chan != NULL)
-			answer(j->chan, j->reqid, EAI_AGAIN, NULL, 0);
-		j->chan = NULL;
-	}
+	if (njobs > 0)
+		prune(NULL, now);
 }

@@ -17,7 +17,8 @@
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 30000
 #define FORGIVE_MS 60000 /* lived this long: earlier crashes do not count */
-#define FREE_CRASHES 2   /* started again at once after so many */
+#define STARTING_MS 5000
+#define FREE_CRASHES 2 /* started again at once after so many */
 
 enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_RUNNING };
 
@@ -206,7 +207,8 @@ spawn_exited(struct chan *master, uint64_t reqid, void *msg)
 		crashed(w);
 	else
 		w->crashes = 0;
-	if (w->wanted)
+	/* one that ended while it came up is still waited for */
+	if (w->wanted || (m->status != 0 && loop_now_ms() - w->started_ms < STARTING_MS))
 		start(w);
 	else if (m->status == 0)
 		worker_free(w);

@@ -97,6 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 4)
 		return 0;
+	must(secret_init(4u * 1024 * 1024) == 0); /* the first time */
 	basic = data[0] & 1;
 	piece = 1u + data[3];
 	secret = data + 4;

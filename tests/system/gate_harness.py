@@ -102,6 +102,7 @@ class Door:
     def __init__(self, sock, role, handler=None):
         self.sock, self.role, self.handler = sock, role, handler
         self.seen, self.lock = [], threading.Condition()
+        self.pending = []
         self.send("hello", version=VERSION, schema=SCHEMA, role=ROLES.index(role))
         if handler is not None:
             threading.Thread(target=self.run, daemon=True).start()
@@ -115,13 +116,20 @@ class Door:
             pass  # the gate ended; the test notices when it matters
 
     def recv(self):
-        data, anc, flags, _ = self.sock.recvmsg(65537, socket.CMSG_SPACE(16))
-        fds = array.array("i")
-        for level, kind, octets in anc:
-            fds.frombytes(octets[:len(octets) - len(octets) % 4])
-        if not data:
-            raise EOFError
-        return decode(data, fds)
+        """The next message; one datagram may bring several."""
+        while not self.pending:
+            data, anc, flags, _ = self.sock.recvmsg(65537, socket.CMSG_SPACE(16))
+            fds = array.array("i")
+            for level, kind, octets in anc:
+                fds.frombytes(octets[:len(octets) - len(octets) % 4])
+            if not data:
+                raise EOFError
+            assert not fds or len(data) == 24 + int.from_bytes(data[4:8], "big")
+            while data:
+                n = 24 + int.from_bytes(data[4:8], "big")
+                self.pending.append(decode(data[:n], fds))
+                data = data[n:]
+        return self.pending.pop(0)
 
     def run(self):
         try:
