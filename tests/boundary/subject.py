@@ -117,23 +117,27 @@ class Subject:
             poll.register(fd, select.POLLIN)
         ready = poll.poll(seconds * 1000)
         for fd, _ in ready:
-            if fd not in doors:
-                continue
-            try:
-                got = doors[fd].recv(0)
-            except TimeoutError:
-                continue  # it was hello
-            except proto.Closed:
-                self.puppet.alive()
-                raise AssertionError(f"{self.role} shut an honest door (exit status "
-                                     f"{self.puppet.status})\n{self.puppet.log()[-3000:]}")
-            if got.name == "misbehaved":
-                self.misbehaved[got.fields["instance"]] = got.fields["reason"]
-            elif got.name == "permit_refused":
-                self.refused_notes[got.fields["instance"]] = got.fields
-            else:
-                self.answer(doors[fd], got)
+            if fd in doors:
+                self._hear(doors[fd])
         return bool(ready)
+
+    def _hear(self, door):
+        """All that is there."""
+        try:
+            while True:
+                got = door.recv(0)
+                if got.name == "misbehaved":
+                    self.misbehaved[got.fields["instance"]] = got.fields["reason"]
+                elif got.name == "permit_refused":
+                    self.refused_notes[got.fields["instance"]] = got.fields
+                else:
+                    self.answer(door, got)
+        except TimeoutError:
+            pass
+        except proto.Closed:
+            self.puppet.alive()
+            raise AssertionError(f"{self.role} shut an honest door (exit status "
+                                 f"{self.puppet.status})\n{self.puppet.log()[-3000:]}")
 
     def settle(self):
         while self.pump(0.05):

@@ -168,6 +168,17 @@ def hello(role, version=VERSION, schema=SCHEMA):
 
 
 def decode(data, fds):
+    """The messages of a datagram; only one that is alone brings descriptors."""
+    out = []
+    while data:
+        length = int.from_bytes(data[4:8], "big")
+        out.append(_decode(data[:HEADER + length], fds))
+        data = data[HEADER + length:]
+        assert not (data and fds), "descriptors in a datagram of several messages"
+    return out
+
+
+def _decode(data, fds):
     version, mtype, length, reqid, _, flags, nfds, reserved = struct.unpack(
         ">HHIQIHBB", data[:HEADER])
     assert (version, length, nfds, flags, reserved) == (
@@ -210,7 +221,9 @@ class Door:
     """Our end of a door. `tap` (a list) keeps every octet that came through it."""
 
     def __init__(self, sock, tap=None):
-        self.sock, self.tap, self.last, self.kept = sock, tap, 0, []
+        self.sock, self.tap, self.last = sock, tap, 0
+        self.queue = []  # came in the same datagram as what was read last
+        self.kept = []  # passed over by wait()
         self.greeted = None
 
     @classmethod
@@ -241,7 +254,7 @@ class Door:
     def recv(self, timeout=5.0):
         """The next message; hello is remembered, not shown. Closed at the end."""
         end = time.monotonic() + timeout
-        while True:
+        while not self.queue:
             left = max(0, end - time.monotonic())
             poll = select.poll()
             poll.register(self.sock, select.POLLIN)
@@ -259,10 +272,12 @@ class Door:
             assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
             if self.tap is not None:
                 self.tap.append(data)
-            got = decode(data, fds)
-            if got.name != "hello":
-                return got
-            self.greeted = got.fields
+            for got in decode(data, fds):
+                if got.name == "hello":
+                    self.greeted = got.fields
+                else:
+                    self.queue.append(got)
+        return self.queue.pop(0)
 
     def wait(self, name, timeout=5.0):
         """The next message of this name; others are kept in order for later waits."""
@@ -304,9 +319,9 @@ class Door:
             return False
 
     def close(self):
-        for got in self.kept:
+        for got in self.kept + self.queue:
             for f in MESSAGES[got.name].fields:
                 if f.kind in ("FD", "OPTFD") and got.fields[f.name] is not None:
                     os.close(got.fields[f.name])
-        self.kept = []
+        self.kept, self.queue = [], []
         self.sock.close()
