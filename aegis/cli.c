@@ -385,6 +385,8 @@ static struct config *
 load(struct cli *cli, struct config_flags *flags)
 {
 	flags->file = cli_text(cli, "config");
+	if (flags->file == NULL)
+		flags->file = cli_text(cli, "file"); /* of config validate */
 	flags->data_dir = cli_text(cli, "data-dir");
 	if (cli->config == NULL) {
 		cli->config = config_load(flags);

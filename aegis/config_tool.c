@@ -399,8 +399,7 @@ config_read_tools(struct loading *l)
 	l->c->tools = calloc(l->servers->count + 1u, sizeof(*l->c->tools));
 	for (n = l->servers->child; n != NULL && l->c->tools != NULL; n = n->next)
 		read_server(l, n, i++);
-	if (l->serve)
-		hide_variables(l, l->servers->child);
+	hide_variables(l, l->servers->child);
 }
 
 static void

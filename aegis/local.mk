@@ -11,15 +11,23 @@ aegis_aegis_SOURCES = \
 	aegis/cli.h \
 	aegis/cmd.h \
 	aegis/cmd_agent.c \
+	aegis/cmd_config.c \
+	aegis/cmd_context.c \
+	aegis/cmd_doctor.c \
+	aegis/cmd_export.c \
 	aegis/cmd_gate.c \
 	aegis/cmd_init.c \
+	aegis/cmd_ledger.c \
+	aegis/cmd_run.c \
 	aegis/cmd_vault.c \
 	aegis/commands.c \
+	aegis/completion.c \
 	aegis/config.c \
 	aegis/config.h \
 	aegis/config_context.c \
 	aegis/config_finish.c \
 	aegis/config_int.h \
+	aegis/config_show.c \
 	aegis/config_tool.c \
 	aegis/confsend.c \
 	aegis/confsend.h \
@@ -29,6 +37,8 @@ aegis_aegis_SOURCES = \
 	aegis/keys.h \
 	aegis/layout.c \
 	aegis/layout.h \
+	aegis/ledger_read.c \
+	aegis/ledger_read.h \
 	aegis/link.c \
 	aegis/link.h \
 	aegis/listen.c \
@@ -45,6 +55,9 @@ aegis_aegis_SOURCES = \
 	aegis/spawn.h \
 	aegis/template.c \
 	aegis/template.h \
+	aegis/verify.c \
+	aegis/verify.h \
+	aegis/verify_key.c \
 	aegis/yaml.c \
 	aegis/yaml.h
 aegis_aegis_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)

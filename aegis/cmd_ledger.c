@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aegis ledger: show, stats, key, verify. Exporting is in cmd_export.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aegis/admin.h"
+#include "aegis/cli.h"
+#include "aegis/cmd.h"
+#include "aegis/ledger_read.h"
+#include "aegis/out.h"
+#include "aegis/verify.h"
+#include "common/b64.h"
+#include "common/hex.h"
+#include "common/json.h"
+#include "common/jsonw.h"
+#include "common/proto.h"
+
+/* -- show -- */
+
+struct showing {
+	bool json;
+	unsigned rows;
+};
+
+static bool
+has(const struct json_doc *d, const char *member)
+{
+	return json_get(d, 0, member) != JSON_NONE;
+}
+
+static void
+put_if(const struct json_doc *d, const char *before, const char *member,
+    const char *after, struct buf *out)
+{
+	if (!has(d, member))
+		return;
+	(void)buf_puts(out, before);
+	out_member(d, 0, member, COLUMN_PLAIN, out);
+	(void)buf_puts(out, after);
+}
+
+/* ✓ 2031-05-06T07:08:09.123456Z GET slack/api/x → api.slack.com [200] [bot] (reason) */
+static void
+show_row(const struct json_doc *d)
+{
+	bool blocked = json_str_eq(d, json_get(d, 0, "decision"), "blocked");
+	bool allowed = json_str_eq(d, json_get(d, 0, "decision"), "allowed");
+	struct buf line;
+
+	buf_init(&line);
+	(void)buf_printf(&line, "%s%s%s ",
+	    out_colour(stdout,
+		blocked       ? OUT_RED
+		    : allowed ? OUT_GREEN
+			      : OUT_DIM),
+	    blocked       ? "✗"
+		: allowed ? "✓"
+			  : "●",
+	    out_colour(stdout, OUT_PLAIN));
+	put_if(d, "", "time", "", &line);
+	put_if(d, " ", "event", "", &line);
+	put_if(d, " ", "method", "", &line);
+	put_if(d, " ", "service", "", &line);
+	put_if(d, has(d, "service") ? "" : " ", "path", "", &line);
+	put_if(d, " tool ", "tool", "", &line);
+	put_if(d, " credential ", "credential", "", &line);
+	put_if(d, " → ", "domain", "", &line);
+	put_if(d, " → ", "server", "", &line);
+	put_if(d, " [", "status", "]", &line);
+	put_if(d, " [", "agent", "]", &line);
+	put_if(d, " (", "reason", ")", &line);
+	put_if(d, " ", "detail", "", &line);
+	if (json_str_eq(d, json_get(d, 0, "kind"), "completion"))
+		(void)buf_puts(&line, " done");
+	printf("%.*s\n", (int)line.len, (char *)line.p);
+	buf_free(&line);
+}
+
+static int
+on_show(const char *text, size_t len, void *arg)
+{
+	struct showing *s = arg;
+	struct json_doc d;
+
+	if (s->json) {
+		printf("%s\n  %.*s", s->rows > 0 ? "," : "", (int)len, text);
+	} else {
+		json_init(&d);
+		if (json_parse(&d, text, len, NULL) == JSON_OK)
+			show_row(&d);
+		json_free(&d);
+	}
+	s->rows++;
+	return 0;
+}
+
+int
+cmd_ledger_show(struct cli *cli)
+{
+	struct showing s = {.json = cli->json};
+	const struct ledger_query q = {.since = cli_text(cli, "since"),
+	    .service = cli_text(cli, "service"),
+	    .agent = cli_text(cli, "agent"),
+	    .request = cli_text(cli, "request"),
+	    .kind = cli_given(cli, "blocked") ? "blocked"
+		: cli_given(cli, "system")    ? "system"
+		: cli_given(cli, "admin")     ? "admin"
+					      : NULL,
+	    .newest_first = true,
+	    .limit = cli_number(cli, "limit", 20)};
+	int r;
+
+	if (cli_given(cli, "blocked") + cli_given(cli, "system") +
+		cli_given(cli, "admin") >
+	    1) {
+		cli_error(NULL, "--blocked, --system and --admin exclude each other");
+		return ADMIN_USAGE;
+	}
+	if (q.limit == 0) {
+		cli_error(NULL, "--limit: found 0, expected 1 or more");
+		return ADMIN_USAGE;
+	}
+	r = admin_open(cli, ADMIN_NEED_DATA);
+	if (r != 0)
+		return r;
+	if (cli->json)
+		printf("[");
+	r = ledger_read_rows(&q, on_show, &s);
+	if (cli->json)
+		printf("%s]\n", s.rows > 0 ? "\n" : "");
+	else if (r == 0 && s.rows == 0)
+		printf("No rows.\n");
+	admin_close();
+	return r;
+}
+
+/* -- stats -- */
+
+static void
+show_counts(const struct json_doc *d, uint32_t object, const char *indent)
+{
+	struct json_iter it;
+	struct buf name;
+	const uint8_t *raw;
+	size_t len;
+
+	json_iter_init(&it, d, object);
+	while (json_iter_next(&it, d)) {
+		buf_init(&name);
+		if (json_str_put(d, it.name, &name) == 0 &&
+		    json_raw(d, it.value, &raw, &len) == 0) {
+			struct buf clean;
+
+			buf_init(&clean);
+			out_clean(&clean, name.p, name.len);
+			if (json_type(d, it.value) == JT_NUMBER)
+				printf("%s%-28.*s %.*s\n", indent, (int)clean.len,
+				    clean.p != NULL ? (char *)clean.p : "", (int)len,
+				    (const char *)raw);
+			else if (json_count(d, it.value) > 0)
+				printf("%s%.*s\n", indent, (int)clean.len,
+				    clean.p != NULL ? (char *)clean.p : "");
+			buf_free(&clean);
+		}
+		buf_free(&name);
+		if (json_type(d, it.value) == JT_OBJECT)
+			show_counts(d, it.value, "  ");
+	}
+}
+
+int
+cmd_ledger_stats(struct cli *cli)
+{
+	struct admin_answer a = {0};
+	struct json_doc d;
+	int r = admin_open(cli, ADMIN_NEED_DATA);
+	MSG_INIT(ledger_stats, m);
+
+	if (r != 0)
+		return r;
+	m.since = span_str(cli_text(cli, "since"));
+	m.agent = span_str(cli_text(cli, "agent"));
+	if (admin_ask(MSG_ledger_stats, &m, NULL, NULL, &a) == -1)
+		r = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		r = admin_refused(&a);
+	else if (cli->json)
+		admin_print_json(&a);
+	else {
+		json_init(&d);
+		if (json_parse(&d, a.json.p, a.json.len, NULL) == JSON_OK)
+			show_counts(&d, 0, "");
+		json_free(&d);
+	}
+	admin_answer_free(&a);
+	admin_close();
+	return r;
+}
+
+/* -- key -- */
+
+int
+cmd_ledger_key(struct cli *cli)
+{
+	char kid[65], hex[65], b64[64];
+	uint8_t key[32];
+	int r = admin_open(cli, ADMIN_NEED_DATA);
+
+	if (r != 0)
+		return r;
+	r = ledger_read_key(key, kid, sizeof(kid));
+	admin_close();
+	if (r != ADMIN_OK)
+		return r;
+	(void)hex_encode(key, 32, hex, sizeof(hex));
+	(void)b64_encode(B64_STD, key, 32, b64, sizeof(b64));
+	if (cli->json)
+		printf(
+		    "{\"kid\":\"%s\",\"hex\":\"%s\",\"base64\":\"%s\"}\n", kid, hex, b64);
+	else
+		printf("%s\n", b64);
+	return ADMIN_OK;
+}
+
+/* -- verify -- */
+
+static void
+report_json(const struct verify *v, bool good)
+{
+	struct buf out;
+	struct jsonw w;
+	unsigned i;
+
+	buf_init(&out);
+	jsonw_init(&w, &out);
+	jsonw_obj_open(&w);
+	jsonw_key_bool(&w, "integrity", good);
+	jsonw_key_bool(&w, "complete", v->complete);
+	jsonw_key_str(&w, "chain", v->chain);
+	jsonw_key_str(&w, "kid", v->kid);
+	jsonw_key(&w, "rows");
+	jsonw_uint(&w, v->rows);
+	jsonw_key(&w, "first");
+	jsonw_uint(&w, v->first_row);
+	jsonw_key(&w, "last");
+	jsonw_uint(&w, v->last_row);
+	jsonw_key(&w, "sealed");
+	jsonw_uint(&w, v->sealed_row);
+	jsonw_key_str(&w, "sealed_at", v->sealed_time[0] ? v->sealed_time : NULL);
+	jsonw_key(&w, "findings");
+	jsonw_arr_open(&w);
+	for (i = 0; i < v->nfindings && i < VERIFY_FINDINGS_MAX; i++) {
+		jsonw_obj_open(&w);
+		jsonw_key_str(&w, "kind", verify_kind_name(v->findings[i].kind));
+		jsonw_key(&w, "first");
+		jsonw_uint(&w, v->findings[i].first);
+		jsonw_key(&w, "last");
+		jsonw_uint(&w, v->findings[i].last);
+		jsonw_key(&w, "line");
+		jsonw_uint(&w, v->findings[i].line);
+		jsonw_obj_close(&w);
+	}
+	jsonw_arr_close(&w);
+	jsonw_obj_close(&w);
+	if (jsonw_done(&w) == 0)
+		printf("%.*s\n", (int)out.len, (char *)out.p);
+	buf_free(&out);
+}
+
+static void
+report(const struct verify *v, bool only_end_missing)
+{
+	char text[200];
+	unsigned i;
+
+	if (v->nfindings == 0 || only_end_missing)
+		cli_ok("Integrity: %" PRIu64 " rows are as they were written", v->rows);
+	else
+		cli_error(NULL, "Integrity: the export is not what was written");
+	for (i = 0; i < v->nfindings && i < VERIFY_FINDINGS_MAX; i++) {
+		verify_describe(&v->findings[i], text, sizeof(text));
+		fprintf(stderr, "  %s\n", text);
+	}
+	if (v->nfindings > VERIFY_FINDINGS_MAX)
+		fprintf(stderr, "  and %u more\n", v->nfindings - VERIFY_FINDINGS_MAX);
+	if (v->complete)
+		cli_ok("Completeness: rows 1 to %" PRIu64
+		       ", sealed %s; later rows are not part "
+		       "of it",
+		    v->last_row, v->sealed_time);
+	else if (v->nfindings == 0)
+		cli_error(NULL, "Completeness: the export begins with row %" PRIu64,
+		    v->first_row);
+	else if (v->sealed_row > 0)
+		cli_error(NULL, "Completeness: sealed up to row %" PRIu64 " of %" PRIu64,
+		    v->sealed_row, v->last_row);
+	else
+		cli_error(NULL, "Completeness: nothing is sealed");
+	printf("  chain %s, key %s\n", v->chain[0] ? v->chain : "unknown", v->kid);
+}
+
+static int
+verify_file(struct verify *v, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *p = NULL;
+
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		cli_error(
+		    NULL, "%s: %s", path, fd == -1 ? strerror(errno) : "not a file");
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	if (st.st_size > 0) {
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (p == MAP_FAILED) {
+			cli_error(NULL, "%s: %s", path, strerror(errno));
+			close(fd);
+			return -1;
+		}
+		(void)madvise(p, (size_t)st.st_size, MADV_SEQUENTIAL);
+		verify_text(v, p, (size_t)st.st_size);
+		munmap(p, (size_t)st.st_size);
+	}
+	close(fd);
+	return 0;
+}
+
+static int
+on_line(const char *line, size_t len, void *arg)
+{
+	verify_line(arg, line, len);
+	return 0;
+}
+
+/* The key named, or the one of the running judge. */
+static int
+find_key(struct cli *cli, bool live, uint8_t key[32])
+{
+	const char *named = cli_text(cli, "key");
+	char err[200], kid[65];
+
+	if (named != NULL) {
+		if (verify_key_parse(named, key, err, sizeof(err)) == 0)
+			return 0;
+		cli_error(NULL, "--key: %s", err);
+		return ADMIN_USAGE;
+	}
+	if (live)
+		return ledger_read_key(key, kid, sizeof(kid));
+	cli_error("\"aegis ledger key\" prints it; keep it apart from the exports.",
+	    "--key KEY is missing: an export proves nothing without the ledger's public "
+	    "key");
+	return ADMIN_USAGE;
+}
+
+int
+cmd_ledger_verify(struct cli *cli)
+{
+	bool live = cli->nrest == 0, good, only_end;
+	struct verify *v = calloc(1, sizeof(*v));
+	uint8_t key[32];
+	unsigned i;
+	int r = live ? admin_open(cli, ADMIN_NEED_DATA) : 0;
+
+	if (v == NULL)
+		r = ADMIN_FAILED;
+	if (r == 0)
+		r = find_key(cli, live, key);
+	if (r == 0 && verify_begin(v, key) == -1)
+		r = ADMIN_FAILED;
+	if (r == 0)
+		r = live                                ? ledger_read_export(on_line, v)
+		    : verify_file(v, cli->rest[0]) == 0 ? 0
+							: ADMIN_FAILED;
+	if (live)
+		admin_close();
+	if (r == 0) {
+		good = verify_end(v);
+		for (i = 0, only_end = true; i < v->nfindings && i < VERIFY_FINDINGS_MAX;
+		     i++)
+			only_end = only_end && v->findings[i].kind == VERIFY_CUT;
+		if (cli->json)
+			report_json(v, good || only_end);
+		else
+			report(v, only_end);
+		r = v->complete ? ADMIN_OK : ADMIN_FAILED;
+	}
+	if (v != NULL)
+		verify_free(v);
+	free(v);
+	return r;
+}
