@@ -77,6 +77,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/seal_invoke.c keymasterd/judge/seal_invoke.h \
 	keymasterd/judge/seal_verify.c keymasterd/judge/seal_verify.h \
 	keymasterd/judge/session.c keymasterd/judge/session.h \
+	keymasterd/judge/session_rate.c keymasterd/judge/session_rate.h \
 	keymasterd/judge/tools.c keymasterd/judge/tools.h
 JUDGE_LIBS = $(COMMON_LIBS) $(SQLITE_LIBS) -lpthread
 noinst_LIBRARIES += libjudge.a

@@ -22,6 +22,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/seal_verify.h"
+#include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/tools.h"
 
 #define RESULT_ROOM 44000 /* of 49,152: the envelope around it needs some too */
@@ -41,6 +42,7 @@ struct call {
 	struct session *s;
 	struct agent *agent;
 	char tool[CONTEXT_TOOL_MAX + 1];
+	char detail[SESSION_RATE_DETAIL];
 };
 
 /* ---- replay marks ---- */
@@ -234,7 +236,7 @@ agent_limits(struct call *c)
 	}
 	if (c->agent->limiter == NULL)
 		return 0;
-	if ((wait = limiter_check(c->agent->limiter, judge_now_ms())) == 0)
+	if ((wait = limiter_check(c->agent->limiter, judge_limit_ms())) == 0)
 		return 0;
 	r.message = "The agent's rate limit is used up";
 	r.retry_after = wait;
@@ -260,7 +262,7 @@ grant(struct call *c, struct tool_server *server, uint64_t max_response)
 		return;
 	}
 	if (c->agent != NULL && c->agent->limiter != NULL)
-		limiter_take(c->agent->limiter, judge_now_ms());
+		limiter_take(c->agent->limiter, judge_limit_ms());
 	decide_grant_tool(&c->d, toolhost, &t);
 }
 
@@ -271,7 +273,7 @@ do_tools_call(struct call *c)
 	uint32_t name = json_get(d, c->e->params, "name"),
 		 args = json_get(d, c->e->params, "arguments");
 	struct context_call question = {.doc = d, .args = args};
-	struct session_rate rate = {.session = c->s, .now_ms = loop_now_ms()};
+	struct session_rate rate = {.session = c->s};
 	struct context_verdict v;
 	struct tool_server *server;
 
@@ -314,6 +316,8 @@ do_tools_call(struct call *c)
 	c->d.row.server = span_str(server->name);
 	if (agent_limits(c) != 0)
 		return;
+	session_rate_detail(v.cap, c->detail);
+	c->d.row.detail = span_str(c->detail);
 	session_rate_take(&rate, v.cap);
 	grant(c, server, v.max_response);
 }

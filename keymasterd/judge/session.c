@@ -8,10 +8,9 @@
 
 #include "common/json.h"
 #include "common/log.h"
-#include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
-#include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/turn.h"
 
 #define PATTERNS_MAX 256
@@ -41,24 +40,13 @@ session_by_id(struct span id)
 }
 
 static void
-rates_free(struct session *s)
-{
-	for (size_t i = 0; i < s->nrates; i++)
-		if (s->rates[i] != NULL)
-			limiter_free(s->rates[i]);
-	free(s->rates);
-	s->rates = NULL;
-	s->nrates = 0;
-}
-
-static void
 session_free(struct session *s)
 {
 	if (s == NULL)
 		return;
 	for (size_t i = 0; i < s->npatterns; i++)
 		context_pattern_clear(&s->patterns[i]);
-	rates_free(s);
+	session_rates_free(s);
 	free(s->patterns);
 	free(s->patterns_json);
 	free(s);
@@ -205,50 +193,6 @@ session_may_call(const struct session *s, struct span tool)
 	return false;
 }
 
-/* ---- rate limits of capabilities ---- */
-
-static struct limiter *
-rate_of(const struct session_rate *r, size_t cap)
-{
-	const struct context *rules = r->context->rules;
-	struct session *s = r->session;
-	struct limit_rate rate;
-
-	if (s->rates == NULL || s->rates_generation != r->context->generation) {
-		rates_free(s);
-		if ((s->rates = calloc(rules->ncaps, sizeof *s->rates)) == NULL)
-			return NULL;
-		s->nrates = rules->ncaps;
-		s->rates_generation = r->context->generation;
-	}
-	if (s->rates[cap] == NULL) {
-		rate.count = rules->caps[cap].rate_calls;
-		rate.window_ms = rules->caps[cap].rate_window_ms;
-		s->rates[cap] = limiter_new(rate);
-	}
-	return s->rates[cap];
-}
-
-uint32_t
-session_rate_wait(size_t cap, void *arg)
-{
-	struct session_rate *r = arg;
-	struct limiter *l = rate_of(r, cap);
-
-	return l == NULL ? 1 : limiter_check(l, r->now_ms); /* no memory: not now */
-}
-
-void
-session_rate_take(struct session_rate *r, size_t cap)
-{
-	struct limiter *l;
-
-	if (r->context->rules->caps[cap].rate_calls == 0)
-		return;
-	if ((l = rate_of(r, cap)) != NULL)
-		limiter_take(l, r->now_ms);
-}
-
 /* ---- the database ---- */
 
 static int
@@ -310,8 +254,10 @@ session_table_tick(uint64_t unix_ms)
 	purged_ms = unix_ms;
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (s->expires_ms < unix_ms - SESSION_KEEP_MS)
+		if (s->expires_ms < unix_ms - SESSION_KEEP_MS) {
+			session_rates_forget(s);
 			session_drop(s);
+		}
 	}
 	(void)store_session_purge(judge_store, unix_ms - SESSION_KEEP_MS, PURGE_AT_ONCE);
 }

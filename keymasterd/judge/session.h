@@ -14,7 +14,6 @@
 #include "keymasterd/judge/context.h"
 #include "keymasterd/judge/store.h"
 
-struct context_entry;
 struct limiter;
 
 /* Over is not a state: that is what expires_ms says. Values are in the database. */
@@ -45,7 +44,8 @@ struct session {
 	struct limiter **rates;
 	size_t nrates;
 	uint64_t rates_generation;
-	bool seen; /* while comparing with the database */
+	uint32_t rates_version; /* the context's, for their names in the database */
+	bool seen;              /* while comparing with the database */
 	TAILQ_ENTRY(session) link;
 };
 
@@ -63,18 +63,6 @@ struct session *session_create(const struct store_session *);
 /* Ends a session in memory and in the database. The caller writes the ledger's row. */
 void session_revoke(struct session *, const char *reason);
 bool session_may_call(const struct session *, struct span tool);
-
-/*
- * The limit of capability `cap` of the session's context, as context_rate_fn wants it,
- * and counting one use.
- */
-struct session_rate {
-	struct session *session;
-	const struct context_entry *context;
-	uint64_t now_ms;
-};
-uint32_t session_rate_wait(size_t cap, void *session_rate);
-void session_rate_take(struct session_rate *, size_t cap);
 
 /* Reads the database. 0 or -1. */
 int session_table_load(void);

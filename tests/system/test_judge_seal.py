@@ -527,6 +527,27 @@ def test_kill_and_start_again(prefix):
     j.stop()
 
 
+def test_windows_outlive_a_kill(prefix):
+    j = Judge(prefix)
+    j.act("context_put", json=json.dumps(CONTEXT))
+    token = j.agent("ann", "work")
+    a, b, c = (Session(j, token) for _ in range(3))
+    grant = proto.VERDICTS["TOOL"]
+    assert [a.call("limited")["verdict"] for _ in range(2)] == [grant, grant]
+    assert b.call("limited")["verdict"] == grant
+    time.sleep(6)  # saved in between
+    for s in (b, c):
+        assert s.call("limited")["verdict"] == grant
+    for _ in range(2):
+        j.kill()
+        j.start()
+        a.refused(a.call("limited"), 429, 2005)
+        b.refused(b.call("limited"), 429, 2005)
+    assert c.call("limited")["verdict"] == grant
+    c.refused(c.call("limited"), 429, 2005)
+    j.stop()
+
+
 # -- administration --
 
 def test_contexts(judge):
