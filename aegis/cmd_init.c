@@ -88,26 +88,32 @@ find_paths(struct init *in, const struct cli *cli)
 	    : -1;
 }
 
-/* Nothing may be there that we would have to overwrite. */
+/* Nothing may be there that we would have to overwrite, or to take back later. */
 static int
 check_absent(const struct init *in)
 {
-	char *vault = key_path_join(in->data_dir, "vault");
-	int r = 0;
+	static const char *const dirs[] = {"vault", "judge"};
+	char *path;
+	size_t i;
 
 	if (access(in->config_path, F_OK) == 0) {
 		cli_error(
 		    "init overwrites nothing: move it away first, or use \"aegis gate\".",
 		    "%s exists", in->config_path);
-		r = -1;
-	} else if (vault != NULL && access(vault, F_OK) == 0) {
-		cli_error(
-		    "Move the directory away first, or name another with --data-dir.",
-		    "%s holds a vault", in->data_dir);
-		r = -1;
+		return -1;
 	}
-	free(vault);
-	return r;
+	for (i = 0; i < 2; i++) {
+		path = key_path_join(in->data_dir, dirs[i]);
+		if (path == NULL || access(path, F_OK) == 0 || errno != ENOENT) {
+			cli_error("Move the directory away first, or name another with "
+				  "--data-dir.",
+			    "%s holds a vault", in->data_dir);
+			free(path);
+			return -1;
+		}
+		free(path);
+	}
+	return 0;
 }
 
 /* A key of the environment is used as it is; else a new one is made. */
@@ -221,7 +227,7 @@ make_vault(const struct init *in)
 	return pid == -1 ? -1 : 0;
 }
 
-/* Takes back what layout_make(), judge and vault made. */
+/* Takes back what layout_make(), judge and vault made: check_absent() saw neither. */
 static void
 remove_data(const struct init *in)
 {
@@ -303,8 +309,10 @@ cmd_init(struct cli *cli)
 	if (find_paths(&in, cli) == -1) {
 		cli_error(NULL, "out of memory");
 		goto out;
-	} else if (check_absent(&in) == 0 && write_files(&in, cli) == 0 &&
-	    make_vault(&in) == 0)
+	}
+	if (check_absent(&in) == -1)
+		goto out; /* nothing is ours to take back */
+	if (write_files(&in, cli) == 0 && make_vault(&in) == 0)
 		r = ADMIN_OK;
 	explicit_bzero(in.key, sizeof(in.key));
 	if (r == ADMIN_OK)
