@@ -54,8 +54,9 @@ def most(message):
 class Malformed:
     """The cases of one message. `canary` is a descriptor that must not stay anywhere."""
 
-    def __init__(self, message, canary):
+    def __init__(self, message, canary, once=False):
         self.message, self.canary, self.m = message, canary, MESSAGES[message]
+        self.once = once
         self.reqid = REQID if self.m.kind == "ASK" else 0
         self.fields = {}
         for f in self.m.fields:
@@ -78,6 +79,7 @@ class Malformed:
 
     def cases(self):
         yield from self.lengths()
+        yield from self.followed()
         yield from self.header()
         yield from self.descriptors()
         for f in self.m.fields:
@@ -94,13 +96,42 @@ class Malformed:
         yield self._case("an octet more", self.octets + b"\0")
         yield self._case("many octets more", self.octets + b"\0" * 4096)
 
+    def followed(self):
+        """A datagram may hold several messages; a right one does not excuse the next."""
+        least_, fds = encode(self.message, self.reqid, least(self.message))
+        if fds:
+            for fd in fds:
+                os.close(fd)
+            octets = frame(self.m.type, self.octets, self.reqid, len(self.fds))
+            for what, rest in (("itself", octets), ("hello", proto.hello("GATE")), ("junk", b"x")):
+                yield Case(f"{self.message} and {what} behind its descriptors",
+                           [(octets + rest, self.fds)], "bad header")
+            return
+        answer = encode("error", REQID)[0]
+        for what, rest, reason in (
+                ("an octet", b"\0", "bad header"), ("half a header", answer[:12], "bad header"),
+                ("a cut message", answer[:-1], "bad header"),
+                ("octets", b"\0" * HEADER, "bad header"),
+                ("an answer", answer, "answer without a question"),
+                ("an unknown type", frame(proto.UNUSED_TYPE), "unknown type"),
+                ("hello", proto.hello("GATE"), "no permit")):
+            yield Case(f"{self.message} and {what} behind it", [(least_ + rest, [])], reason)
+            yield Case(f"{self.message} twice and {what} behind it", [(least_ * 2 + rest, [])],
+                       "only once" if self.once else reason)
+        yield Case(f"{self.message} twice with a descriptor", [(least_ * 2, [self.canary])],
+                   "bad header")
+
     def header(self):
         bad = {"reason": "bad header"}
         for version in {0, proto.VERSION - 1, proto.VERSION + 1, 0xffff} - {proto.VERSION}:
             yield self._case(f"version {version}", version=version, **bad)
         n = len(self.octets)
-        for length in {0, n - 1, n + 1, n + HEADER, 0x7fffffff, 0xffffffff} - {n, -1}:
+        for length in (n + 1, n + HEADER, 0x7fffffff, 0xffffffff):
             yield self._case(f"length {length} instead of {n}", length=length, **bad)
+        # what is beyond the length is the next message, if descriptors do not forbid one
+        for length in {0, n - 1} - {n, -1}:
+            yield self._case(f"length {length} instead of {n}", length=length,
+                             reason="bad header" if self.fds else "cannot be decoded")
         for flags in (1, 0x8000, 0xffff):
             yield self._case(f"flags {flags:#x}", flags=flags, **bad)
         for reserved in (1, 0xff):

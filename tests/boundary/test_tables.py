@@ -217,6 +217,11 @@ def test_hello(attack, receiver, sender):
         case("with a descriptor", frame(1, body, nfds=1), "cannot be decoded", [canary])
         case("with a hidden descriptor", good, "wrong number of descriptors", [canary])
         cases.append(Case("twice", [(good, [])], "no permit"))
+        unknown = frame(proto.UNUSED_TYPE)
+        case("and a message at once", good + unknown, "unknown type")
+        case("twice at once", good + good, "no permit")
+        case("after a message at once", unknown + good, "unknown type")
+        case("after an answer at once", encode("error")[0] + good, "message before HELLO")
         attack(receiver, sender, cases)
 
 
@@ -226,9 +231,10 @@ def test_malformed(attack, receiver, sender):
     cases = []
     with Canary() as canary:
         for name, row in permitted(receiver, sender).items():
-            cases += Malformed(name, canary).cases()
+            cases += Malformed(name, canary, "PERMIT_ONCE" in row.flags).cases()
             if "PERMIT_ONCE" in row.flags:
                 once = encode(name, 0, least(name))
+                assert not once[1]
                 cases.append(Case(f"{name} twice", [once, once], "only once"))
         good = proto.hello(sender)
         for n in range(1, HEADER):

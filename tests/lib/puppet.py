@@ -2,6 +2,7 @@
 """One real daemon with the test in its master's place: the socket pair on descriptor 3,
 HELLO, configuration, doors of any role, READY. The program and its box are the real ones."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -80,6 +81,8 @@ class Puppet:
         program = Path(prefix) / "libexec" / "aegis" / PROGRAMS[role]
         assert os.access(program, os.X_OK), f"{program} is missing: make install first"
         self.log_file = tempfile.TemporaryFile(prefix="aegis-log-")
+        # the daemon writes at the end wherever we read
+        fcntl.fcntl(self.log_file, fcntl.F_SETFL, os.O_APPEND)
         self.master, theirs = proto.Door.pair()
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.pid = os.posix_spawn(
