@@ -12,8 +12,10 @@ egressd_egressd_dispatcher_LDADD = $(COMMON_LIBS)
 # all but main.c, for tests
 noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
+	egressd/worker/admit.c \
 	egressd/worker/credential.c \
 	egressd/worker/credential.h \
+	egressd/worker/download.c \
 	egressd/worker/exchange.c \
 	egressd/worker/exchange.h \
 	egressd/worker/inject.c \

@@ -21,7 +21,6 @@
 #include "egressd/worker/respond.h"
 #include "egressd/worker/worker.h"
 
-#define TIMEOUT_DEFAULT_MS 60000
 #define SPARE_MAX 64           /* finished exchanges kept for the next requests */
 #define SPARE_TEXT (16 * 1024) /* with buffers up to this size */
 
@@ -45,7 +44,7 @@ exchange_touch(struct exchange *ex)
 
 /* -- beginning and end of the struct -- */
 
-static struct exchange *
+struct exchange *
 exchange_new(void)
 {
 	struct exchange *ex = TAILQ_FIRST(&spare);
@@ -208,9 +207,8 @@ exchange_fail(struct exchange *ex, enum outcome outcome, uint32_t status,
 
 /* -- connections -- */
 
-/* Always -1: what happens to the exchange is in other hands now. */
-static int
-begin(struct exchange *ex, bool fresh)
+int
+exchange_begin(struct exchange *ex, bool fresh)
 {
 	ex->state = EX_OPENING;
 	ex->sent = 0;
@@ -303,7 +301,7 @@ exchange_lost(struct exchange *ex)
 		ex->retried = true;
 		upstream_close(ex->up);
 		ex->up = NULL;
-		return begin(ex, true);
+		return exchange_begin(ex, true);
 	}
 	if (ex->answered)
 		return exchange_fail(ex, OUTCOME_UPSTREAM_BROKEN, 502,
@@ -323,158 +321,29 @@ exchange_init(const char **why)
 	return upstream_init(&user, why);
 }
 
-/* -- requests of the gate -- */
+/* -- ends from outside -- */
 
-static bool
-is_idempotent(struct span method)
+static struct exchange *
+find(const struct chan *gate, const uint8_t id[REQUEST_ID_LEN])
 {
-	static const char *const names[] = {
-	    "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (span_eq(method, names[i]))
-			return true;
-	return false;
-}
-
-/* Keeps a copy; the place is set once nothing more is added. */
-static int
-keep_text(struct exchange *ex, const struct msg_proxy_open *m)
-{
-	struct buf *t = &ex->text;
-	const struct span parts[] = {m->method, m->target, m->headers, m->body};
-	struct span *to[] = {&ex->request.method, &ex->request.target,
-	    &ex->request.headers, &ex->request.body};
-	size_t off = 0;
-
-	for (size_t i = 0; i < 4; i++)
-		if (buf_put(t, parts[i].p, parts[i].len) == -1)
-			return -1;
-	for (size_t i = 0; i < 4; i++) {
-		*to[i] = span_mem(t->p + off, parts[i].len);
-		off += parts[i].len;
-	}
-	return 0;
-}
-
-static void
-take_body(struct exchange *ex, struct msg_proxy_open *m)
-{
-	struct upload *u = &ex->up_body;
-
-	ex->request.body_len = m->body_len;
-	if (m->stream < 0) {
-		ex->request.body_len = m->body.len;
-		return;
-	}
-	u->fd = m->stream;
-	m->stream = -1;
-	evutil_make_socket_nonblocking(u->fd);
-	u->streamed = true;
-	u->chunked = m->body_len == BODY_LEN_UNKNOWN;
-	u->left = u->chunked ? 0 : m->body_len;
-	/* so that it can be closed before it was ever read */
-	event_assign(&u->readable, loop_base(), u->fd, EV_READ, NULL, NULL);
-}
-
-static enum grant_verdict
-redeem(const struct msg_proxy_open *m)
-{
-	uint8_t digest[GRANT_DIGEST_LEN];
-	struct grant g;
-
-	memcpy(g.request_id, m->request_id, sizeof(g.request_id));
-	memcpy(g.id, m->grant, sizeof(g.id));
-	memcpy(g.mac, m->mac, sizeof(g.mac));
-	g.not_after_ms = m->not_after;
-	if (grant_digest_proxy(m->method, m->authority, m->target, m->headers,
-		m->body_len, digest) == -1)
-		return GRANT_FORGED;
-	return grant_redeem(worker_grants, &g, loop_unix_ms(), digest);
-}
-
-static int
-start(struct exchange *ex, struct msg_proxy_open *m)
-{
-	enum grant_verdict v = redeem(m);
-	enum target_verdict t;
-
-	if (v != GRANT_GOOD) {
-		LOG_WARN("grant.refused", LS("why", grant_strverdict(v)),
-		    LX("request", m->request_id, sizeof(m->request_id)));
-		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 403, "Grant refused",
-		    grant_strverdict(v), "Send the request again.");
-	}
-	if (worker_credential == NULL || nlive > EXCHANGES_MAX)
-		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
-		    worker_credential == NULL ? "The credential is gone"
-					      : "Too many requests with this credential",
-		    NULL, worker_credential == NULL ? NULL : "Try again later.");
-	ex->credential = credential_ref(worker_credential);
-	t = worker_target(&ex->to, ex->credential, m->authority);
-	if (t != TARGET_GOOD) {
-		LOG_WARN(
-		    "domain.refused", LSN("authority", m->authority.p, m->authority.len));
-		return exchange_fail(ex, OUTCOME_DOMAIN_REFUSED, 403,
-		    "Domain not in credential allowlist", NULL,
-		    "The list sealed with the credential does not cover this host and "
-		    "port.");
-	}
-	if (keep_text(ex, m) == -1)
-		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
-		    "Out of memory", NULL, "Try again.");
-	ex->request.to = &ex->to;
-	take_body(ex, m);
-	if (inject_check(&ex->request) == -1)
-		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 400,
-		    "The request cannot be sent as it is", "malformed parts", NULL);
-	ex->idempotent = is_idempotent(m->method);
-	ex->head_only = span_eq(m->method, "HEAD");
-	http1_parser_init(&ex->parser,
-	    ex->head_only ? HTTP1_RESPONSE_HEAD : HTTP1_RESPONSE, &respond_limits);
-	return begin(ex, false);
-}
-
-int
-exchange_open(struct chan *gate, uint64_t reqid, void *msg)
-{
-	struct msg_proxy_open *m = msg;
 	struct exchange *ex;
 
-	/* a body is inside or comes down a stream, and is as long as was judged */
-	if (m->stream >= 0
-		? m->body.len > 0
-		: m->body_len != BODY_LEN_UNKNOWN && m->body_len != m->body.len)
-		return -1;
-	ex = exchange_new();
-	if (ex == NULL)
-		return chan_answer_error(gate, reqid, 0, "out of memory");
-	ex->gate = gate;
-	ex->reqid = reqid;
-	memcpy(ex->request_id, m->request_id, sizeof(ex->request_id));
-	memcpy(ex->grant, m->grant, sizeof(ex->grant));
-	ex->began_us = loop_unix_us();
-	ex->timeout_ms = m->timeout_ms != 0 ? m->timeout_ms : TIMEOUT_DEFAULT_MS;
-	exchange_touch(ex);
-	start(ex, m);
-	return 0;
+	TAILQ_FOREACH (ex, &live, entry)
+		if (ex->gate == gate && memcmp(ex->request_id, id, REQUEST_ID_LEN) == 0)
+			return ex;
+	return NULL;
 }
 
 int
 exchange_cancel(struct chan *gate, uint64_t reqid, void *msg)
 {
 	const struct msg_proxy_cancel *m = msg;
-	struct exchange *ex;
+	struct exchange *ex = find(gate, m->request_id);
 
 	(void)reqid;
-	TAILQ_FOREACH (ex, &live, entry)
-		if (ex->gate == gate &&
-		    memcmp(ex->request_id, m->request_id, sizeof(ex->request_id)) == 0)
-			break;
-	if (ex == NULL)
-		return 0; /* it ended while the note was on its way */
-	exchange_fail(
-	    ex, OUTCOME_AGENT_GONE, 499, "The request was cancelled", NULL, NULL);
+	if (ex != NULL) /* else it ended while the note was on its way */
+		exchange_fail(
+		    ex, OUTCOME_AGENT_GONE, 499, "The request was cancelled", NULL, NULL);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request and its answer, from proxy_open to done. Egress worker. Three files share
- * the struct: exchange.c (beginning, end, time), send.c (towards the upstream) and
- * receive.c (back to the agent).
+ * One request and its answer, from proxy_open to done. Egress worker. These files share
+ * the struct: admit.c (the way in), exchange.c (connection, end, time), send.c (towards
+ * the upstream), receive.c (heads and small answers) and download.c (streamed answers).
  *
  * Functions that return -1 have ended the exchange, or begun it anew: it may be freed,
  * touch nothing of it.
@@ -94,7 +94,7 @@ struct exchange {
 	char detail[256];
 };
 
-/* Handlers of permit.c. */
+/* Handlers of permit.c (admit.c, exchange.c). */
 int exchange_open(struct chan *, uint64_t reqid, void *msg);
 int exchange_cancel(struct chan *, uint64_t reqid, void *msg);
 /* A gate is gone, and with it all it asked for. */
@@ -102,6 +102,13 @@ void exchange_gate_gone(struct chan *);
 
 /* 0 or -1 with *why; before the process is boxed. */
 int exchange_init(const char **why);
+/* Empty and among the living; NULL without memory. */
+struct exchange *exchange_new(void);
+/*
+ * Gets a connection and sends; fresh: not one that carried a request before. Always -1:
+ * what happens to the exchange is in other hands then.
+ */
+int exchange_begin(struct exchange *, bool fresh);
 unsigned exchange_count(void);
 void exchange_sweep(uint64_t now_ms);
 
@@ -126,6 +133,18 @@ int exchange_send(struct exchange *);
 void upload_close(struct upload *);
 /* receive.c. 0 or -1. */
 int exchange_receive(struct exchange *);
+/* The upstream's answer cannot be passed on: cause. It holds the secret: where. Always
+ * -1. */
+int exchange_broken(struct exchange *, const char *cause);
+int exchange_echoed(struct exchange *, const char *where);
+
+/*
+ * download.c. The final head came, `fields` may be passed on, `len` octets of the body
+ * are here: the rest goes down a stream. 0 or -1.
+ */
+int download_begin(struct exchange *, const struct http1_head *, struct span fields,
+    const uint8_t *body, size_t len);
+int download_pump(struct exchange *);
 void download_close(struct download *);
 
 #endif

@@ -20,13 +20,7 @@
 #include "egressd/worker/respond.h"
 
 #define RX_SIZE (64 * 1024)
-#define DOWN_SIZE (128 * 1024)
-#define DOWN_MIN (16 * 1024) /* less room than this: the agent is slow, stop reading */
-#define PIPE_BUFFER (256 * 1024)
-#define ROUNDS 16      /* buffers per turn of the loop */
 #define INTERIM_MAX 16 /* 1xx answers before the final one */
-
-_Static_assert(RX_SIZE <= DOWN_SIZE, "what was read beside the head must fit");
 
 /* One set for the process: handlers run to their end. */
 static uint8_t rx[RX_SIZE];
@@ -34,15 +28,15 @@ static char fields[RESPOND_HEADERS_MAX];
 static uint8_t whole[INLINE_BODY_MAX]; /* a chunked body without its framing */
 static struct http1_head head;
 
-static int
-broken(struct exchange *ex, const char *cause)
+int
+exchange_broken(struct exchange *ex, const char *cause)
 {
 	return exchange_fail(ex, OUTCOME_UPSTREAM_BROKEN, 502,
 	    "Upstream sent an answer that cannot be passed on", cause, NULL);
 }
 
-static int
-echoed(struct exchange *ex, const char *where)
+int
+exchange_echoed(struct exchange *ex, const char *where)
 {
 	explicit_bzero(rx, sizeof(rx));
 	explicit_bzero(fields, sizeof(fields));
@@ -66,230 +60,13 @@ holds_secret(const struct exchange *ex, const void *p, size_t len)
 	return reflect_feed(ex->credential->reflect, &at, p, len);
 }
 
-/* -- streams -- */
-
-void
-download_close(struct download *d)
-{
-	if (d->fd >= 0) {
-		event_del(&d->writable);
-		close(d->fd);
-		d->fd = -1;
-	}
-	if (d->buf != NULL) {
-		explicit_bzero(d->buf, DOWN_SIZE);
-		free(d->buf);
-		d->buf = NULL;
-	}
-}
-
-/* Takes the framing off n octets behind what is there. How many remain, or -1. */
-static ssize_t
-unframe(struct exchange *ex, uint8_t *p, size_t n)
-{
-	struct download *d = &ex->down;
-	struct span in = span_mem(p, n), data;
-	size_t len = 0;
-	int r;
-
-	switch (d->kind) {
-	case HTTP1_BODY_LENGTH:
-		if (n > d->left) {
-			n = (size_t)d->left; /* the rest belongs to nobody */
-			ex->keep = false;
-		}
-		d->left -= n;
-		d->over = d->left == 0;
-		return (ssize_t)n;
-	case HTTP1_BODY_CHUNKED:
-		while (
-		    (r = http1_chunk_next(&d->chunked, &in, &data)) == HTTP1_CHUNK_DATA) {
-			memmove(p + len, data.p, data.len);
-			len += data.len;
-		}
-		if (r == HTTP1_CHUNK_END) {
-			d->over = true;
-			if (in.len > 0)
-				ex->keep = false;
-		}
-		return r < 0 ? -1 : (ssize_t)len;
-	case HTTP1_BODY_UNTIL_CLOSE:
-		return (ssize_t)n;
-	case HTTP1_BODY_NONE:
-		break;
-	}
-	return -1;
-}
-
-/* n more octets of the upstream stand behind what is there. 0 or -1. */
-static int
-absorb(struct exchange *ex, size_t n)
-{
-	struct download *d = &ex->down;
-	uint8_t *p = d->buf + d->off + d->len;
-	ssize_t len = unframe(ex, p, n);
-
-	if (len < 0)
-		return broken(ex, "malformed chunk");
-	if (reflect_feed(ex->credential->reflect, &d->at, p, (size_t)len))
-		return echoed(ex, "body");
-	d->len += (size_t)len;
-	return 0;
-}
-
-static void
-on_download(evutil_socket_t fd, short what, void *arg)
-{
-	struct exchange *ex = arg;
-
-	(void)fd;
-	(void)what;
-	ex->down.waiting = false;
-	exchange_receive(ex);
-}
-
-/* Passes on what cannot be the beginning of the secret. 0 or -1. */
-static int
-flush(struct exchange *ex)
-{
-	struct download *d = &ex->down;
-	size_t held = d->over ? 0 : reflect_hold(ex->credential->reflect, &d->at);
-	ssize_t n;
-
-	while (d->len > held && !d->waiting) {
-		n = send(
-		    d->fd, d->buf + d->off, d->len - held, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			if (errno != EAGAIN && errno != EWOULDBLOCK)
-				return exchange_finish(ex, OUTCOME_AGENT_GONE);
-			event_add(&d->writable, NULL);
-			d->waiting = true;
-			break;
-		}
-		exchange_touch(ex);
-		d->off += (size_t)n;
-		d->len -= (size_t)n;
-		ex->bytes_out += (size_t)n;
-	}
-	if (d->len == 0) {
-		d->off = 0;
-	} else if (DOWN_SIZE - d->off - d->len < DOWN_MIN && d->off > 0) {
-		memmove(d->buf, d->buf + d->off, d->len);
-		d->off = 0;
-	}
-	return 0;
-}
-
-/* 1: a piece came; 0: nothing now; -1. */
-static int
-stream_more(struct exchange *ex, size_t *got, size_t *room)
-{
-	struct download *d = &ex->down;
-	ssize_t n;
-
-	*room = DOWN_SIZE - d->off - d->len;
-	if (*room < DOWN_MIN) {
-		upstream_set_reading(ex->up, false);
-		return 0;
-	}
-	n = stream_read(&ex->up->stream, d->buf + d->off + d->len, *room);
-	if (n == STREAM_AGAIN) {
-		upstream_set_reading(ex->up, true);
-		if (ex->up->stream.want_write)
-			upstream_want_write(ex->up);
-		return 0;
-	}
-	if (n == STREAM_EOF && d->kind == HTTP1_BODY_UNTIL_CLOSE) {
-		d->over = true;
-		return 1;
-	}
-	if (n <= 0)
-		return broken(ex, "the answer broke off");
-	exchange_touch(ex);
-	*got = (size_t)n;
-	return absorb(ex, (size_t)n) == -1 ? -1 : 1;
-}
-
-static int
-pump(struct exchange *ex)
-{
-	struct download *d = &ex->down;
-	size_t got, room;
-	int r;
-
-	for (int round = 0; round < ROUNDS; round++) {
-		if (flush(ex) == -1)
-			return -1;
-		if (d->over) {
-			exchange_release(ex);
-			return d->len == 0 ? exchange_finish(ex, OUTCOME_OK) : 0;
-		}
-		got = room = 0;
-		r = stream_more(ex, &got, &room);
-		if (r != 1)
-			return r;
-		/* a plain socket that gave less than it could is empty: do not ask again
-		 */
-		if (!d->over && got < room && ex->up->stream.ssl == NULL) {
-			upstream_set_reading(ex->up, true);
-			return flush(ex);
-		}
-	}
-	/* others first; TLS may hold octets that no event announces */
-	upstream_set_reading(ex->up, true);
-	if (ex->up->stream.ssl != NULL)
-		upstream_want_write(ex->up);
-	return 0;
-}
-
-static int
-stream_begin(struct exchange *ex, ssize_t fields_len, const uint8_t *rest, size_t len)
-{
-	struct download *d = &ex->down;
-	int pair[2], size = PIPE_BUFFER;
-	MSG_INIT(proxy_head, m);
-
-	d->buf = malloc(DOWN_SIZE);
-	if (d->buf == NULL ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) ==
-		-1)
-		return broken(ex, "out of memory or descriptors");
-	d->fd = pair[0];
-	setsockopt(d->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	event_assign(&d->writable, loop_base(), d->fd, EV_WRITE, on_download, ex);
-	d->kind = head.body;
-	d->left = head.content_length;
-	memcpy(d->buf, rest, len);
-	if (len > 0 && absorb(ex, len) == -1) { /* nothing is out yet: a clean 502 */
-		close(pair[1]);
-		return -1;
-	}
-	m.status = ex->status;
-	m.headers = span_mem(fields, (size_t)fields_len);
-	m.body_len =
-	    head.body == HTTP1_BODY_LENGTH ? head.content_length : BODY_LEN_UNKNOWN;
-	m.stream = pair[1];
-	ex->state = EX_STREAM;
-	buf_wipe_free(&ex->in);
-	if (chan_answer(ex->gate, ex->reqid, MSG_proxy_head, &m) == -1) {
-		ex->reqid = 0;
-		return exchange_finish(ex, OUTCOME_AGENT_GONE);
-	}
-	ex->reqid = 0;
-	return pump(ex);
-}
-
-/* -- heads and small answers -- */
-
 static int
 answer_whole(struct exchange *ex, ssize_t fields_len, const void *body, size_t len)
 {
 	MSG_INIT(proxy_head, m);
 
 	if (holds_secret(ex, body, len))
-		return echoed(ex, "body");
+		return exchange_echoed(ex, "body");
 	m.status = ex->status;
 	m.headers = span_mem(fields, (size_t)fields_len);
 	m.body_len = len;
@@ -337,9 +114,9 @@ answer(struct exchange *ex, size_t head_len, uint8_t *rest, size_t len)
 	ssize_t fields_len, n;
 
 	if (head.status == 101)
-		return broken(ex, "the upstream switched protocols");
+		return exchange_broken(ex, "the upstream switched protocols");
 	if (refusal != NULL)
-		return broken(ex, refusal);
+		return exchange_broken(ex, refusal);
 	if (head.body == HTTP1_BODY_LENGTH && head.content_length <= INLINE_BODY_MAX &&
 	    len < head.content_length) {
 		ex->need = head_len + (size_t)head.content_length;
@@ -349,9 +126,9 @@ answer(struct exchange *ex, size_t head_len, uint8_t *rest, size_t len)
 	ex->keep = head.keep_alive;
 	fields_len = respond_headers(&head, fields, sizeof(fields));
 	if (fields_len < 0)
-		return broken(ex, "too many headers");
+		return exchange_broken(ex, "too many headers");
 	if (holds_secret(ex, fields, (size_t)fields_len))
-		return echoed(ex, "headers");
+		return exchange_echoed(ex, "headers");
 	switch (head.body) {
 	case HTTP1_BODY_NONE:
 		if (len > 0)
@@ -371,7 +148,7 @@ answer(struct exchange *ex, size_t head_len, uint8_t *rest, size_t len)
 	case HTTP1_BODY_UNTIL_CLOSE:
 		break;
 	}
-	return stream_begin(ex, fields_len, rest, len);
+	return download_begin(ex, &head, span_mem(fields, (size_t)fields_len), rest, len);
 }
 
 /* Keeps what cannot be used yet; p may be inside ex->in. */
@@ -383,7 +160,7 @@ keep_for_later(struct exchange *ex, const uint8_t *p, size_t len)
 		ex->in.len = len;
 		return 0;
 	}
-	return buf_put(&ex->in, p, len) == 0 ? 0 : broken(ex, "out of memory");
+	return buf_put(&ex->in, p, len) == 0 ? 0 : exchange_broken(ex, "out of memory");
 }
 
 /* Looks at all that has come. 0 or -1. */
@@ -396,7 +173,7 @@ feed(struct exchange *ex, uint8_t *p, size_t len)
 	while (len >= ex->need) {
 		n = http1_head_parse(&ex->parser, (const char *)p, len, &head);
 		if (n < 0)
-			return broken(ex, http1_strerror((int)n));
+			return exchange_broken(ex, http1_strerror((int)n));
 		if (n == 0)
 			break;
 		if (head.status >= 200 || head.status == 101) {
@@ -406,7 +183,7 @@ feed(struct exchange *ex, uint8_t *p, size_t len)
 			break;
 		}
 		if (++ex->interim > INTERIM_MAX)
-			return broken(ex, "too many interim answers");
+			return exchange_broken(ex, "too many interim answers");
 		p += n;
 		len -= (size_t)n;
 	}
@@ -433,7 +210,7 @@ receive_head(struct exchange *ex)
 		exchange_touch(ex);
 		if (ex->in.len > 0) {
 			if (buf_put(&ex->in, rx, (size_t)n) == -1)
-				return broken(ex, "out of memory");
+				return exchange_broken(ex, "out of memory");
 			if (feed(ex, ex->in.p, ex->in.len) == -1)
 				return -1;
 		} else if (feed(ex, rx, (size_t)n) == -1) {
@@ -450,7 +227,7 @@ exchange_receive(struct exchange *ex)
 	case EX_HEAD:
 		return ex->up == NULL ? 0 : receive_head(ex);
 	case EX_STREAM:
-		return pump(ex);
+		return download_pump(ex);
 	case EX_OPENING:
 		break;
 	}
