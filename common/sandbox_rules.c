@@ -138,7 +138,7 @@ const struct box_rule box_rules[] = {
 	CALL1(openat,		D | W, LACKS(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)),
 	CALL(newfstatat,	J | V | W),
 	CALL(pwrite64,		J),
-	CALL(lseek,		J | D | W | T),
+	CALL(lseek,		J | V | D | W | T),	/* V: a secret's memfd, wherever its writer left it */
 	CALL(fsync,		J | V),
 	CALL(fdatasync,		J),
 	CALL(UNLINK,		J),
