@@ -216,6 +216,7 @@ admin_context_remove(struct chan *c, uint64_t reqid, void *msg)
 	if (store_context_delete(judge_store, e->tenant, e->name) != 0)
 		return admin_refuse(
 		    c, reqid, "the database: %s", store_error(judge_store));
+	session_context_removed(e->tenant, e->name);
 	context_remove_entry(e);
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;

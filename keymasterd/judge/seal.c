@@ -81,3 +81,13 @@ session_context_revoked(const char *tenant, const char *agent_id, const char *co
 		    strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)
 			revoke_with_row(s, "context withdrawn from the agent");
 }
+
+void
+session_context_removed(const char *tenant, const char *context)
+{
+	struct session *s;
+
+	TAILQ_FOREACH (s, &sessions, link)
+		if (strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)
+			revoke_with_row(s, "context removed");
+}

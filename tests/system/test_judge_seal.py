@@ -595,7 +595,8 @@ def test_replaced_context_counts_at_once(judge):
     judge.act("context_put", json='{"name":"changing","capabilities":[]}', replace=1)
     s.refused(s.call("fs.read", path="/w/a"), 403, 2000)
     judge.act("context_remove", name="changing")
-    s.refused(s.call("fs.read", path="/w/a"), 403, 2000, "context_gone")
+    s.refused(s.call("fs.read", path="/w/a"), 401, 1006, "revoked")
+    assert judge.rows(event="session.revoke", session=s.id)[0]["reason"] == "context removed"
 
 
 def test_sessions(judge):
