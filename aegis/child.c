@@ -140,8 +140,11 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
     const int stdio[2])
 {
 	static const int none[2] = {-1, -1};
-	struct chan_conf conf = {.own_role = ROLE_MASTER, .peer_role = role,
-	    .permits = permits_of(role), .on_ready = door_ready, .on_gone = door_gone};
+	struct chan_conf conf = {.own_role = ROLE_MASTER,
+	    .peer_role = role,
+	    .permits = permits_of(role),
+	    .on_ready = door_ready,
+	    .on_gone = door_gone};
 	struct child *child = calloc(1, sizeof(*child));
 	const char *dir = getenv("AEGIS_LIBEXEC");
 	char path[1024], title[256];
@@ -149,7 +152,8 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
 
 	if (stdio == NULL)
 		stdio = none;
-	if (child == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+	if (child == NULL ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		goto fail;
 	if (snprintf(path, sizeof(path), "%s/%s", dir != NULL ? dir : AEGIS_LIBEXECDIR,
 		program_of(role)) >= (int)sizeof(path)) {
@@ -250,7 +254,8 @@ child_of_role(enum role role)
 	struct child *c;
 
 	TAILQ_FOREACH (c, &children, entry)
-		if (c->role == role && (c->state == CHILD_CONFIGURED || c->state == CHILD_READY))
+		if (c->role == role &&
+		    (c->state == CHILD_CONFIGURED || c->state == CHILD_READY))
 			return c;
 	return NULL;
 }

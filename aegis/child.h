@@ -25,10 +25,10 @@ struct child {
 	pid_t pid;
 	struct chan *door; /* control, descriptor 3 over there */
 	char tenant[65];
-	char name[161];	      /* worker: credential, toolexec: server */
-	unsigned index;	      /* gate: worker number, toolexec: tool server number */
-	uint32_t asked_by;    /* instance that wanted it; 0: the master itself */
-	uint64_t ask_id;      /* question that wanted it, until answered */
+	char name[161];    /* worker: credential, toolexec: server */
+	unsigned index;    /* gate: worker number, toolexec: tool server number */
+	uint32_t asked_by; /* instance that wanted it; 0: the master itself */
+	uint64_t ask_id;   /* question that wanted it, until answered */
 	uint64_t born_ms, kill_at_ms;
 };
 
@@ -40,8 +40,8 @@ void child_setup(const struct config *);
  * Forks and executes the program of a role. stdio: descriptors for 0 and 1 over there, or
  * -1 for /dev/null (0) and our standard error (1); taken. NULL on failure with errno.
  */
-struct child *child_start(enum role, const char *tenant, const char *name, unsigned index,
-    const int stdio[2]);
+struct child *child_start(
+    enum role, const char *tenant, const char *name, unsigned index, const int stdio[2]);
 /* SIGTERM now, SIGKILL after grace_ms. */
 void child_end(struct child *, unsigned grace_ms);
 struct child *child_find(uint32_t instance);

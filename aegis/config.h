@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration, as resolved from flags, environment, .env, file and defaults. Read by
- * the command line and the master only; daemons get their part as typed messages.
+ * The configuration, as resolved from flags, environment, .env, file and defaults. Read
+ * by the command line and the master only; daemons get their part as typed messages.
  */
 #ifndef AEGIS_CONFIG_H
 #define AEGIS_CONFIG_H
@@ -13,7 +13,8 @@
 
 struct secret;
 
-/* A secret variable of a tool server: secret:NAME in the vault, or a value from env:NAME. */
+/* A secret variable of a tool server: secret:NAME in the vault, or a value from env:NAME.
+ */
 struct config_variable {
 	char *name;
 	char *reference;      /* "secret:NAME", or NULL */
@@ -24,7 +25,7 @@ struct config_tool {
 	char *name;
 	bool enabled;
 	char *executable; /* absolute, or found along PATH when read */
-	char **args;	  /* NULL-terminated, without the program's name; may be NULL */
+	char **args;      /* NULL-terminated, without the program's name; may be NULL */
 	char **capabilities;
 	char **environment; /* NAME=VALUE, NULL-terminated */
 	struct config_variable *variables;
@@ -44,7 +45,7 @@ struct config_context {
 };
 
 struct config {
-	char *file;	/* path of the file that was read, or NULL */
+	char *file;     /* path of the file that was read, or NULL */
 	char *base_dir; /* relative paths are relative to this */
 
 	char **listen; /* "host:port" or "[v6]:port", NULL-terminated; at least one */
@@ -58,7 +59,7 @@ struct config {
 	    drain_timeout_ms;
 
 	char *vault_name;
-	char *data_dir;	    /* absolute */
+	char *data_dir;     /* absolute */
 	char *admin_socket; /* absolute */
 	char *tenant;
 	struct secret *master_key; /* the key's text, or NULL when none was found */
@@ -74,8 +75,8 @@ struct config {
 	bool seal_compat_spaced;
 
 	char *ca_file, *ca_dir;
-	unsigned connect_timeout_ms, worker_idle_ms, upstream_keepalive_ms, max_idle_upstream,
-	    max_workers;
+	unsigned connect_timeout_ms, worker_idle_ms, upstream_keepalive_ms,
+	    max_idle_upstream, max_workers;
 
 	struct config_tool *tools;
 	size_t ntools;
@@ -102,13 +103,14 @@ struct config_flags {
 
 /*
  * Resolves the configuration. On failure prints what is wrong to stderr, with file, line
- * and column where it comes from a file, and returns NULL. master_key is NULL when there is
- * none. Takes the variables with secrets out of the environment, in place.
+ * and column where it comes from a file, and returns NULL. master_key is NULL when there
+ * is none. Takes the variables with secrets out of the environment, in place.
  */
 struct config *config_load(const struct config_flags *);
 /* Frees it, wipes secrets. */
 void config_free(struct config *);
-/* The resolved values and where each came from; secrets as ********. JSON or for people. */
+/* The resolved values and where each came from; secrets as ********. JSON or for people.
+ */
 int config_show(const struct config *, FILE *, bool json);
 
 #endif

@@ -229,7 +229,8 @@ static int
 send_toolexec(struct child *child, const struct config *c)
 {
 	const struct config_tool *t = &c->tools[child->index];
-	char *hidden[] = {c->data_dir, c->file, NULL}; /* a developer's file may hold the key */
+	char *hidden[] = {
+	    c->data_dir, c->file, NULL}; /* a developer's file may hold the key */
 	struct buf args, environment, hide;
 	MSG_INIT(conf_tool_exec, m);
 	int r;

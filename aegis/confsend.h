@@ -8,7 +8,8 @@
 struct child;
 struct config;
 
-/* create: vault makes its file. key_fd: a memfd with the master key, kept by the caller. */
+/* create: vault makes its file. key_fd: a memfd with the master key, kept by the caller.
+ */
 void confsend_setup(bool create, int key_fd, unsigned admin_uid);
 int confsend_child(struct child *, const struct config *);
 

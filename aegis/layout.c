@@ -30,8 +30,8 @@ make_dir(const char *path, mode_t mode, enum role owner)
 	}
 	return 0;
 fail:
-	fprintf(stderr, "aegis: %s: %s: make it, or name another with vault.data_dir\n", path,
-	    strerror(errno));
+	fprintf(stderr, "aegis: %s: %s: make it, or name another with vault.data_dir\n",
+	    path, strerror(errno));
 	return -1;
 }
 

@@ -52,8 +52,8 @@ link_child(struct child *child)
 		if (other == child || other->door == NULL || !has_edge(child, other) ||
 		    (other->state != CHILD_CONFIGURED && other->state != CHILD_READY))
 			continue;
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) ==
-		    -1) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+			pair) == -1) {
 			LOG_ERROR("link", LS("what", "no socket pair"));
 			return;
 		}

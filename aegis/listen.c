@@ -66,7 +66,8 @@ listen_on(const char *text)
 	    bind(fd, list->ai_addr, list->ai_addrlen) == -1 || listen(fd, 4096) == -1) {
 		if (errno == EADDRINUSE)
 			fprintf(stderr,
-			    "Port %s is already in use. Use \"aegis gate --port %d\" or stop the "
+			    "Port %s is already in use. Use \"aegis gate --port %d\" or "
+			    "stop the "
 			    "other process.\n",
 			    port, atoi(port) + 1);
 		else
@@ -86,7 +87,8 @@ listen_open_agents(const struct config *c)
 
 	for (n = 0; c->listen[n] != NULL; n++) {
 		if (n == LISTEN_MAX) {
-			fprintf(stderr, "aegis: gate.listen: more than %d addresses\n", LISTEN_MAX);
+			fprintf(stderr, "aegis: gate.listen: more than %d addresses\n",
+			    LISTEN_MAX);
 			return -1;
 		}
 		agents[n] = listen_on(c->listen[n]);

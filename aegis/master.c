@@ -31,10 +31,10 @@
 #include "common/priv.h"
 #include "common/secret.h"
 
-#define RESTART_MIN_MS	   20
-#define RESTART_MAX_MS	   2000
-#define STEADY_MS	   5000 /* who lived this long starts again at once */
-#define STOP_GRACE_MS	   3000
+#define RESTART_MIN_MS 20
+#define RESTART_MAX_MS 2000
+#define STEADY_MS 5000 /* who lived this long starts again at once */
+#define STOP_GRACE_MS 3000
 #define START_FAILURES_MAX 5
 
 static const struct config *config;
@@ -58,7 +58,7 @@ static void
 add_slot(enum role role, unsigned index)
 {
 	if (nslots < sizeof(slots) / sizeof(slots[0]))
-		slots[nslots++] = (struct slot) {.role = role, .index = index};
+		slots[nslots++] = (struct slot){.role = role, .index = index};
 }
 
 static void
@@ -67,7 +67,8 @@ start_slot(struct slot *s)
 	struct child *child = child_start(s->role, config->tenant, "", s->index, NULL);
 
 	if (child == NULL) {
-		LOG_ERROR("child.start", LS("child", role_name(s->role)), LE("what", errno));
+		LOG_ERROR(
+		    "child.start", LS("child", role_name(s->role)), LE("what", errno));
 		s->start_at_ms = loop_now_ms() + RESTART_MAX_MS;
 		return;
 	}
@@ -106,7 +107,8 @@ announce(void)
 	if (mode == MASTER_ALL) {
 		for (i = 0; config->listen[i] != NULL; i++)
 			printf("Aegis is ready on %s://%s\n",
-			    config->tls_cert != NULL ? "https" : "http", config->listen[i]);
+			    config->tls_cert != NULL ? "https" : "http",
+			    config->listen[i]);
 		fflush(stdout);
 		notify_systemd("READY=1");
 	}
@@ -192,7 +194,8 @@ continue_stop(void)
 	TAILQ_FOREACH (c, &children, entry) {
 		all++;
 		gates += c->role == ROLE_GATE;
-		others += c->role != ROLE_GATE && c->role != ROLE_JUDGE && c->role != ROLE_VAULT;
+		others += c->role != ROLE_GATE && c->role != ROLE_JUDGE &&
+		    c->role != ROLE_VAULT;
 	}
 	if (all == 0) {
 		loop_stop();
@@ -225,15 +228,16 @@ plan_restart(struct slot *s, const struct child *child, int status)
 
 	s->instance = 0;
 	s->failures = lived >= STEADY_MS ? 0 : s->failures + 1;
-	wait = s->failures <= 1 ? RESTART_MIN_MS : (uint64_t)RESTART_MIN_MS << (s->failures - 1);
+	wait = s->failures <= 1 ? RESTART_MIN_MS
+				: (uint64_t)RESTART_MIN_MS << (s->failures - 1);
 	if (wait > RESTART_MAX_MS)
 		wait = RESTART_MAX_MS;
 	s->start_at_ms = loop_now_ms() + wait;
-	if (!announced &&
-	    (WIFEXITED(status) || s->failures >= START_FAILURES_MAX)) {
-		/* it said why on standard error; a daemon that cannot start will not, later */
-		fprintf(stderr, "aegis: %s did not start (%s %d)\n", role_info(s->role)->title,
-		    WIFEXITED(status) ? "exit" : "signal",
+	if (!announced && (WIFEXITED(status) || s->failures >= START_FAILURES_MAX)) {
+		/* it said why on standard error; a daemon that cannot start will not,
+		 * later */
+		fprintf(stderr, "aegis: %s did not start (%s %d)\n",
+		    role_info(s->role)->title, WIFEXITED(status) ? "exit" : "signal",
 		    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 		begin_stop(1);
 	}
@@ -246,10 +250,11 @@ master_on_exit(struct child *child, int status)
 	unsigned i;
 
 	if (!stopping && (WIFSIGNALED(status) || WEXITSTATUS(status) != 0))
-		LOG_WARN("child.exit", LS("child", role_name(child->role)), LS("name", child->name),
-		    LU("instance", child->instance),
+		LOG_WARN("child.exit", LS("child", role_name(child->role)),
+		    LS("name", child->name), LU("instance", child->instance),
 		    LS("how", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit"),
-		    LI("status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+		    LI("status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
 	spawn_exited(child, status);
 	if (child->role == ROLE_TOOLHOST)
 		TAILQ_FOREACH (c, &children, entry)
@@ -345,7 +350,8 @@ key_descriptor(void)
 	int fd = memfd_create("master-key", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd == -1 || secret_use(config->master_key, write_key, &fd) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
 		fprintf(stderr, "aegis: the master key cannot be handed to vault: %s\n",
 		    strerror(errno));
 		return -1;
@@ -377,7 +383,8 @@ master_run(const struct config *c, enum master_mode m, int fd)
 	mode = m;
 	ready_fd = fd;
 	exit_code = 1;
-	log_init(ROLE_MASTER, (enum log_format)c->log_format, (enum log_level)c->log_level);
+	log_init(
+	    ROLE_MASTER, (enum log_format)c->log_format, (enum log_level)c->log_level);
 	if (c->master_key == NULL) {
 		fprintf(stderr,
 		    "AEGIS_MASTER_KEY is not set: export AEGIS_MASTER_KEY=<key>, or use "
@@ -389,11 +396,13 @@ master_run(const struct config *c, enum master_mode m, int fd)
 	lock = layout_lock(c);
 	if (lock == -1) {
 		fprintf(stderr, "aegis: %s: %s\n", c->data_dir,
-		    errno == EWOULDBLOCK ? "another aegis is running on it; stop that one first"
-					 : strerror(errno));
+		    errno == EWOULDBLOCK
+			? "another aegis is running on it; stop that one first"
+			: strerror(errno));
 		return 1;
 	}
-	if ((mode == MASTER_ALL && listen_open_agents(c) == -1) || listen_open_admin(c) == -1)
+	if ((mode == MASTER_ALL && listen_open_agents(c) == -1) ||
+	    listen_open_admin(c) == -1)
 		goto out;
 	key = forked_key_fd >= 0 ? forked_key_fd : key_descriptor();
 	if (key == -1 || loop_init() == -1 || watch_signals() == -1)
@@ -443,7 +452,7 @@ master_start_background(const struct config *c, enum master_mode m)
 	if (forked_key_fd >= 0)
 		close(forked_key_fd);
 	forked_key_fd = -1;
-	pfd = (struct pollfd) {.fd = pipefd[0], .events = POLLIN};
+	pfd = (struct pollfd){.fd = pipefd[0], .events = POLLIN};
 	if (poll(&pfd, 1, 10000) == 1 && read(pipefd[0], &byte, 1) == 1) {
 		close(pipefd[0]);
 		return pid;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The master: starts, links, restarts and stops the daemons. Runs as root or as the
- * developer who typed `aegis gate`; reads the configuration, parses nothing from a network.
+ * developer who typed `aegis gate`; reads the configuration, parses nothing from a
+ * network.
  */
 #ifndef AEGIS_MASTER_H
 #define AEGIS_MASTER_H
@@ -13,9 +14,9 @@
 struct config;
 
 enum master_mode {
-	MASTER_ALL,	  /* the whole system, in the foreground */
+	MASTER_ALL,       /* the whole system, in the foreground */
 	MASTER_KEYMASTER, /* judge and vault only, for a command while no gate runs */
-	MASTER_INIT	  /* the same, and vault makes its file */
+	MASTER_INIT       /* the same, and vault makes its file */
 };
 
 /*
@@ -25,8 +26,8 @@ enum master_mode {
 int master_run(const struct config *, enum master_mode, int ready_fd);
 
 /*
- * Starts a keymaster in the background for one command and waits until it is ready (10 s).
- * Returns its pid, or -1 after printing why. End it with master_stop_background.
+ * Starts a keymaster in the background for one command and waits until it is ready (10
+ * s). Returns its pid, or -1 after printing why. End it with master_stop_background.
  */
 pid_t master_start_background(const struct config *, enum master_mode);
 void master_stop_background(pid_t);

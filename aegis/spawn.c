@@ -26,7 +26,8 @@ spawn_setup(const struct config *c)
 }
 
 static int
-answer(struct chan *c, uint64_t reqid, const struct child *child, int err, int in, int out)
+answer(
+    struct chan *c, uint64_t reqid, const struct child *child, int err, int in, int out)
 {
 	MSG_INIT(spawned, m);
 
@@ -89,7 +90,7 @@ spawn_tool(struct chan *c, uint64_t reqid, void *msg)
 		return answer(c, reqid, NULL, err, -1, -1);
 	}
 	child = child_start(ROLE_TOOLEXEC, config->tenant, config->tools[m->server].name,
-	    m->server, (const int[2]) {in[0], out[1]});
+	    m->server, (const int[2]){in[0], out[1]});
 	if (child == NULL) {
 		err = errno;
 		close(in[1]);

@@ -18,9 +18,9 @@
 #include "common/log.h"
 #include "common/loop.h"
 
-#define RECV_BATCH   4
-#define SEND_BATCH   64
-#define QUEUE_MAX    (8 * 1024 * 1024) /* octets that wait for a slow peer */
+#define RECV_BATCH 4
+#define SEND_BATCH 64
+#define QUEUE_MAX (8 * 1024 * 1024) /* octets that wait for a slow peer */
 #define OPEN_DEFAULT 1024
 
 struct out_msg {
@@ -113,8 +113,8 @@ open_door(struct event_base *base, int fd, const struct chan_conf *conf, int gre
 	evutil_make_socket_nonblocking(fd);
 	c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
-	if (c->readable == NULL || c->writable == NULL || event_add(c->readable, NULL) == -1 ||
-	    (!greeted && send_hello(c) == -1)) {
+	if (c->readable == NULL || c->writable == NULL ||
+	    event_add(c->readable, NULL) == -1 || (!greeted && send_hello(c) == -1)) {
 		c->conf.on_gone = NULL;
 		chan_drop(c, "out of memory");
 		return NULL;
@@ -168,7 +168,8 @@ static void
 violate(struct chan *c, unsigned type, const char *reason)
 {
 	LOG_WARN("permit.refused", LS("peer", role_name(c->conf.peer_role)),
-	    LU("instance", c->conf.peer_instance), LU("type", type), LS("reason", reason));
+	    LU("instance", c->conf.peer_instance), LU("type", type),
+	    LS("reason", reason));
 	if (violation != NULL)
 		violation(c->conf.peer_role, c->conf.peer_instance, type, reason);
 	chan_drop(c, reason);
@@ -240,7 +241,8 @@ chan_waiting(const struct chan *c)
 /* -- sending -- */
 
 static int
-enqueue(struct chan *c, enum msg_type type, void *msg, uint64_t reqid, uint32_t deadline_ms)
+enqueue(
+    struct chan *c, enum msg_type type, void *msg, uint64_t reqid, uint32_t deadline_ms)
 {
 	const struct msg_desc *d = msg_desc_get(type);
 	struct wire_w w = {.p = scratch, .cap = sizeof(scratch)};
@@ -332,7 +334,8 @@ gather(struct chan *c, struct iovec *iov, size_t *octets)
 
 	*octets = 0;
 	STAILQ_FOREACH (m, &c->out, entry) {
-		if (n == SEND_BATCH || *octets + m->len > MSG_MAX || (n > 0 && m->nfds > 0))
+		if (n == SEND_BATCH || *octets + m->len > MSG_MAX ||
+		    (n > 0 && m->nfds > 0))
 			break;
 		iov[n].iov_base = m->octets;
 		iov[n++].iov_len = m->len;
@@ -413,7 +416,8 @@ chans_flush(void)
 
 	for (c = TAILQ_FIRST(&chans); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		while (!c->dead && !c->write_wait && !STAILQ_EMPTY(&c->out) && send_datagram(c))
+		while (!c->dead && !c->write_wait && !STAILQ_EMPTY(&c->out) &&
+		    send_datagram(c))
 			;
 	}
 	for (c = TAILQ_FIRST(&chans); c != NULL; c = next) {
@@ -426,8 +430,8 @@ chans_flush(void)
 /* -- questions of ours -- */
 
 uint64_t
-chan_ask(struct chan *c, enum msg_type type, void *msg, uint32_t timeout_ms, chan_answer_fn fn,
-    void *arg)
+chan_ask(struct chan *c, enum msg_type type, void *msg, uint32_t timeout_ms,
+    chan_answer_fn fn, void *arg)
 {
 	const struct msg_desc *d = msg_desc_get(type);
 	struct waiter *w;
@@ -443,7 +447,8 @@ chan_ask(struct chan *c, enum msg_type type, void *msg, uint32_t timeout_ms, cha
 		n = c->nwaiters == 0 ? 16 : c->nwaiters * 2;
 		w = n > UINT16_MAX ? NULL : reallocarray(c->waiters, n, sizeof(*w));
 		if (w == NULL) {
-			(void)enqueue(c, type, msg, 0, 0); /* would lose the descriptors */
+			(void)enqueue(
+			    c, type, msg, 0, 0); /* would lose the descriptors */
 			chan_drop(c, "too many questions");
 			return 0;
 		}
@@ -542,12 +547,14 @@ permit_find(const struct chan *c, unsigned type, uint32_t *bit)
 }
 
 static void
-deliver_answer(struct chan *c, const struct msg_head *h, const struct msg_desc *d, void *msg)
+deliver_answer(
+    struct chan *c, const struct msg_head *h, const struct msg_desc *d, void *msg)
 {
 	struct waiter *w = waiter_find(c, h->reqid), copy;
 
 	if (w == NULL || (d->type != w->ask->answer && d->type != MSG_error)) {
-		violate(c, d->type, w == NULL ? "answer without a question" : "wrong answer");
+		violate(
+		    c, d->type, w == NULL ? "answer without a question" : "wrong answer");
 		return;
 	}
 	copy = *w;
@@ -595,7 +602,8 @@ dispatch(struct chan *c, const struct msg_head *h, const struct msg_desc *d, voi
 
 /* Why this message may not even be decoded, or NULL. */
 static const char *
-refuse_early(struct chan *c, const struct msg_head *h, const struct msg_desc *d, unsigned nfds)
+refuse_early(
+    struct chan *c, const struct msg_head *h, const struct msg_desc *d, unsigned nfds)
 {
 	const struct permit *p;
 	uint32_t bit;
@@ -622,7 +630,8 @@ refuse_early(struct chan *c, const struct msg_head *h, const struct msg_desc *d,
 
 /* One message of a datagram. Descriptors come only with a datagram of one message. */
 static void
-receive_one(struct chan *c, const struct msg_head *h, uint8_t *body, const int *fds, unsigned nfds)
+receive_one(struct chan *c, const struct msg_head *h, uint8_t *body, const int *fds,
+    unsigned nfds)
 {
 	const struct msg_desc *d = msg_desc_get(h->type);
 	const char *reason = refuse_early(c, h, d, nfds);
@@ -641,7 +650,8 @@ receive_one(struct chan *c, const struct msg_head *h, uint8_t *body, const int *
 
 /* A datagram: messages back to back that fill it exactly. */
 static void
-receive_datagram(struct chan *c, uint8_t *p, size_t len, const int *fds, unsigned nfds, int cut)
+receive_datagram(
+    struct chan *c, uint8_t *p, size_t len, const int *fds, unsigned nfds, int cut)
 {
 	struct msg_head h = {0};
 	size_t used;

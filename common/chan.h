@@ -43,21 +43,24 @@ struct permit {
 	chan_fn fn;
 };
 
-#define PERMIT_LAST                                                                        \
-	{                                                                                  \
-		0, 0, 0, NULL                                                              \
+#define PERMIT_LAST           \
+	{                     \
+		0, 0, 0, NULL \
 	}
 
 struct chan_conf {
 	enum role own_role;
 	enum role peer_role;
 	uint32_t peer_instance;
-	const struct permit *permits; /* ends with PERMIT_LAST; NULL: nothing but answers */
+	const struct permit
+	    *permits; /* ends with PERMIT_LAST; NULL: nothing but answers */
 	void *owner;
 	void (*on_ready)(struct chan *, void *owner); /* HELLO was right; may be NULL */
-	/* The door is shut; every waiter has been told. Must not use the chan afterwards. */
+	/* The door is shut; every waiter has been told. Must not use the chan afterwards.
+	 */
 	void (*on_gone)(struct chan *, void *owner);
-	unsigned max_open; /* unanswered asks of the peer before we stop reading; 0: 1024 */
+	unsigned
+	    max_open; /* unanswered asks of the peer before we stop reading; 0: 1024 */
 };
 
 /* Takes fd. Sends HELLO. NULL on failure (fd closed). */
@@ -90,7 +93,7 @@ int chan_answer_error(struct chan *, uint64_t reqid, uint32_t code, const char *
 
 enum chan_status {
 	CHAN_OK = 0,
-	CHAN_ERROR = -1,  /* the peer answered with msg_error: it is in msg */
+	CHAN_ERROR = -1, /* the peer answered with msg_error: it is in msg */
 	CHAN_TIMEOUT = -2,
 	CHAN_GONE = -3
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Grants: made in the judge, checked by workers and toolhost. The key is in locked memory;
- * the seal is BLAKE2b keyed (RFC 7693 section 2.9), the digest SHA-256.
+ * Grants: made in the judge, checked by workers and toolhost. The key is in locked
+ * memory; the seal is BLAKE2b keyed (RFC 7693 section 2.9), the digest SHA-256.
  */
 #include "common/grant.h"
 
@@ -47,8 +47,9 @@ grant_digest_proxy(struct span method, struct span authority, struct span target
 	uint64_t len = __builtin_bswap64(body_len);
 
 	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-proxy-1", 13) != 1 ||
-	    !add_span(ctx, method) || !add_span(ctx, authority) || !add_span(ctx, target) ||
-	    !add_span(ctx, headers) || EVP_DigestUpdate(ctx, &len, sizeof(len)) != 1 ||
+	    !add_span(ctx, method) || !add_span(ctx, authority) ||
+	    !add_span(ctx, target) || !add_span(ctx, headers) ||
+	    EVP_DigestUpdate(ctx, &len, sizeof(len)) != 1 ||
 	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
 		return -1;
 	return 0;
@@ -84,7 +85,8 @@ seal_with(const void *key, size_t len, void *arg)
 }
 
 static int
-compute_mac(const struct grant *g, const struct secret *key, const uint8_t *digest, uint8_t *mac)
+compute_mac(
+    const struct grant *g, const struct secret *key, const uint8_t *digest, uint8_t *mac)
 {
 	uint64_t until = __builtin_bswap64(g->not_after_ms);
 	struct seal_job job = {.mac = mac};

@@ -2,8 +2,8 @@
 /*
  * Grants: the judge's word to one redeemer (a worker or toolhost), carried by the gate.
  * The judge seals id, time and the SHA-256 of what it judged under a key that only it and
- * that redeemer know (message grant_key); so a captured gate can neither make a grant, nor
- * change what it is for, nor use it twice, nor take it to another redeemer.
+ * that redeemer know (message grant_key); so a captured gate can neither make a grant,
+ * nor change what it is for, nor use it twice, nor take it to another redeemer.
  */
 #ifndef AEGIS_GRANT_H
 #define AEGIS_GRANT_H
@@ -15,8 +15,8 @@
 struct secret;
 struct replay;
 
-#define GRANT_ID_LEN	 16
-#define GRANT_MAC_LEN	 32
+#define GRANT_ID_LEN 16
+#define GRANT_MAC_LEN 32
 #define GRANT_DIGEST_LEN 32
 
 /*
@@ -47,15 +47,16 @@ enum grant_verdict {
 	GRANT_REUSED = -3
 };
 
-/* The redeemer's side: its current key, the one before (kept GRANT_TTL_MS), what was used. */
+/* The redeemer's side: its current key, the one before (kept GRANT_TTL_MS), what was
+ * used. */
 struct grant_book;
 struct grant_book *grant_book_new(void);
 void grant_book_free(struct grant_book *);
 /* A new key; takes it. */
 void grant_book_key_take(struct grant_book *, struct secret *key, uint64_t now_ms);
 int grant_book_has_key(const struct grant_book *);
-enum grant_verdict grant_redeem(struct grant_book *, const struct grant *, uint64_t now_ms,
-    const uint8_t digest[GRANT_DIGEST_LEN]);
+enum grant_verdict grant_redeem(struct grant_book *, const struct grant *,
+    uint64_t now_ms, const uint8_t digest[GRANT_DIGEST_LEN]);
 const char *grant_strverdict(enum grant_verdict);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "common/chan.h"
 
-#define TICK_MS	  100
+#define TICK_MS 100
 #define HOOKS_MAX 4
 
 static struct event_base *base;
@@ -48,7 +48,8 @@ loop_init(void)
 
 	if (config == NULL)
 		return -1;
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+	event_config_set_flag(
+	    config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	if (base == NULL)

@@ -13,25 +13,25 @@
 #include "schema_hash.h"
 
 /* -- encoders -- */
-#define F_U8(f)	       wire_put_u8(w, m->f);
-#define F_U32(f)       wire_put_u32(w, m->f);
-#define F_U64(f)       wire_put_u64(w, m->f);
-#define F_FIX(f, n)    wire_put_fix(w, m->f, n);
-#define F_STR(f, n)    wire_put_str(w, m->f, n);
-#define F_BLOB(f, n)   wire_put_span(w, m->f, n);
+#define F_U8(f) wire_put_u8(w, m->f);
+#define F_U32(f) wire_put_u32(w, m->f);
+#define F_U64(f) wire_put_u64(w, m->f);
+#define F_FIX(f, n) wire_put_fix(w, m->f, n);
+#define F_STR(f, n) wire_put_str(w, m->f, n);
+#define F_BLOB(f, n) wire_put_span(w, m->f, n);
 #define F_SECRET(f, n) wire_put_secret(w, m->f, n);
-#define F_FD(f)	       wire_put_fd(w, m->f, 0);
-#define F_OPTFD(f)     wire_put_fd(w, m->f, 1);
-#define MESSAGE(n)                                                                         \
-	static void encode_##n(struct wire_w *w, const void *v)                            \
-	{                                                                                  \
-		const struct msg_##n *m = v;                                               \
-		(void)m;                                                                   \
+#define F_FD(f) wire_put_fd(w, m->f, 0);
+#define F_OPTFD(f) wire_put_fd(w, m->f, 1);
+#define MESSAGE(n)                                              \
+	static void encode_##n(struct wire_w *w, const void *v) \
+	{                                                       \
+		const struct msg_##n *m = v;                    \
+		(void)m;                                        \
 		(void)w;
 #define ASK(n, t, a) MESSAGE(n)
 #define ANSWER(n, t) MESSAGE(n)
-#define NOTE(n, t)   MESSAGE(n)
-#define END(n)	     }
+#define NOTE(n, t) MESSAGE(n)
+#define END(n) }
 #include "common/proto/all.def"
 #undef F_U8
 #undef F_U32
@@ -45,20 +45,20 @@
 #undef MESSAGE
 
 /* -- decoders -- */
-#define F_U8(f)	       m->f = wire_get_u8(r);
-#define F_U32(f)       m->f = wire_get_u32(r);
-#define F_U64(f)       m->f = wire_get_u64(r);
-#define F_FIX(f, n)    wire_get_fix(r, m->f, n);
-#define F_STR(f, n)    m->f = wire_get_str(r, n);
-#define F_BLOB(f, n)   m->f = wire_get_span(r, n);
+#define F_U8(f) m->f = wire_get_u8(r);
+#define F_U32(f) m->f = wire_get_u32(r);
+#define F_U64(f) m->f = wire_get_u64(r);
+#define F_FIX(f, n) wire_get_fix(r, m->f, n);
+#define F_STR(f, n) m->f = wire_get_str(r, n);
+#define F_BLOB(f, n) m->f = wire_get_span(r, n);
 #define F_SECRET(f, n) m->f = wire_get_secret(r, n);
-#define F_FD(f)	       m->f = wire_get_fd(r, 0);
-#define F_OPTFD(f)     m->f = wire_get_fd(r, 1);
-#define MESSAGE(n)                                                                         \
-	static void decode_##n(struct wire_r *r, void *v)                                  \
-	{                                                                                  \
-		struct msg_##n *m = v;                                                     \
-		(void)m;                                                                   \
+#define F_FD(f) m->f = wire_get_fd(r, 0);
+#define F_OPTFD(f) m->f = wire_get_fd(r, 1);
+#define MESSAGE(n)                                        \
+	static void decode_##n(struct wire_r *r, void *v) \
+	{                                                 \
+		struct msg_##n *m = v;                    \
+		(void)m;                                  \
 		(void)r;
 #include "common/proto/all.def"
 #undef F_U8
@@ -77,29 +77,31 @@
 #undef END
 
 /* -- field tables: a function each, so that T names the struct -- */
-#define F_U8(f)	       {#f, FIELD_U8, offsetof(T, f), 1},
-#define F_U32(f)       {#f, FIELD_U32, offsetof(T, f), 4},
-#define F_U64(f)       {#f, FIELD_U64, offsetof(T, f), 8},
-#define F_FIX(f, n)    {#f, FIELD_FIX, offsetof(T, f), n},
-#define F_STR(f, n)    {#f, FIELD_STR, offsetof(T, f), n},
-#define F_BLOB(f, n)   {#f, FIELD_BLOB, offsetof(T, f), n},
+#define F_U8(f) {#f, FIELD_U8, offsetof(T, f), 1},
+#define F_U32(f) {#f, FIELD_U32, offsetof(T, f), 4},
+#define F_U64(f) {#f, FIELD_U64, offsetof(T, f), 8},
+#define F_FIX(f, n) {#f, FIELD_FIX, offsetof(T, f), n},
+#define F_STR(f, n) {#f, FIELD_STR, offsetof(T, f), n},
+#define F_BLOB(f, n) {#f, FIELD_BLOB, offsetof(T, f), n},
 #define F_SECRET(f, n) {#f, FIELD_SECRET, offsetof(T, f), n},
-#define F_FD(f)	       {#f, FIELD_FD, offsetof(T, f), 0},
-#define F_OPTFD(f)     {#f, FIELD_OPTFD, offsetof(T, f), 0},
-#define MESSAGE(n)                                                                         \
-	static const struct msg_field *fields_##n(size_t *count)                           \
-	{                                                                                  \
-		typedef struct msg_##n T;                                                  \
+#define F_FD(f) {#f, FIELD_FD, offsetof(T, f), 0},
+#define F_OPTFD(f) {#f, FIELD_OPTFD, offsetof(T, f), 0},
+#define MESSAGE(n)                                               \
+	static const struct msg_field *fields_##n(size_t *count) \
+	{                                                        \
+		typedef struct msg_##n T;                        \
 		static const struct msg_field fields[] = {
 #define ASK(n, t, a) MESSAGE(n)
 #define ANSWER(n, t) MESSAGE(n)
-#define NOTE(n, t)   MESSAGE(n)
-#define END(n)                                                                             \
-	{"", FIELD_U8, offsetof(T, end_), 0}                                               \
-	}                                                                                  \
-	;                                                                                  \
-	*count = sizeof(fields) / sizeof(fields[0]) - 1;                                   \
-	return fields;                                                                     \
+#define NOTE(n, t) MESSAGE(n)
+#define END(n)                                           \
+	{                                                \
+		"", FIELD_U8, offsetof(T, end_), 0       \
+	}                                                \
+	}                                                \
+	;                                                \
+	*count = sizeof(fields) / sizeof(fields[0]) - 1; \
+	return fields;                                   \
 	}
 #include "common/proto/all.def"
 #undef F_U8
@@ -127,22 +129,23 @@
 #define F_FD(f)
 #define F_OPTFD(f)
 #define END(n)
-#define ROW(n, t, a, k)                                                                    \
-	_Static_assert(sizeof(struct msg_##n) <= sizeof(union msg_any), #n);               \
+#define ROW(n, t, a, k)                                                      \
+	_Static_assert(sizeof(struct msg_##n) <= sizeof(union msg_any), #n); \
 	_Static_assert((t) < MSG_TYPE_END, #n);
 #define ASK(n, t, a) ROW(n, t, MSG_##a, MSG_IS_ASK)
 #define ANSWER(n, t) ROW(n, t, 0, MSG_IS_ANSWER)
-#define NOTE(n, t)   ROW(n, t, 0, MSG_IS_NOTE)
+#define NOTE(n, t) ROW(n, t, 0, MSG_IS_NOTE)
 #include "common/proto/all.def"
 #undef ROW
-#define ROW(n, t, a, k)                                                                    \
+#define ROW(n, t, a, k) \
 	{#n, t, a, k, sizeof(struct msg_##n), encode_##n, decode_##n, fields_##n},
 static const struct msg_desc descs[] = {
 #include "common/proto/all.def"
 };
 #undef ROW
 #define ROW(n, t, a, k) [t] = __COUNTER__ - FIRST + 1,
-/* type -> 1 + place in descs[]; a type written twice is a compile error (-Woverride-init) */
+/* type -> 1 + place in descs[]; a type written twice is a compile error (-Woverride-init)
+ */
 enum { FIRST = __COUNTER__ + 1 };
 static const uint16_t place[MSG_TYPE_END] = {
 #include "common/proto/all.def"
@@ -210,15 +213,15 @@ msg_head_decode(const uint8_t *p, size_t len, struct msg_head *h)
 	h->deadline_ms = wire_get_u32(&r);
 	last = wire_get_u32(&r);
 	h->nfds = (uint8_t)(last >> 8);
-	if (h->version != MSG_VERSION || h->len > len - MSG_HEADER || h->nfds > WIRE_MAX_FDS ||
-	    (last & 0xffff00ff) != 0)
+	if (h->version != MSG_VERSION || h->len > len - MSG_HEADER ||
+	    h->nfds > WIRE_MAX_FDS || (last & 0xffff00ff) != 0)
 		return -1;
 	return 0;
 }
 
 int
-msg_decode(const struct msg_desc *d, uint8_t *body, size_t len, const int *fds, unsigned nfds,
-    void *msg)
+msg_decode(const struct msg_desc *d, uint8_t *body, size_t len, const int *fds,
+    unsigned nfds, void *msg)
 {
 	struct wire_r r = {.p = body, .len = len, .fds = fds, .nfds = nfds};
 	const struct msg_field *f;
@@ -231,7 +234,7 @@ msg_decode(const struct msg_desc *d, uint8_t *body, size_t len, const int *fds, 
 	/* the descriptors stay the caller's: forget them before the rest is freed */
 	for (f = d->fields(&n), i = 0; i < n; i++)
 		if (f[i].kind == FIELD_FD || f[i].kind == FIELD_OPTFD)
-			memcpy((uint8_t *)msg + f[i].offset, &(int) {-1}, sizeof(int));
+			memcpy((uint8_t *)msg + f[i].offset, &(int){-1}, sizeof(int));
 	msg_release(d, msg);
 	return -1;
 }
@@ -245,7 +248,7 @@ msg_init(const struct msg_desc *d, void *msg)
 	memset(msg, 0, d->size);
 	for (f = d->fields(&n), i = 0; i < n; i++)
 		if (f[i].kind == FIELD_FD || f[i].kind == FIELD_OPTFD)
-			memcpy((uint8_t *)msg + f[i].offset, &(int) {-1}, sizeof(int));
+			memcpy((uint8_t *)msg + f[i].offset, &(int){-1}, sizeof(int));
 }
 
 void

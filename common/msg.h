@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The messages of proto/all.def as C: a struct, a type number, an encoder, a decoder and a
- * printer for each. Strings and blobs of a decoded message point into the datagram and
- * live as long as the handler runs. Descriptors and secrets of a decoded message belong to
- * the message; a handler that keeps one sets the member to -1 or NULL.
+ * The messages of proto/all.def as C: a struct, a type number, an encoder, a decoder and
+ * a printer for each. Strings and blobs of a decoded message point into the datagram and
+ * live as long as the handler runs. Descriptors and secrets of a decoded message belong
+ * to the message; a handler that keeps one sets the member to -1 or NULL.
  */
 #ifndef AEGIS_MSG_H
 #define AEGIS_MSG_H
@@ -11,26 +11,26 @@
 #include "common/wire.h"
 
 #define MSG_VERSION 1 /* raise with every change of proto/ */
-#define MSG_MAX	    65536 /* one datagram, header included */
-#define MSG_HEADER  24
+#define MSG_MAX 65536 /* one datagram, header included */
+#define MSG_HEADER 24
 
 struct buf;
 
-#define F_U8(f)	       uint8_t f;
-#define F_U32(f)       uint32_t f;
-#define F_U64(f)       uint64_t f;
-#define F_FIX(f, n)    uint8_t f[n];
-#define F_STR(f, n)    struct span f;
-#define F_BLOB(f, n)   struct span f;
+#define F_U8(f) uint8_t f;
+#define F_U32(f) uint32_t f;
+#define F_U64(f) uint64_t f;
+#define F_FIX(f, n) uint8_t f[n];
+#define F_STR(f, n) struct span f;
+#define F_BLOB(f, n) struct span f;
 #define F_SECRET(f, n) struct secret *f;
-#define F_FD(f)	       int f;
-#define F_OPTFD(f)     int f;
-#define ASK(n, t, a)   struct msg_##n {
-#define ANSWER(n, t)   struct msg_##n {
-#define NOTE(n, t)     struct msg_##n {
-#define END(n)                                                                             \
-	uint8_t end_;                                                                      \
-	}                                                                                  \
+#define F_FD(f) int f;
+#define F_OPTFD(f) int f;
+#define ASK(n, t, a) struct msg_##n {
+#define ANSWER(n, t) struct msg_##n {
+#define NOTE(n, t) struct msg_##n {
+#define END(n)        \
+	uint8_t end_; \
+	}             \
 	;
 #include "common/proto/all.def"
 #undef F_U8
@@ -60,7 +60,7 @@ struct buf;
 enum msg_type {
 #define ASK(n, t, a) MSG_##n = t,
 #define ANSWER(n, t) MSG_##n = t,
-#define NOTE(n, t)   MSG_##n = t,
+#define NOTE(n, t) MSG_##n = t,
 #include "common/proto/all.def"
 #undef ASK
 #undef ANSWER
@@ -146,7 +146,8 @@ int msg_head_decode(const uint8_t *, size_t len, struct msg_head *);
 
 /*
  * Decodes a datagram's message into *msg (of desc->size). It must use up every octet and
- * every descriptor. On -1 the message holds nothing; the descriptors are still the caller's.
+ * every descriptor. On -1 the message holds nothing; the descriptors are still the
+ * caller's.
  */
 int msg_decode(const struct msg_desc *, uint8_t *body, size_t len, const int *fds,
     unsigned nfds, void *msg);
@@ -155,14 +156,15 @@ int msg_decode(const struct msg_desc *, uint8_t *body, size_t len, const int *fd
 void msg_init(const struct msg_desc *, void *msg);
 /* Closes descriptors and frees secrets that the message still holds. */
 void msg_release(const struct msg_desc *, void *msg);
-/* "name{field=value ...}" for traces; secrets print as [REDACTED], blobs as their length. */
+/* "name{field=value ...}" for traces; secrets print as [REDACTED], blobs as their length.
+ */
 void msg_print(const struct msg_desc *, const void *msg, struct buf *);
 
 /* SHA-256 of everything in proto/ and edges.def, fixed when it was built. */
 const uint8_t *msg_schema_hash(void);
 
-#define MSG_INIT(name, var)                                                                \
-	struct msg_##name var;                                                             \
+#define MSG_INIT(name, var)    \
+	struct msg_##name var; \
 	msg_init(msg_desc_get(MSG_##name), &var)
 
 #endif

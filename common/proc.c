@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The start-up path and the peers of every daemon. What the master says on descriptor 3 is
- * trusted; what peers say is not, and is left to chan.c and the permit tables.
+ * The start-up path and the peers of every daemon. What the master says on descriptor 3
+ * is trusted; what peers say is not, and is left to chan.c and the permit tables.
  */
 #include "common/proc.h"
 
@@ -21,8 +21,8 @@
 #include "common/sandbox.h"
 #include "common/sync.h"
 
-#define MASTER_FD	 3
-#define CONF_TIMEOUT_MS	 10000
+#define MASTER_FD 3
+#define CONF_TIMEOUT_MS 10000
 #define SINGLE_PEERS_MAX ROLE_MAX
 
 struct proc_self proc_self;
@@ -67,7 +67,8 @@ take_common(const struct msg_conf_common *m)
 	    span_copy(m->tenant, proc_self.tenant, sizeof(proc_self.tenant)) == -1 ||
 	    span_copy(m->dir, proc_self.dir, sizeof(proc_self.dir)) == -1)
 		fatalx("configuration: a name is too long");
-	log_init(proc_self.role, (enum log_format)m->log_format, (enum log_level)m->log_level);
+	log_init(
+	    proc_self.role, (enum log_format)m->log_format, (enum log_level)m->log_level);
 }
 
 void
@@ -87,7 +88,8 @@ proc_configure(const struct proc_conf_row *rows)
 		for (row = rows; row->type != 0 && row->type != boot.desc->type; row++)
 			;
 		if (row->type == 0)
-			fatalx("configuration: %s is not for this process", boot.desc->name);
+			fatalx(
+			    "configuration: %s is not for this process", boot.desc->name);
 		if (row->fn(&boot.msg) == -1)
 			fatalx("configuration: %s cannot be used", boot.desc->name);
 	}
@@ -187,8 +189,8 @@ on_peer(struct chan *from, uint64_t reqid, void *msg)
 {
 	struct msg_peer *m = msg;
 	const struct proc_peer_row *row = row_of((enum role)m->role);
-	struct chan_conf conf = {.own_role = proc_self.role, .on_ready = peer_ready,
-	    .on_gone = peer_gone};
+	struct chan_conf conf = {
+	    .own_role = proc_self.role, .on_ready = peer_ready, .on_gone = peer_gone};
 	char tenant[65], name[161];
 	struct chan *c;
 
@@ -298,8 +300,10 @@ master_table(const struct permit *own)
 void
 proc_serve(const struct proc_serve *s)
 {
-	struct chan_conf conf = {.own_role = proc_self.role, .peer_role = ROLE_MASTER,
-	    .permits = master_table(s->master_permits), .on_gone = master_gone};
+	struct chan_conf conf = {.own_role = proc_self.role,
+	    .peer_role = ROLE_MASTER,
+	    .permits = master_table(s->master_permits),
+	    .on_gone = master_gone};
 	char text[256];
 	MSG_INIT(ready, m);
 

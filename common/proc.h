@@ -3,11 +3,11 @@
  * How every daemon begins and lives: one start-up path, one loop, one way to get peers.
  *
  * main() of a daemon, in this order, in every daemon:
- *	proc_begin(ROLE_X)            descriptors, environment, title, HELLO with the master
- *	proc_configure(rows)          typed configuration messages until conf_done
- *	(open files that only this process needs)
- *	proc_enter(&paths)            no dumps, rlimits, user, capabilities, Landlock, seccomp
- *	proc_serve(peers)             READY, then the loop until the master says stop
+ *	proc_begin(ROLE_X)            descriptors, environment, title, HELLO with the
+ *master proc_configure(rows)          typed configuration messages until conf_done (open
+ *files that only this process needs) proc_enter(&paths)            no dumps, rlimits,
+ *user, capabilities, Landlock, seccomp proc_serve(peers)             READY, then the loop
+ *until the master says stop
  */
 #ifndef AEGIS_PROC_H
 #define AEGIS_PROC_H
@@ -23,7 +23,7 @@ struct sandbox_paths;
 struct proc_self {
 	enum role role;
 	uint32_t instance;
-	char name[161];	 /* of a worker: its credential; of a toolexec: its server */
+	char name[161]; /* of a worker: its credential; of a toolexec: its server */
 	char tenant[65];
 	uint32_t uid, gid;
 	char dir[1025];
@@ -42,23 +42,24 @@ struct proc_peer_row {
 	enum role role;
 	const struct permit *permits;
 	/* A new door of this kind (not ready yet); returns the owner for its chan. */
-	void *(*on_peer)(struct chan *, uint32_t instance, const char *tenant, const char *name);
+	void *(*on_peer)(
+	    struct chan *, uint32_t instance, const char *tenant, const char *name);
 	void (*on_ready)(struct chan *, void *owner);
 	void (*on_gone)(struct chan *, void *owner);
 };
 
 struct proc_serve {
 	const struct proc_peer_row *peers;
-	void (*on_listen)(int kind, int fd);	  /* takes fd; NULL: none expected */
-	void (*on_stop)(uint32_t drain_ms);	  /* NULL: loop_stop() at once */
-	const struct permit *master_permits;	  /* extra notes of the master, or NULL */
+	void (*on_listen)(int kind, int fd); /* takes fd; NULL: none expected */
+	void (*on_stop)(uint32_t drain_ms);  /* NULL: loop_stop() at once */
+	const struct permit *master_permits; /* extra notes of the master, or NULL */
 };
 
 void proc_begin(enum role, int argc, char **argv);
 void proc_configure(const struct proc_conf_row *rows);
 /*
- * Waits for the door to a peer without a loop (toolexec). The descriptor, greeted not yet;
- * -1 with errno.
+ * Waits for the door to a peer without a loop (toolexec). The descriptor, greeted not
+ * yet; -1 with errno.
  */
 int proc_wait_peer(enum role, int timeout_ms);
 /* Says READY to the master without a loop (toolexec). */

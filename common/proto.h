@@ -7,10 +7,10 @@
 #define AEGIS_PROTO_H
 
 #define BODY_LEN_UNKNOWN UINT64_MAX
-#define INLINE_BODY_MAX	 24576 /* proxy_open.body, proxy_head.body */
-#define INLINE_JSON_MAX	 49152 /* envelopes, tool payloads and results */
-#define REQUEST_ID_LEN	 16
-#define GRANT_TTL_MS	 10000 /* from the decision to its redemption */
+#define INLINE_BODY_MAX 24576 /* proxy_open.body, proxy_head.body */
+#define INLINE_JSON_MAX 49152 /* envelopes, tool payloads and results */
+#define REQUEST_ID_LEN 16
+#define GRANT_TTL_MS 10000 /* from the decision to its redemption */
 
 enum listen_kind { LISTEN_AGENTS = 1, LISTEN_ADMIN };
 
@@ -42,20 +42,26 @@ enum outcome {
 	OUTCOME_AGENT_GONE,
 	OUTCOME_UPSTREAM_UNREACHABLE, /* resolve, connect, TLS */
 	OUTCOME_UPSTREAM_TIMEOUT,
-	OUTCOME_UPSTREAM_BROKEN,   /* unparsable or cut answer */
-	OUTCOME_ADDRESS_REFUSED,   /* loopback, private, metadata */
-	OUTCOME_DOMAIN_REFUSED,	   /* not in the list sealed with the credential */
-	OUTCOME_SECRET_ECHOED,	   /* the answer held the secret and was cut */
-	OUTCOME_GRANT_REFUSED,	   /* forged, reused, late, or not what was judged */
+	OUTCOME_UPSTREAM_BROKEN, /* unparsable or cut answer */
+	OUTCOME_ADDRESS_REFUSED, /* loopback, private, metadata */
+	OUTCOME_DOMAIN_REFUSED,  /* not in the list sealed with the credential */
+	OUTCOME_SECRET_ECHOED,   /* the answer held the secret and was cut */
+	OUTCOME_GRANT_REFUSED,   /* forged, reused, late, or not what was judged */
 	OUTCOME_TOO_LARGE,
 	OUTCOME_TOOL_DOWN,
 	OUTCOME_TOOL_TIMEOUT,
 	OUTCOME_TOOL_BROKEN,
 	OUTCOME_UNREDEEMED, /* the grant ran out unused */
-	OUTCOME_LOST	    /* the redeemer died; what became of it is unknown */
+	OUTCOME_LOST        /* the redeemer died; what became of it is unknown */
 };
 
-enum tool_state { TOOL_STOPPED = 1, TOOL_STARTING, TOOL_RUNNING, TOOL_UNHEALTHY, TOOL_FAILED };
+enum tool_state {
+	TOOL_STOPPED = 1,
+	TOOL_STARTING,
+	TOOL_RUNNING,
+	TOOL_UNHEALTHY,
+	TOOL_FAILED
+};
 
 enum vault_code {
 	VAULT_OK = 0,

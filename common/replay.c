@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two generations of an open-addressing set: marks go into the young one; when it is older
- * than the window, it becomes the old one and the old one is forgotten.
+ * Two generations of an open-addressing set: marks go into the young one; when it is
+ * older than the window, it becomes the old one and the old one is forgotten.
  */
 #include "common/replay.h"
 

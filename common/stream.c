@@ -24,7 +24,8 @@ stream_plain(struct stream *s, int fd)
 	s->handshaken = 1;
 }
 
-/* The peer must prove this name (RFC 9525): an address literal, or a DNS name with SNI. */
+/* The peer must prove this name (RFC 9525): an address literal, or a DNS name with SNI.
+ */
 static int
 expect_name(SSL *ssl, const char *name)
 {

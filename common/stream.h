@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A non-blocking byte stream: a TCP or UNIX socket, plain or under TLS. gated uses the
- * accepting side, the egress worker the connecting side. Never blocks, never raises SIGPIPE.
+ * accepting side, the egress worker the connecting side. Never blocks, never raises
+ * SIGPIPE.
  */
 #ifndef AEGIS_STREAM_H
 #define AEGIS_STREAM_H
@@ -14,8 +15,9 @@ struct ssl_ctx_st;
 
 struct stream {
 	int fd;
-	void *ssl; /* SSL *, NULL: plain */
-	int want_write; /* TLS wants to write before it can go on reading, or the reverse */
+	void *ssl;      /* SSL *, NULL: plain */
+	int want_write; /* TLS wants to write before it can go on reading, or the reverse
+			 */
 	int want_read;
 	int handshaken;
 };
@@ -23,17 +25,20 @@ struct stream {
 /* Results besides a positive count. */
 #define STREAM_AGAIN (-1) /* wait for readiness (see stream_events) */
 #define STREAM_ERROR (-2)
-#define STREAM_EOF   0
+#define STREAM_EOF 0
 
 void stream_plain(struct stream *, int fd);
 /* TLS over fd; server != 0: accept, else connect to `name` (SNI and verified name). */
-int stream_tls(struct stream *, int fd, struct ssl_ctx_st *, int server, const char *name);
-/* Drives the handshake: 1 done, STREAM_AGAIN, STREAM_ERROR (stream_error has the reason). */
+int stream_tls(
+    struct stream *, int fd, struct ssl_ctx_st *, int server, const char *name);
+/* Drives the handshake: 1 done, STREAM_AGAIN, STREAM_ERROR (stream_error has the reason).
+ */
 int stream_handshake(struct stream *);
 ssize_t stream_read(struct stream *, void *, size_t);
 ssize_t stream_write(struct stream *, const void *, size_t);
 ssize_t stream_writev(struct stream *, const struct iovec *, int n);
-/* libevent's EV_READ/EV_WRITE that make progress possible, given what the caller wants. */
+/* libevent's EV_READ/EV_WRITE that make progress possible, given what the caller wants.
+ */
 short stream_events(const struct stream *, short wanted);
 /* Octets already decrypted that no event will announce. */
 size_t stream_pending(const struct stream *);

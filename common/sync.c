@@ -88,7 +88,8 @@ take_fds(struct msghdr *mh, int *fds)
 	return n;
 }
 
-/* The next datagram into s->octets. How many descriptors came with it, or -1 with errno. */
+/* The next datagram into s->octets. How many descriptors came with it, or -1 with errno.
+ */
 static int
 receive(struct sync *s, int timeout_ms)
 {
@@ -98,7 +99,9 @@ receive(struct sync *s, int timeout_ms)
 		char space[CMSG_SPACE(WIRE_MAX_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = s->octets, .iov_len = sizeof(s->octets)};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr mh = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
 	ssize_t n;
 
@@ -132,12 +135,12 @@ sync_recv(struct sync *s, int timeout_ms)
 	if (s->off == s->end && (nfds = receive(s, timeout_ms)) == -1)
 		return -1;
 	left = s->end - s->off;
-	if (msg_head_decode(s->octets + s->off, left, &s->head) == 0 && s->head.nfds == nfds &&
-	    (nfds == 0 || s->head.len == left - MSG_HEADER))
+	if (msg_head_decode(s->octets + s->off, left, &s->head) == 0 &&
+	    s->head.nfds == nfds && (nfds == 0 || s->head.len == left - MSG_HEADER))
 		d = msg_desc_get(s->head.type);
 	if (d == NULL ||
-	    msg_decode(d, s->octets + s->off + MSG_HEADER, s->head.len, s->fds, (unsigned)nfds,
-		&s->msg) == -1) {
+	    msg_decode(d, s->octets + s->off + MSG_HEADER, s->head.len, s->fds,
+		(unsigned)nfds, &s->msg) == -1) {
 		for (i = 0; i < nfds; i++)
 			close(s->fds[i]);
 		s->off = s->end = 0;
@@ -164,7 +167,8 @@ sync_hello(struct sync *s, int fd, enum role own, enum role peer, int timeout_ms
 		return -1;
 	theirs = (const void *)&s->msg;
 	if (s->desc->type != MSG_hello || theirs->version != MSG_VERSION ||
-	    memcmp(theirs->schema, msg_schema_hash(), 32) != 0 || theirs->role != (uint8_t)peer) {
+	    memcmp(theirs->schema, msg_schema_hash(), 32) != 0 ||
+	    theirs->role != (uint8_t)peer) {
 		errno = EPROTO;
 		return -1;
 	}

@@ -26,7 +26,8 @@ int sync_hello(struct sync *, int fd, enum role own, enum role peer, int timeout
 int sync_send(struct sync *, enum msg_type, void *msg, uint64_t reqid);
 /* Receives one message into s->desc, s->msg (released first). 0; -1 with errno. */
 int sync_recv(struct sync *, int timeout_ms);
-/* Sends an ASK and waits for its answer (or msg_error); notes in between go to on_note. */
+/* Sends an ASK and waits for its answer (or msg_error); notes in between go to on_note.
+ */
 int sync_ask(struct sync *, enum msg_type, void *msg, int timeout_ms,
     void (*on_note)(const struct msg_desc *, void *msg, void *arg), void *arg);
 /* Releases the last message. Does not close fd. */

@@ -22,7 +22,7 @@
 #include "toolhostd/server.h"
 
 #define CALLS_PER_SERVER 1024
-#define PAYLOAD_MAX	 (16u * 1024 * 1024)
+#define PAYLOAD_MAX (16u * 1024 * 1024)
 
 static struct grant_book *book;
 static struct json_doc doc;
@@ -96,7 +96,8 @@ call_fail(struct call *c, enum outcome outcome, unsigned status, const char *mes
 }
 
 void
-call_fail_all(struct server *s, enum outcome outcome, unsigned status, const char *message)
+call_fail_all(
+    struct server *s, enum outcome outcome, unsigned status, const char *message)
 {
 	struct call *c;
 
@@ -162,12 +163,14 @@ make_line(struct call *c, const uint8_t *p, size_t len)
 	c->id[id_len] = '\0';
 	at = (size_t)(id - p);
 	n = snprintf(number, sizeof(number), "%llu", (unsigned long long)c->number);
-	if (buf_put(&c->line, p, at) == -1 || buf_put(&c->line, number, (size_t)n) == -1 ||
+	if (buf_put(&c->line, p, at) == -1 ||
+	    buf_put(&c->line, number, (size_t)n) == -1 ||
 	    buf_put(&c->line, id + id_len, len - at - id_len) == -1)
 		return -1;
 	for (i = 0; i < c->line.len; i++)
 		if (c->line.p[i] == '\n' || c->line.p[i] == '\r')
-			c->line.p[i] = ' '; /* never inside a string: JSON forbids it there */
+			c->line.p[i] =
+			    ' '; /* never inside a string: JSON forbids it there */
 	return 0;
 }
 
@@ -187,7 +190,8 @@ call_send_waiting(struct server *s)
 {
 	struct call *c, *next;
 
-	for (c = TAILQ_FIRST(&s->calls); c != NULL && s->state == TOOL_RUNNING; c = next) {
+	for (c = TAILQ_FIRST(&s->calls); c != NULL && s->state == TOOL_RUNNING;
+	     c = next) {
 		next = TAILQ_NEXT(c, entry); /* a failing server frees its calls */
 		if (!c->sent)
 			call_send(c);
@@ -215,12 +219,15 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 		/* the judge gave no such grant: somebody in the gate's place tries */
 		LOG_WARN("grant.refused", LS("why", grant_strverdict(verdict)),
 		    LX("request", m->request_id, 16));
-		report_done(&refused, OUTCOME_GRANT_REFUSED, 403, 0, grant_strverdict(verdict));
-		send_result(gate, reqid, OUTCOME_GRANT_REFUSED, 403, "the grant is not valid", NULL);
+		report_done(
+		    &refused, OUTCOME_GRANT_REFUSED, 403, 0, grant_strverdict(verdict));
+		send_result(gate, reqid, OUTCOME_GRANT_REFUSED, 403,
+		    "the grant is not valid", NULL);
 		goto out;
 	}
 	if (s->ncalls >= CALLS_PER_SERVER || (c = calloc(1, sizeof(*c))) == NULL) {
-		report_done(&refused, OUTCOME_TOOL_DOWN, 503, 0, "too many calls at once");
+		report_done(
+		    &refused, OUTCOME_TOOL_DOWN, 503, 0, "too many calls at once");
 		send_result(gate, reqid, OUTCOME_TOOL_DOWN, 503,
 		    "the tool server has too many calls under way; try again", NULL);
 		goto out;
@@ -239,7 +246,8 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 	s->ncalls++;
 	ncalls++;
 	if (make_line(c, payload, len) == -1) {
-		call_fail(c, OUTCOME_TOOL_BROKEN, 400, "the payload is not a JSON-RPC request");
+		call_fail(
+		    c, OUTCOME_TOOL_BROKEN, 400, "the payload is not a JSON-RPC request");
 		goto out;
 	}
 	if (s->state == TOOL_RUNNING)
@@ -247,7 +255,8 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 	else if (s->state == TOOL_STOPPED || loop_now_ms() >= s->retry_at_ms)
 		server_start(s);
 	else if (s->state == TOOL_FAILED)
-		call_fail(c, OUTCOME_TOOL_DOWN, 503, "the tool server does not start; try later");
+		call_fail(c, OUTCOME_TOOL_DOWN, 503,
+		    "the tool server does not start; try later");
 out:
 	free(map);
 	return 0;
@@ -270,11 +279,13 @@ call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_
 	struct buf body;
 
 	if (len > c->max_response) {
-		call_fail(c, OUTCOME_TOO_LARGE, 403, "the tool's answer is larger than allowed");
+		call_fail(c, OUTCOME_TOO_LARGE, 403,
+		    "the tool's answer is larger than allowed");
 		return;
 	}
 	buf_init(&body);
-	if (buf_put(&body, line, id_at) == -1 || buf_put(&body, c->id, strlen(c->id)) == -1 ||
+	if (buf_put(&body, line, id_at) == -1 ||
+	    buf_put(&body, c->id, strlen(c->id)) == -1 ||
 	    buf_put(&body, line + id_at + id_len, len - id_at - id_len) == -1) {
 		call_fail(c, OUTCOME_TOOL_BROKEN, 502, "out of memory");
 	} else {
@@ -312,9 +323,11 @@ call_cancel(struct chan *gate, uint64_t reqid, void *msg)
 	TAILQ_FOREACH (s, &servers, entry)
 		TAILQ_FOREACH (c, &s->calls, entry)
 			if (c->gate == gate &&
-			    memcmp(c->request_id, m->request_id, sizeof(c->request_id)) == 0) {
+			    memcmp(c->request_id, m->request_id, sizeof(c->request_id)) ==
+				0) {
 				send_cancelled(c, "the caller is gone");
-				call_fail(c, OUTCOME_AGENT_GONE, 499, "the agent is gone");
+				call_fail(
+				    c, OUTCOME_AGENT_GONE, 499, "the agent is gone");
 				return 0;
 			}
 	return 0; /* it was answered a moment ago */
@@ -347,6 +360,7 @@ call_tick(struct server *s, uint64_t now_ms)
 		if (now_ms < c->due_ms)
 			continue;
 		send_cancelled(c, "time is up");
-		call_fail(c, OUTCOME_TOOL_TIMEOUT, 504, "the tool did not answer in time");
+		call_fail(
+		    c, OUTCOME_TOOL_TIMEOUT, 504, "the tool did not answer in time");
 	}
 }

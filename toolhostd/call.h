@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tool calls: redeemed, sent under an id of ours, answered under the agent's. toolhostd. */
+/* Tool calls: redeemed, sent under an id of ours, answered under the agent's. toolhostd.
+ */
 #ifndef AEGIS_TOOLHOSTD_CALL_H
 #define AEGIS_TOOLHOSTD_CALL_H
 
@@ -20,22 +21,23 @@ struct call {
 	struct chan *gate; /* NULL: the gate is gone */
 	uint64_t reqid;
 	uint8_t request_id[16], grant[16];
-	struct buf line;     /* what goes to the server, until it is sent */
-	char id[256];	     /* the agent's id as it stood on the wire */
-	uint64_t number;     /* ours */
+	struct buf line; /* what goes to the server, until it is sent */
+	char id[256];    /* the agent's id as it stood on the wire */
+	uint64_t number; /* ours */
 	bool sent;
 	uint64_t due_ms, began_us, bytes_in, max_response;
 };
 
-int call_take(struct chan *, uint64_t reqid, void *msg);	/* tool_call */
-int call_cancel(struct chan *, uint64_t reqid, void *msg);	/* tool_cancel */
-int call_grant_key(struct chan *, uint64_t reqid, void *msg);	/* grant_key */
+int call_take(struct chan *, uint64_t reqid, void *msg);      /* tool_call */
+int call_cancel(struct chan *, uint64_t reqid, void *msg);    /* tool_cancel */
+int call_grant_key(struct chan *, uint64_t reqid, void *msg); /* grant_key */
 int call_setup(void);
 /* Sends what waited for the start. */
 void call_send_waiting(struct server *);
 struct call *call_find(struct server *, uint64_t number);
 /* The server's answer: the response line, and where its id stands in it. */
-void call_answer(struct call *, const uint8_t *line, size_t len, size_t id_at, size_t id_len);
+void call_answer(
+    struct call *, const uint8_t *line, size_t len, size_t id_at, size_t id_len);
 /* Ends a call without an answer. */
 void call_fail(struct call *, enum outcome, unsigned status, const char *message);
 void call_fail_all(struct server *, enum outcome, unsigned status, const char *message);

@@ -11,8 +11,8 @@
 #include "common/loop.h"
 #include "toolhostd/server.h"
 
-#define READ_STEP     65536
-#define TO_SEND_MAX   (32u * 1024 * 1024)
+#define READ_STEP 65536
+#define TO_SEND_MAX (32u * 1024 * 1024)
 #define KEEP_RECEIVED 262144 /* memory kept between lines */
 
 static void on_readable(evutil_socket_t, short, void *);
@@ -104,8 +104,8 @@ lines(struct server *s)
 	size_t start = 0, end;
 	uint32_t instance = s->instance;
 
-	while ((nl = memchr(s->received.p + s->scanned, '\n', s->received.len - s->scanned)) !=
-	    NULL) {
+	while ((nl = memchr(s->received.p + s->scanned, '\n',
+		    s->received.len - s->scanned)) != NULL) {
 		end = (size_t)(nl - s->received.p);
 		mcp_line(s, s->received.p + start, end - start);
 		if (s->instance != instance || s->out < 0)

@@ -15,14 +15,15 @@
 #include "toolhostd/server.h"
 
 #define START_TIMEOUT_MS 30000
-#define TOOLS_MAX	 (4u * 1024 * 1024)
-#define PROTOCOL	 "2025-06-18"
+#define TOOLS_MAX (4u * 1024 * 1024)
+#define PROTOCOL "2025-06-18"
 
 static struct json_doc doc;
 
 /* Asks one of our own questions; only one is under way at a time. */
 static void
-ask(struct server *s, int what, const char *method, const struct buf *params, uint32_t timeout_ms)
+ask(struct server *s, int what, const char *method, const struct buf *params,
+    uint32_t timeout_ms)
 {
 	struct buf line;
 
@@ -48,7 +49,8 @@ mcp_begin(struct server *s)
 	buf_init(&params);
 	if (buf_printf(&params,
 		"{\"protocolVersion\":\"" PROTOCOL "\",\"capabilities\":{},"
-		"\"clientInfo\":{\"name\":\"aegis\",\"version\":\"" PACKAGE_VERSION "\"}}") == 0)
+		"\"clientInfo\":{\"name\":\"aegis\",\"version\":\"" PACKAGE_VERSION
+		"\"}}") == 0)
 		ask(s, ASKED_INITIALIZE, "initialize", &params, START_TIMEOUT_MS);
 	buf_free(&params);
 }
@@ -155,10 +157,12 @@ answer_server(struct server *s, uint32_t id, int is_ping)
 	if (json_raw(&doc, id, &p, &len) == -1)
 		return;
 	buf_init(&line);
-	if (buf_printf(&line, "{\"jsonrpc\":\"2.0\",\"id\":") == 0 && buf_put(&line, p, len) == 0 &&
+	if (buf_printf(&line, "{\"jsonrpc\":\"2.0\",\"id\":") == 0 &&
+	    buf_put(&line, p, len) == 0 &&
 	    buf_printf(&line, "%s",
-		is_ping ? ",\"result\":{}}"
-			: ",\"error\":{\"code\":-32601,\"message\":\"not offered\"}}") == 0)
+		is_ping
+		    ? ",\"result\":{}}"
+		    : ",\"error\":{\"code\":-32601,\"message\":\"not offered\"}}") == 0)
 		(void)mcp_send(s, line.p, line.len);
 	buf_free(&line);
 }

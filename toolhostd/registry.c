@@ -16,7 +16,8 @@ server_add(void *msg)
 	struct server *s = calloc(1, sizeof(*s));
 
 	if (s == NULL || span_copy(m->name, s->name, sizeof(s->name)) == -1 ||
-	    span_copy(m->health_method, s->health_method, sizeof(s->health_method)) == -1) {
+	    span_copy(m->health_method, s->health_method, sizeof(s->health_method)) ==
+		-1) {
 		free(s);
 		return -1;
 	}

@@ -31,8 +31,8 @@ report_memfd(const void *p, size_t len)
 	}
 	if (fd >= 0 &&
 	    (lseek(fd, 0, SEEK_SET) != 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
-		    -1)) {
+		fcntl(fd, F_ADD_SEALS,
+		    F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1)) {
 		close(fd);
 		return -1;
 	}
@@ -53,7 +53,8 @@ report_catalogue(const struct server *s, const char *why)
 	m.state = (uint8_t)s->state;
 	m.message = span_str(why);
 	if (s->tools.len > 0 && buf_putc(&array, '[') == 0 &&
-	    buf_put(&array, s->tools.p, s->tools.len) == 0 && buf_putc(&array, ']') == 0) {
+	    buf_put(&array, s->tools.p, s->tools.len) == 0 &&
+	    buf_putc(&array, ']') == 0) {
 		if (array.len <= INLINE_JSON_MAX)
 			m.tools = span_mem(array.p, array.len);
 		else

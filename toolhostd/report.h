@@ -15,8 +15,8 @@ void report_catalogue(const struct server *, const char *why);
 /* All of them, to a judge that is new. */
 void report_all(void);
 /* The completion row of one call. */
-void report_done(const struct call *, unsigned outcome, unsigned status, uint64_t bytes_out,
-    const char *detail);
+void report_done(const struct call *, unsigned outcome, unsigned status,
+    uint64_t bytes_out, const char *detail);
 /* Bytes as a sealed memfd, for what does not fit a message; -1 on failure. */
 int report_memfd(const void *p, size_t len);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tool server as toolhost sees it: two pipes, a state, and the calls under way. Runs in
- * toolhostd; what comes from the server is hostile, what comes from the gate is checked
- * against the judge's grant.
+ * One tool server as toolhost sees it: two pipes, a state, and the calls under way. Runs
+ * in toolhostd; what comes from the server is hostile, what comes from the gate is
+ * checked against the judge's grant.
  */
 #ifndef AEGIS_TOOLHOSTD_SERVER_H
 #define AEGIS_TOOLHOSTD_SERVER_H
@@ -28,9 +28,9 @@ struct server {
 	bool at_start;
 	/* life */
 	enum tool_state state;
-	uint32_t instance;  /* of its process at the master; 0: none */
-	bool spawning;	    /* asked the master, no answer yet */
-	unsigned failures;  /* starts in a row that did not last */
+	uint32_t instance; /* of its process at the master; 0: none */
+	bool spawning;     /* asked the master, no answer yet */
+	unsigned failures; /* starts in a row that did not last */
 	uint64_t retry_at_ms, running_since_ms;
 	/* pipes */
 	int in, out; /* what we write, what we read; -1: closed */
@@ -40,11 +40,12 @@ struct server {
 	size_t scanned; /* of received: no newline before this */
 	/* protocol */
 	uint64_t last_id;
-	uint64_t control_id;	 /* our own question under way (initialize, list, health), 0: none */
+	uint64_t control_id; /* our own question under way (initialize, list, health), 0:
+				none */
 	uint64_t control_due_ms;
 	enum { ASKED_NOTHING, ASKED_INITIALIZE, ASKED_TOOLS, ASKED_HEALTH } asked;
 	uint64_t next_health_ms;
-	struct buf tools; /* what tools/list gave, page by page: "{..},{..}" */
+	struct buf tools;         /* what tools/list gave, page by page: "{..},{..}" */
 	TAILQ_HEAD(, call) calls; /* sent and waiting, and waiting for the start */
 	unsigned ncalls;
 };

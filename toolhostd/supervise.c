@@ -15,9 +15,9 @@
 #include "toolhostd/server.h"
 
 #define SPAWN_TIMEOUT_MS 10000
-#define BACKOFF_MIN_MS	 100
-#define BACKOFF_MAX_MS	 30000
-#define STEADY_MS	 60000
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 30000
+#define STEADY_MS 60000
 
 static bool stopping;
 
@@ -33,8 +33,8 @@ void
 server_state_set(struct server *s, enum tool_state state, const char *why)
 {
 	if (s->state != state)
-		LOG_INFO("tool.state", LS("server", s->name), LS("state", state_names[state]),
-		    LS("why", why));
+		LOG_INFO("tool.state", LS("server", s->name),
+		    LS("state", state_names[state]), LS("why", why));
 	s->state = state;
 	report_catalogue(s, why);
 }
@@ -61,7 +61,8 @@ plan_retry(struct server *s)
 	if (s->running_since_ms != 0 && loop_now_ms() - s->running_since_ms > STEADY_MS)
 		s->failures = 0;
 	s->running_since_ms = 0;
-	wait = s->failures >= 9 ? BACKOFF_MAX_MS : (uint64_t)BACKOFF_MIN_MS << s->failures;
+	wait =
+	    s->failures >= 9 ? BACKOFF_MAX_MS : (uint64_t)BACKOFF_MIN_MS << s->failures;
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
 	s->failures++;
@@ -75,7 +76,8 @@ server_fail(struct server *s, enum tool_state state, const char *why)
 	end_process(s);
 	plan_retry(s);
 	server_state_set(s, state, why);
-	call_fail_all(s, OUTCOME_TOOL_DOWN, 502, "the tool server failed; it is being restarted");
+	call_fail_all(
+	    s, OUTCOME_TOOL_DOWN, 502, "the tool server failed; it is being restarted");
 }
 
 static void
@@ -110,7 +112,8 @@ server_start(struct server *s)
 	m.server = s->number;
 	s->spawning = true;
 	server_state_set(s, TOOL_STARTING, "");
-	if (chan_ask(proc_master(), MSG_tool_spawn, &m, SPAWN_TIMEOUT_MS, on_spawned, s) == 0) {
+	if (chan_ask(proc_master(), MSG_tool_spawn, &m, SPAWN_TIMEOUT_MS, on_spawned,
+		s) == 0) {
 		s->spawning = false;
 		server_fail(s, TOOL_FAILED, "the master does not answer");
 	}

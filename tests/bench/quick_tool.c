@@ -16,16 +16,19 @@ answer(const char *line)
 		return;
 	if (strstr(line, "\"initialize\"") != NULL)
 		printf("{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":{\"protocolVersion\":"
-		       "\"2025-06-18\",\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":"
+		       "\"2025-06-18\",\"capabilities\":{\"tools\":{}},\"serverInfo\":{"
+		       "\"name\":"
 		       "\"quick\",\"version\":\"1\"}}}\n",
 		    number);
 	else if (strstr(line, "\"tools/list\"") != NULL)
-		printf("{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":{\"tools\":[{\"name\":\"noop\","
+		printf("{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":{\"tools\":[{"
+		       "\"name\":\"noop\","
 		       "\"inputSchema\":{\"type\":\"object\"}}]}}\n",
 		    number);
 	else
-		printf("{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":{\"content\":[{\"type\":"
-		       "\"text\",\"text\":\"ok\"}]}}\n",
+		printf(
+		    "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":{\"content\":[{\"type\":"
+		    "\"text\",\"text\":\"ok\"}]}}\n",
 		    number);
 	fflush(stdout);
 }

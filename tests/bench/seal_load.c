@@ -67,7 +67,8 @@ load(const char *path)
 		if (line[n - 1] == '\n')
 			line[--n] = '\0';
 		if (asprintf(&bodies[nbodies++],
-			"POST /v1/seal/invoke HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+			"POST /v1/seal/invoke HTTP/1.1\r\nHost: "
+			"localhost\r\nContent-Type: "
 			"application/json\r\nContent-Length: %zd\r\n\r\n%s",
 			n, line) == -1)
 			die("memory");
@@ -137,10 +138,11 @@ main(int argc, char **argv)
 		return 2;
 	for (i = 0; i < n; i++) {
 		conns[i].fd = socket(AF_INET, SOCK_STREAM, 0);
-		if (connect(conns[i].fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1)
+		if (connect(conns[i].fd, (const struct sockaddr *)&sin, sizeof(sin)) ==
+		    -1)
 			die("connect");
 		setsockopt(conns[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		ev = (struct epoll_event) {.events = EPOLLIN, .data.ptr = &conns[i]};
+		ev = (struct epoll_event){.events = EPOLLIN, .data.ptr = &conns[i]};
 		if (epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &ev) == -1)
 			die("epoll_ctl");
 	}
@@ -167,10 +169,12 @@ main(int argc, char **argv)
 	began = now() - began;
 	qsort(took, done, sizeof(*took), compare);
 	for (i = 0; example[i] != '\0'; i++)
-		if (example[i] == '"' || example[i] == '\\' || (unsigned char)example[i] < 32)
+		if (example[i] == '"' || example[i] == '\\' ||
+		    (unsigned char)example[i] < 32)
 			example[i] = ' ';
 	printf("{\"rate\":%.0f,\"p50\":%.1f,\"p99\":%.1f,\"calls\":%zu,\"bad\":%zu,"
 	       "\"example\":\"%s\"}\n",
-	    (double)done / (began / 1e6), took[done / 2], took[done * 99 / 100], done, bad, example);
+	    (double)done / (began / 1e6), took[done / 2], took[done * 99 / 100], done,
+	    bad, example);
 	return 0;
 }

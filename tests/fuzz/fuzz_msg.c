@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every message of proto/: what decodes must encode to the same octets again (there is one
- * way to write a message), and printing it must not fail.
+ * Every message of proto/: what decodes must encode to the same octets again (there is
+ * one way to write a message), and printing it must not fail.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		abort();
 	for (f = d->fields(&n), k = 0; k < n; k++)
 		if (f[k].kind == FIELD_FD || f[k].kind == FIELD_OPTFD)
-			memcpy(msg.octets + f[k].offset, &(int) {-1}, sizeof(int));
+			memcpy(msg.octets + f[k].offset, &(int){-1}, sizeof(int));
 	msg_release(d, &msg);
 	return 0;
 }

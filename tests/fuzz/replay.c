@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A main for fuzz targets without libFuzzer: runs every file of the target's corpus, and
- * every prefix and every one-octet change of the small ones. Fails when there is no corpus.
+ * every prefix and every one-octet change of the small ones. Fails when there is no
+ * corpus.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -46,14 +46,17 @@ START_TEST(once)
 {
 	ck_assert_int_eq(grant_redeem(book, &good, now, digest), GRANT_GOOD);
 	ck_assert_int_eq(grant_redeem(book, &good, now, digest), GRANT_REUSED);
-	ck_assert_int_eq(grant_redeem(book, &good, now + GRANT_TTL_MS, digest), GRANT_REUSED);
+	ck_assert_int_eq(
+	    grant_redeem(book, &good, now + GRANT_TTL_MS, digest), GRANT_REUSED);
 }
 END_TEST
 
 START_TEST(late)
 {
-	ck_assert_int_eq(grant_redeem(book, &good, now + GRANT_TTL_MS + 1, digest), GRANT_LATE);
-	ck_assert_int_eq(grant_redeem(book, &good, now + GRANT_TTL_MS, digest), GRANT_GOOD);
+	ck_assert_int_eq(
+	    grant_redeem(book, &good, now + GRANT_TTL_MS + 1, digest), GRANT_LATE);
+	ck_assert_int_eq(
+	    grant_redeem(book, &good, now + GRANT_TTL_MS, digest), GRANT_GOOD);
 }
 END_TEST
 
@@ -67,7 +70,8 @@ START_TEST(every_bit)
 		g = good;
 		p[i / 8] ^= (uint8_t)(1 << i % 8);
 		if (memcmp(&g.request_id, &good.request_id, 16) == 0 &&
-		    memcmp(&g.id, &good.id, 16) == 0 && g.not_after_ms == good.not_after_ms &&
+		    memcmp(&g.id, &good.id, 16) == 0 &&
+		    g.not_after_ms == good.not_after_ms &&
 		    memcmp(&g.mac, &good.mac, 32) == 0)
 			continue; /* padding */
 		ck_assert_int_eq(grant_redeem(book, &g, now, digest), GRANT_FORGED);
@@ -88,7 +92,8 @@ START_TEST(other_key)
 
 	ck_assert_int_eq(grant_seal(&g, other, now, digest), 0);
 	ck_assert_int_eq(grant_redeem(book, &g, now, digest), GRANT_FORGED);
-	/* the judge was started anew: its old grants live on for their time, then no more */
+	/* the judge was started anew: its old grants live on for their time, then no more
+	 */
 	grant_book_key_take(book, other, now);
 	ck_assert_int_eq(grant_redeem(book, &good, now, digest), GRANT_GOOD);
 	ck_assert_int_eq(grant_redeem(book, &g, now, digest), GRANT_GOOD);
@@ -107,10 +112,13 @@ START_TEST(fields_do_not_run_together)
 {
 	uint8_t a[32], b[32];
 
-	grant_digest_proxy(span_str("GE"), span_str("Thost"), span_str("/"), span_str(""), 0, a);
-	grant_digest_proxy(span_str("GET"), span_str("host"), span_str("/"), span_str(""), 0, b);
+	grant_digest_proxy(
+	    span_str("GE"), span_str("Thost"), span_str("/"), span_str(""), 0, a);
+	grant_digest_proxy(
+	    span_str("GET"), span_str("host"), span_str("/"), span_str(""), 0, b);
 	ck_assert_mem_ne(a, b, 32);
-	grant_digest_proxy(span_str("GET"), span_str("host"), span_str("/"), span_str(""), 1, a);
+	grant_digest_proxy(
+	    span_str("GET"), span_str("host"), span_str("/"), span_str(""), 1, a);
 	ck_assert_mem_ne(a, b, 32);
 	grant_digest_tool(1, "x", 1, a);
 	grant_digest_tool(2, "x", 1, b);
@@ -130,7 +138,7 @@ START_TEST(marks)
 		ck_assert_int_eq(replay_mark(r, m, 5000), 0);
 	}
 	ck_assert_uint_eq(replay_count(r), 100000);
-	crypto_generichash(m, 32, (const void *)&(uint32_t) {1}, sizeof(i), NULL, 0);
+	crypto_generichash(m, 32, (const void *)&(uint32_t){1}, sizeof(i), NULL, 0);
 	ck_assert_int_eq(replay_mark(r, m, 6000), 0); /* within the window */
 	memset(m, 0, 32);
 	ck_assert_int_eq(replay_mark(r, m, 6000), 1);

@@ -32,26 +32,26 @@ fill(const struct msg_desc *d, void *msg, size_t len)
 			*at = 7;
 			break;
 		case FIELD_U32:
-			memcpy(at, &(uint32_t) {0x01020304}, 4);
+			memcpy(at, &(uint32_t){0x01020304}, 4);
 			break;
 		case FIELD_U64:
-			memcpy(at, &(uint64_t) {0x0102030405060708}, 8);
+			memcpy(at, &(uint64_t){0x0102030405060708}, 8);
 			break;
 		case FIELD_FIX:
 			memset(at, 0xa5, f[i].max);
 			break;
 		case FIELD_STR:
 		case FIELD_BLOB:
-			memcpy(at, &(struct span) {filler, want}, sizeof(struct span));
+			memcpy(at, &(struct span){filler, want}, sizeof(struct span));
 			break;
 		case FIELD_SECRET:
 			if (want > 0)
-				memcpy(at, &(struct secret *) {secret_new(filler, want)},
+				memcpy(at, &(struct secret *){secret_new(filler, want)},
 				    sizeof(void *));
 			break;
 		case FIELD_FD:
 		case FIELD_OPTFD:
-			memcpy(at, &(int) {dup(0)}, sizeof(int));
+			memcpy(at, &(int){dup(0)}, sizeof(int));
 			break;
 		}
 	}
@@ -60,7 +60,7 @@ fill(const struct msg_desc *d, void *msg, size_t len)
 static size_t
 encode(const struct msg_desc *d, void *msg, struct wire_w *w)
 {
-	*w = (struct wire_w) {.p = octets, .cap = sizeof(octets)};
+	*w = (struct wire_w){.p = octets, .cap = sizeof(octets)};
 	ck_assert_msg(msg_encode(w, d, msg, 42, 1000) == 0, "%s", d->name);
 	return w->len;
 }
@@ -81,7 +81,9 @@ START_TEST(there_and_back)
 	ck_assert_uint_eq(h.type, d->type);
 	ck_assert_uint_eq(h.reqid, 42);
 	ck_assert_uint_eq(h.nfds, w.nfds);
-	ck_assert_int_eq(msg_decode(d, octets + MSG_HEADER, len - MSG_HEADER, w.fds, w.nfds, &back), 0);
+	ck_assert_int_eq(
+	    msg_decode(d, octets + MSG_HEADER, len - MSG_HEADER, w.fds, w.nfds, &back),
+	    0);
 	ck_assert_int_eq(msg_encode(&w2, d, &back, 42, 1000), 0);
 	ck_assert_uint_eq(w2.len, len);
 	ck_assert_mem_eq(again, copy, len);
@@ -104,12 +106,14 @@ START_TEST(cut_or_too_long)
 	for (i = 0; i + MSG_HEADER < len; i++) {
 		memcpy(copy, octets, len);
 		ck_assert_msg(
-		    msg_decode(d, copy + MSG_HEADER, i, w.fds, w.nfds, &back) == -1, "%s %zu", d->name, i);
+		    msg_decode(d, copy + MSG_HEADER, i, w.fds, w.nfds, &back) == -1,
+		    "%s %zu", d->name, i);
 	}
 	memcpy(copy, octets, len);
 	copy[len] = 0;
 	ck_assert_int_eq(
-	    msg_decode(d, copy + MSG_HEADER, len - MSG_HEADER + 1, w.fds, w.nfds, &back), -1);
+	    msg_decode(d, copy + MSG_HEADER, len - MSG_HEADER + 1, w.fds, w.nfds, &back),
+	    -1);
 	if (w.nfds > 0) {
 		memcpy(copy, octets, len);
 		ck_assert_int_eq(msg_decode(d, copy + MSG_HEADER, len - MSG_HEADER, w.fds,
@@ -119,7 +123,8 @@ START_TEST(cut_or_too_long)
 	memcpy(copy, octets, len);
 	w.fds[w.nfds] = 0;
 	ck_assert_int_eq(
-	    msg_decode(d, copy + MSG_HEADER, len - MSG_HEADER, w.fds, w.nfds + 1, &back), -1);
+	    msg_decode(d, copy + MSG_HEADER, len - MSG_HEADER, w.fds, w.nfds + 1, &back),
+	    -1);
 	msg_release(d, &msg);
 }
 END_TEST
@@ -138,15 +143,17 @@ START_TEST(limits_of_fields)
 		msg_init(d, &msg);
 		for (size_t k = 0; k < n; k++) /* required descriptors */
 			if (f[k].kind == FIELD_FD)
-				memcpy(msg.octets + f[k].offset, &(int) {0}, sizeof(int));
-		memcpy(msg.octets + f[i].offset, &(struct span) {filler, f[i].max},
+				memcpy(msg.octets + f[k].offset, &(int){0}, sizeof(int));
+		memcpy(msg.octets + f[i].offset, &(struct span){filler, f[i].max},
 		    sizeof(struct span));
-		w = (struct wire_w) {.p = octets, .cap = sizeof(octets)};
-		ck_assert_msg(msg_encode(&w, d, &msg, 1, 0) == 0, "%s.%s", d->name, f[i].name);
-		memcpy(msg.octets + f[i].offset, &(struct span) {filler, f[i].max + 1},
+		w = (struct wire_w){.p = octets, .cap = sizeof(octets)};
+		ck_assert_msg(
+		    msg_encode(&w, d, &msg, 1, 0) == 0, "%s.%s", d->name, f[i].name);
+		memcpy(msg.octets + f[i].offset, &(struct span){filler, f[i].max + 1},
 		    sizeof(struct span));
-		w = (struct wire_w) {.p = octets, .cap = sizeof(octets)};
-		ck_assert_msg(msg_encode(&w, d, &msg, 1, 0) == -1, "%s.%s", d->name, f[i].name);
+		w = (struct wire_w){.p = octets, .cap = sizeof(octets)};
+		ck_assert_msg(
+		    msg_encode(&w, d, &msg, 1, 0) == -1, "%s.%s", d->name, f[i].name);
 	}
 }
 END_TEST

@@ -30,7 +30,8 @@ environ_fetch(int line)
 	uint32_t i;
 
 	if (plan.secrets > ENVIRON_SECRETS_MAX)
-		fatalx("%s: more than %d secret variables", plan.name, ENVIRON_SECRETS_MAX);
+		fatalx(
+		    "%s: more than %d secret variables", plan.name, ENVIRON_SECRETS_MAX);
 	if (plan.secrets == 0)
 		return;
 	if (line < 0 ||
@@ -40,9 +41,11 @@ environ_fetch(int line)
 		MSG_INIT(env_fetch, m);
 
 		m.index = i;
-		if (sync_ask(&vault, MSG_env_fetch, &m, FETCH_TIMEOUT_MS, NULL, NULL) == -1)
+		if (sync_ask(&vault, MSG_env_fetch, &m, FETCH_TIMEOUT_MS, NULL, NULL) ==
+		    -1)
 			fatal("%s: vault does not answer", plan.name);
-		if (vault.desc->type != MSG_env_item || item->code != 0 || item->value == NULL ||
+		if (vault.desc->type != MSG_env_item || item->code != 0 ||
+		    item->value == NULL ||
 		    span_copy(item->variable, names[i], sizeof(names[i])) == -1)
 			fatalx("%s: variable %u: %.*s", plan.name, i,
 			    vault.desc->type == MSG_env_item ? (int)item->message.len : 0,

@@ -16,7 +16,8 @@ struct secret;
 void environ_fetch(int line);
 /*
  * The whole environment for execve, made before the fork (locked memory does not survive
- * one); secrets are plain in it, so each process wipes its copy as soon as it can. NULL: none.
+ * one); secrets are plain in it, so each process wipes its copy as soon as it can. NULL:
+ * none.
  */
 char **environ_make(void);
 /* Wipes the secrets in an environment; not the memory that holds plain variables. */

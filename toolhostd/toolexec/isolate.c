@@ -45,10 +45,12 @@ isolate_namespaces(void)
 		flags |= CLONE_NEWNET;
 	if (geteuid() != 0)
 		flags |= CLONE_NEWUSER;
-	/* the maps are written through /proc/self, which a process without dumps cannot */
+	/* the maps are written through /proc/self, which a process without dumps cannot
+	 */
 	prctl(PR_SET_DUMPABLE, 1);
 	if (unshare(flags) == -1)
-		fatal("%s: no namespaces for the tool server: let unprivileged user namespaces "
+		fatal("%s: no namespaces for the tool server: let unprivileged user "
+		      "namespaces "
 		      "be made (sysctl user.max_user_namespaces), or run Aegis as root",
 		    plan.name);
 	if (flags & CLONE_NEWUSER) {
@@ -88,8 +90,9 @@ isolate_mounts(void)
 		fatal("%s: mounts cannot be made private", plan.name);
 	for (i = 0; plan.hide[i] != NULL; i++)
 		hide(plan.hide[i]);
-	/* where the host's own /proc is partly covered the kernel allows no new one to a user
-	 * namespace; the server then sees the host's list of processes, but not into them */
+	/* where the host's own /proc is partly covered the kernel allows no new one to a
+	 * user namespace; the server then sees the host's list of processes, but not into
+	 * them */
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == -1)
 		LOG_WARN("tool.isolate", LS("server", plan.name), LE("proc", errno));
 }
@@ -100,7 +103,8 @@ limit(int what, rlim_t value)
 	struct rlimit r = {value, value};
 
 	if (value != 0 && setrlimit(what, &r) == -1)
-		LOG_WARN("tool.limit", LS("server", plan.name), LI("resource", what), LE("what", errno));
+		LOG_WARN("tool.limit", LS("server", plan.name), LI("resource", what),
+		    LE("what", errno));
 }
 
 void
@@ -122,7 +126,8 @@ isolate_self(void)
 
 	setrlimit(RLIMIT_CORE, &core);
 	limit(RLIMIT_NOFILE, 4096);
-	/* address space would be the wrong measure for runtimes that map terabytes: data */
+	/* address space would be the wrong measure for runtimes that map terabytes: data
+	 */
 	limit(RLIMIT_DATA, (rlim_t)plan.memory_mb * 1024 * 1024 * 4);
 	limit(RLIMIT_NPROC, plan.processes);
 	isolate_user();

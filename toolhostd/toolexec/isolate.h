@@ -15,7 +15,8 @@ void isolate_mounts(void);
  * process too, which hold the server's secrets and need nothing of root once it runs.
  */
 void isolate_user(void);
-/* Limits, user, capabilities, no_new_privs, system calls: the last steps before execve. */
+/* Limits, user, capabilities, no_new_privs, system calls: the last steps before execve.
+ */
 void isolate_self(void);
 
 #endif

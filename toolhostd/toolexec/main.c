@@ -123,7 +123,8 @@ main(int argc, char **argv)
 	environ_fetch(line);
 	nsecrets = environ_secrets(&secrets);
 	pump_setup(secrets, nsecrets);
-	/* without secrets there is nothing to search for: the server writes to toolhost itself */
+	/* without secrets there is nothing to search for: the server writes to toolhost
+	 * itself */
 	if (pipe2(err, O_CLOEXEC) == -1 || (nsecrets > 0 && pipe2(out, O_CLOEXEC) == -1))
 		fatal("%s: pipes", plan.name);
 	env = environ_make();

@@ -52,7 +52,8 @@ plan_take(void *msg)
 	    span_copy(m->executable, plan.executable, sizeof(plan.executable)) == -1 ||
 	    span_copy(m->workdir, plan.workdir, sizeof(plan.workdir)) == -1 ||
 	    unpack(m->args, plan.args + 1, PLAN_LIST_MAX, &n) == -1 ||
-	    unpack(m->environment, plan.environment, PLAN_LIST_MAX, &plan.nenvironment) == -1 ||
+	    unpack(m->environment, plan.environment, PLAN_LIST_MAX, &plan.nenvironment) ==
+		-1 ||
 	    unpack(m->hide, plan.hide, 16, &n) == -1)
 		return -1;
 	plan.args[0] = plan.executable;

@@ -12,7 +12,8 @@ struct plan {
 	char name[65];
 	char executable[1025];
 	char workdir[1025];
-	char *args[PLAN_LIST_MAX + 2]; /* with the program's name first, NULL-terminated */
+	char
+	    *args[PLAN_LIST_MAX + 2]; /* with the program's name first, NULL-terminated */
 	char *environment[PLAN_LIST_MAX + 1];
 	char *hide[16 + 1];
 	size_t nenvironment;

@@ -20,7 +20,7 @@
 #include "toolhostd/toolexec/environ.h"
 #include "toolhostd/toolexec/plan.h"
 
-#define STEP	       65536
+#define STEP 65536
 #define ERROR_LINE_MAX 4096
 
 static struct reflect *searches[ENVIRON_SECRETS_MAX];
@@ -124,9 +124,11 @@ log_lines(struct buf *b, int end)
 			break;
 		len = nl == NULL ? b->len - start : (size_t)(nl - (b->p + start));
 		if (holds_secret(b->p + start, len))
-			LOG_WARN("tool.stderr", LS("server", plan.name), LS("line", "[REDACTED]"));
+			LOG_WARN("tool.stderr", LS("server", plan.name),
+			    LS("line", "[REDACTED]"));
 		else if (len > 0)
-			LOG_INFO("tool.stderr", LS("server", plan.name), LSN("line", b->p + start, len));
+			LOG_INFO("tool.stderr", LS("server", plan.name),
+			    LSN("line", b->p + start, len));
 		start += len + (nl != NULL);
 	}
 	memmove(b->p, b->p + start, b->len - start);
@@ -153,8 +155,8 @@ fill(int fd, struct buf *b)
 void
 pump_run(int child_exit, int out, int err)
 {
-	struct pollfd p[3] = {{.fd = out, .events = POLLIN}, {.fd = err, .events = POLLIN},
-	    {.fd = child_exit, .events = POLLIN}};
+	struct pollfd p[3] = {{.fd = out, .events = POLLIN},
+	    {.fd = err, .events = POLLIN}, {.fd = child_exit, .events = POLLIN}};
 	struct buf output, errors;
 
 	buf_init(&output);

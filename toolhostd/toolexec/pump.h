@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tool server writes: its answers on, without its secrets; its errors to the log. */
+/* What a tool server writes: its answers on, without its secrets; its errors to the log.
+ */
 #ifndef AEGIS_TOOLEXEC_PUMP_H
 #define AEGIS_TOOLEXEC_PUMP_H
 
