@@ -147,9 +147,8 @@ class Subject:
         """{(peer, instance): (type, reason)} of the log's new lines."""
         line = re.compile(r'event=permit\.refused peer=(\w+) instance=(\d+) type=(\d+) '
                           r'reason=("[^"]*"|\S+)')
-        self.puppet.log_file.seek(self.log_at)
-        text = self.puppet.log_file.read().decode(errors="replace")
-        self.log_at += len(text.encode(errors="replace"))
+        text = self.puppet.log(self.log_at)
+        self.log_at += len(text)
         for m in line.finditer(text):
             self.heard[(m[1], int(m[2]))] = (int(m[3]), m[4].strip('"'))
         return self.heard

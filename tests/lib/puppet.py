@@ -140,9 +140,10 @@ class Puppet:
     def listen(self, kind, sock):
         self.tell("listen", kind=kind, fd=sock)
 
-    def log(self):
-        self.log_file.seek(0)
-        return self.log_file.read().decode(errors="replace")
+    def log(self, start=0):
+        """What it has written from this octet on. (The daemon shares our file offset.)"""
+        size = os.fstat(self.log_file.fileno()).st_size
+        return os.pread(self.log_file.fileno(), size - start, start).decode("latin-1")
 
     def alive(self):
         if self.status is None:
