@@ -151,18 +151,24 @@ check_kernel(struct doctor *d)
 			: "locked");
 }
 
-/* Does somebody accept connections on the gate's first address? */
+/* Does somebody accept connections on the gate's address, as the gate itself says it? */
 static void
-check_address(struct doctor *d, const struct config *c)
+check_address(struct doctor *d, const char *url)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-	const char *address = c->listen[0], *colon = strrchr(address, ':');
+	const char *scheme = strstr(url, "://"),
+		   *address = scheme != NULL ? scheme + 3 : url;
+	const char *colon = strrchr(address, ':');
 	char host[256];
 	int fd = -1, bracket = address[0] == '[';
 	struct pollfd pfd;
 	socklen_t len = sizeof(int);
 	int err = 0;
 
+	if (colon == NULL || colon - address < 2 * bracket) {
+		say(d, FAIL, "gate address", "the judge does not know it");
+		return;
+	}
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - address) - 2 * bracket,
 	    address + bracket);
 	if (getaddrinfo(host, colon + 1, &hints, &list) == 0)
@@ -209,7 +215,11 @@ static void
 check_status(struct doctor *d, const struct config *c, const struct json_doc *j)
 {
 	int64_t n, total = number(j, "credentials", "total");
+	char url[300] = "";
 
+	(void)json_str_copy(j, json_get(j, 0, "gate_url"), url, sizeof(url), NULL);
+	if (d->gate)
+		check_address(d, url);
 	if (truth(j, json_get(j, 0, "vault"), "ready"))
 		say(d, PASS, "vault", "open, %lld credentials",
 		    (long long)number(j, "vault", "credentials"));
@@ -259,7 +269,6 @@ check_keymaster(struct doctor *d, struct cli *cli)
 	admin_close();
 	if (d->gate) {
 		say(d, PASS, "gate", "running, admin socket %s", c->admin_socket);
-		check_address(d, c);
 	} else {
 		say(d, WARN, "gate", "not running: start it with \"aegis gate\"");
 	}

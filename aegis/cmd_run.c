@@ -32,17 +32,44 @@ static const int passed_on[] = {
 
 /* Where the agent reaches the gate: an address to connect to, not one to listen on. */
 static void
-gate_url(const struct config *c, char *out, size_t size)
+set_url(struct run *run, const char *listening)
 {
-	const char *address = c->listen[0],
-		   *scheme = c->tls_cert != NULL ? "https" : "http";
+	const char *address = strstr(listening, "://");
+	int scheme;
 
+	address = address != NULL ? address + 3 : listening;
+	scheme = (int)(address - listening);
 	if (strncmp(address, "0.0.0.0:", 8) == 0)
-		snprintf(out, size, "%s://127.0.0.1:%s", scheme, address + 8);
+		snprintf(run->url, sizeof(run->url), "%.*s127.0.0.1:%s", scheme,
+		    listening, address + 8);
 	else if (strncmp(address, "[::]:", 5) == 0)
-		snprintf(out, size, "%s://[::1]:%s", scheme, address + 5);
+		snprintf(run->url, sizeof(run->url), "%.*s[::1]:%s", scheme, listening,
+		    address + 5);
 	else
-		snprintf(out, size, "%s://%s", scheme, address);
+		snprintf(run->url, sizeof(run->url), "%s", listening);
+}
+
+/* The gate may run with another port than this configuration says: ask it. */
+static int
+find_url(struct run *run)
+{
+	struct admin_answer a = {0};
+	char url[sizeof(run->url)];
+	int r = ADMIN_OK;
+	MSG_INIT(status, m);
+
+	if (admin_ask(MSG_status, &m, NULL, NULL, &a) == -1)
+		r = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		r = admin_refused(&a);
+	else if (!admin_answer_text(&a, "gate_url", url, sizeof(url))) {
+		cli_error(NULL, "the judge does not know the gate's address");
+		r = ADMIN_FAILED;
+	} else {
+		set_url(run, url);
+	}
+	admin_answer_free(&a);
+	return r;
 }
 
 static int
@@ -54,6 +81,9 @@ begin(struct cli *cli, struct run *run)
 
 	if (r != 0)
 		return r;
+	r = find_url(run);
+	if (r != ADMIN_OK)
+		goto out;
 	m.name = span_str(cli_text(cli, "agent"));
 	m.ttl_s = cli_number(cli, "ttl", TTL_DEFAULT);
 	if (admin_ask(MSG_agent_run, &m, NULL, NULL, &a) == -1)
@@ -65,6 +95,7 @@ begin(struct cli *cli, struct run *run)
 		cli_error(NULL, "the judge answered without a token");
 		r = ADMIN_FAILED;
 	}
+out:
 	admin_answer_free(&a);
 	admin_close();
 	return r;
@@ -115,12 +146,15 @@ set_environment(const struct cli *cli, const struct run *run)
 static void
 become(const struct cli *cli, const struct run *run, const sigset_t *mask)
 {
+	int err;
+
 	if (set_environment(cli, run) == 0) {
 		sigprocmask(SIG_SETMASK, mask, NULL);
 		execvp(cli->rest[0], cli->rest);
 	}
-	cli_error(NULL, "%s: %s", cli->rest[0], strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	err = errno;
+	cli_error(NULL, "%s: %s", cli->rest[0], strerror(err));
+	_exit(err == ENOENT ? 127 : 126);
 }
 
 /* Waits for the program and passes signals on. Its exit code, or 128 and the signal. */
@@ -160,7 +194,6 @@ cmd_run(struct cli *cli)
 	}
 	if (cli_config(cli) == NULL)
 		return ADMIN_FAILED;
-	gate_url(cli->config, run.url, sizeof(run.url));
 	r = begin(cli, &run);
 	if (r != ADMIN_OK)
 		return r;

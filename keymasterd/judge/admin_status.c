@@ -98,6 +98,7 @@ admin_status(struct chan *c, uint64_t reqid, void *msg)
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "version", PACKAGE_VERSION);
 	jsonw_key_str(&w, "tenant", judge_conf.tenant);
+	jsonw_key_str(&w, "gate_url", judge_conf.gate_url);
 	put_uint(&w, "uptime_s", (loop_now_ms() - judge_born_ms()) / 1000);
 	jsonw_key_bool(&w, "require_agent_auth", judge_conf.require_agent_auth != 0);
 	jsonw_key_bool(&w, "stopping", judge_stopping != 0);
