@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -110,10 +109,8 @@ limit(int what, rlim_t value)
 void
 isolate_user(void)
 {
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) == -1 || setresgid(plan.gid, plan.gid, plan.gid) == -1 ||
-		setresuid(plan.uid, plan.uid, plan.uid) == -1 || setuid(0) != -1))
-		fatal("%s: user %u", plan.name, plan.uid);
+	if (geteuid() == 0)
+		priv_drop_user(ROLE_TOOLEXEC, plan.uid, plan.gid);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user clears it */
 	priv_drop_caps();
 	priv_no_new_privs();

@@ -92,6 +92,7 @@ be_init(char **env, int in, int out, int err)
 	close(in);
 	close(out);
 	close(err);
+	sandbox_tool_settle();
 	for (;;) {
 		pid_t gone = waitpid(-1, &status, 0);
 
