@@ -7,7 +7,7 @@
 
 #include "common/http1_class.h"
 #include "common/target.h"
-#include "utf8.h"
+#include "common/utf8.h"
 
 /*
  * One byte of a path with escapes decoded once; p < end.  Moves *p past it.

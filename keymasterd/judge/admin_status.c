@@ -8,7 +8,6 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/proto.h"
-#include "config.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/ledger.h"
