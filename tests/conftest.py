@@ -16,6 +16,15 @@ def pytest_addoption(parser):
     parser.addoption("--cache", default=os.environ.get("AEGIS_CACHE", "/var/cache/aegis-parts"))
 
 
+def pytest_configure(config):
+    """Tests of one daemon run the installed one, unless told otherwise."""
+    prefix = config.getoption("--prefix")
+    for variable, name in (("GATED", "gated"), ("EGRESS_WORKER", "egressd-worker"),
+                           ("EGRESS_DISPATCHER", "egressd-dispatcher")):
+        if prefix:
+            os.environ.setdefault(variable, str(Path(prefix) / "libexec" / "aegis" / name))
+
+
 @pytest.fixture(scope="session")
 def prefix(request):
     value = request.config.getoption("--prefix")
