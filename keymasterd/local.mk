@@ -69,6 +69,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/context.c keymasterd/judge/context.h \
 	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
 	keymasterd/judge/context_builtin.c \
+	keymasterd/judge/context_entry.c keymasterd/judge/context_entry.h \
 	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
 	keymasterd/judge/seal.c \

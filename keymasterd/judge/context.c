@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keymasterd/judge/context_args.h"
+#include "common/host.h"
+#include "keymasterd/judge/context_entry.h"
 
 #define DESCRIPTION_MAX 1024
 #define RATE_CALLS_MAX 1000000
@@ -57,12 +58,6 @@ member(const struct json_doc *d, uint32_t node, const char *name)
 	return json_type(d, m) == JT_NULL ? JSON_NONE : m;
 }
 
-static char *
-dup_span(struct span s)
-{
-	return strndup(s.len == 0 ? "" : s.p, s.len);
-}
-
 /* A text of 1 to max octets without control characters into buf of max + 1. */
 static int
 read_text(struct reader *r, uint32_t node, const char *where, char *buf, size_t max,
@@ -83,96 +78,8 @@ read_text(struct reader *r, uint32_t node, const char *where, char *buf, size_t 
 	return 0;
 }
 
-bool
-context_name_ok(struct span s)
-{
-	if (s.len == 0 || s.len > CONTEXT_NAME_MAX || s.p[0] < 'a' || s.p[0] > 'z')
-		return false;
-	for (size_t i = 1; i < s.len; i++)
-		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') ||
-			(s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '-'))
-			return false;
-	return true;
-}
-
-int
-context_pattern_init(struct context_pattern *p, struct span s)
-{
-	*p = (struct context_pattern){.kind = CONTEXT_EXACT};
-	if (s.len == 0 || s.len > CONTEXT_TOOL_MAX)
-		return -1;
-	if (span_eq(s, "*")) {
-		p->kind = CONTEXT_ANY;
-	} else if (s.len > 2 && memcmp(s.p + s.len - 2, ".*", 2) == 0) {
-		p->kind = CONTEXT_PREFIX;
-		s.len--;
-	}
-	if (p->kind != CONTEXT_ANY && memchr(s.p, '*', s.len) != NULL)
-		return -1;
-	p->len = s.len;
-	return (p->text = dup_span(s)) == NULL ? -1 : 0;
-}
-
-void
-context_pattern_clear(struct context_pattern *p)
-{
-	free(p->text);
-	p->text = NULL;
-}
-
-bool
-context_pattern_match(const struct context_pattern *p, struct span tool)
-{
-	if (tool.len == 0 || tool.len > CONTEXT_TOOL_MAX)
-		return false;
-	switch (p->kind) {
-	case CONTEXT_ANY:
-		return true;
-	case CONTEXT_PREFIX:
-		return tool.len > p->len && memcmp(tool.p, p->text, p->len) == 0;
-	case CONTEXT_EXACT:
-		return tool.len == p->len && memcmp(tool.p, p->text, p->len) == 0;
-	}
-	return false;
-}
-
-/* ---- entries: text in, stored text out; NULL or why not ---- */
-
-typedef const char *(*entry_fn)(struct span, char *out, size_t size);
-
-static const char *
-entry_path(struct span s, char *out, size_t size)
-{
-	struct context_path path;
-	const char *why = context_path_pattern(s, &path);
-
-	if (why == NULL && span_copy(span_mem(path.text, path.len), out, size) != 0)
-		why = "too long";
-	return why;
-}
-
-static const char *
-entry_command(struct span s, char *out, size_t size)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] == '/' || s.p[i] == ' ' || strchr(";&|$`()<>\\'\"*?", s.p[i]))
-			return "must be one bare word: no directory, blanks, quotes or "
-			       "wildcards "
-			       "(subcommands have their own list)";
-	return span_copy(s, out, size) == 0 ? NULL : "too long";
-}
-
-static const char *
-entry_word(struct span s, char *out, size_t size)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] == ' ' || s.p[i] == '*')
-			return "must be one word without wildcards";
-	return span_copy(s, out, size) == 0 ? NULL : "too long";
-}
-
 static int
-read_list(struct reader *r, uint32_t node, const char *where, entry_fn check,
+read_list(struct reader *r, uint32_t node, const char *where, context_entry_fn check,
     struct context_list *list)
 {
 	char buf[CONTEXT_ENTRY_MAX + 1], out[CONTEXT_ENTRY_MAX + 1], at[256];
@@ -204,34 +111,6 @@ read_list(struct reader *r, uint32_t node, const char *where, entry_fn check,
 	return 0;
 }
 
-/* "x", ".x", "*.x", "x.", an address. NULL or why not. */
-static const char *
-domain_compile(struct span s, struct context_domain *d)
-{
-	char host[HOST_MAX];
-	uint16_t port;
-	int kind;
-
-	*d = (struct context_domain){.below_only = false};
-	if (span_eq(s, "*"))
-		return "leave the list out to permit every host";
-	if (s.len > 2 && memcmp(s.p, "*.", 2) == 0) {
-		d->below_only = true;
-		s = span_mem(s.p + 2, s.len - 2);
-	} else if (s.len > 1 && s.p[0] == '.') {
-		s = span_mem(s.p + 1, s.len - 1);
-	}
-	if ((kind = host_normalise(s.p, s.len, host, &port)) <= 0)
-		return host_strerror(kind);
-	if (port != 0)
-		return "ports are not looked at, leave it out";
-	d->address = kind != HOST_NAME;
-	if (d->address && d->below_only)
-		return "an address has no subdomains";
-	d->len = strlen(host);
-	return (d->host = strdup(host)) == NULL ? "out of memory" : NULL;
-}
-
 static int
 read_domains(
     struct reader *r, uint32_t node, const char *where, struct context_domains *l)
@@ -256,7 +135,7 @@ read_domains(
 		snprintf(at, sizeof at, "%s[%zu]", where, l->n);
 		if (read_text(r, it.value, at, buf, sizeof buf - 1, &s) != 0)
 			return -1;
-		if ((why = domain_compile(s, &l->v[l->n])) != NULL)
+		if ((why = context_entry_domain(s, &l->v[l->n])) != NULL)
 			return fail(r, "%s: %s", at, why);
 		l->n++;
 	}
@@ -286,14 +165,14 @@ read_subcommands(
 	if (json_type(r->d, node) == JT_ARRAY) {
 		cap->nsubcommands = 1;
 		return read_list(
-		    r, node, where, entry_word, &cap->subcommands[0].allowed);
+		    r, node, where, context_entry_word, &cap->subcommands[0].allowed);
 	}
 	json_iter_init(&it, r->d, node);
 	while (json_iter_next(&it, r->d)) {
 		if (read_text(r, it.name, where, buf, CONTEXT_ENTRY_MAX, &s) != 0)
 			return -1;
 		snprintf(at, sizeof at, "%s.%.64s", where, buf);
-		if ((why = entry_command(s, out, sizeof out)) != NULL)
+		if ((why = context_entry_command(s, out, sizeof out)) != NULL)
 			return fail(r, "%s: %s", at, why);
 		sub = &cap->subcommands[cap->nsubcommands];
 		if ((sub->command = strdup(out)) == NULL)
@@ -301,7 +180,7 @@ read_subcommands(
 		cap->nsubcommands++;
 		if (json_type(r->d, it.value) != JT_ARRAY)
 			return fail(r, "%s: must be a list of texts", at);
-		if (read_list(r, it.value, at, entry_word, &sub->allowed) != 0)
+		if (read_list(r, it.value, at, context_entry_word, &sub->allowed) != 0)
 			return -1;
 	}
 	return 0;
@@ -340,9 +219,9 @@ read_constraints(
 
 #define AT(name) (snprintf(at, sizeof at, "%s.%s", where, (name)), at)
 	if (read_list(r, member(d, node, "path_allowlist"), AT("path_allowlist"),
-		entry_path, &cap->paths) != 0 ||
+		context_entry_path, &cap->paths) != 0 ||
 	    read_list(r, member(d, node, "command_allowlist"), AT("command_allowlist"),
-		entry_command, &cap->commands) != 0 ||
+		context_entry_command, &cap->commands) != 0 ||
 	    read_subcommands(r, member(d, node, "subcommand_allowlist"),
 		AT("subcommand_allowlist"), cap) != 0 ||
 	    read_domains(r, member(d, node, "domain_allowlist"), AT("domain_allowlist"),
@@ -427,7 +306,7 @@ read_deny(struct reader *r, uint32_t node, size_t index, struct context_deny *de
 	}
 	if (read_text(r, node, where, buf, CONTEXT_ENTRY_MAX, &s) != 0)
 		return -1;
-	if ((deny->text = dup_span(s)) == NULL)
+	if ((deny->text = context_dup(s)) == NULL)
 		return fail(r, "out of memory");
 	if ((colon = memchr(s.p, ':', s.len)) != NULL) {
 		arg = span_mem(colon + 1, s.len - (size_t)(colon + 1 - s.p));
@@ -444,13 +323,13 @@ read_deny(struct reader *r, uint32_t node, size_t index, struct context_deny *de
 	}
 	if (arg.p[0] == '/') {
 		deny->kind = CONTEXT_DENY_PATH;
-		if ((why = entry_path(arg, out, sizeof out)) != NULL)
+		if ((why = context_entry_path(arg, out, sizeof out)) != NULL)
 			return fail(r, "%s: %s", where, why);
 		deny->arg = strdup(out);
 	} else {
 		deny->kind = CONTEXT_DENY_WORD;
-		deny->arg = dup_span(arg);
-		if (domain_compile(arg, &deny->host) != NULL)
+		deny->arg = context_dup(arg);
+		if (context_entry_domain(arg, &deny->host) != NULL)
 			deny->host.host =
 			    NULL; /* no host: then a command or a component */
 	}
@@ -481,7 +360,7 @@ read_context(struct reader *r, struct context *c)
 	if (!context_name_ok(s))
 		return fail(
 		    r, "name: must be small letters, digits and \"-\", a letter first");
-	if ((c->name = dup_span(s)) == NULL)
+	if ((c->name = context_dup(s)) == NULL)
 		return fail(r, "out of memory");
 	if ((m = member(d, root, "description")) != JSON_NONE &&
 	    json_type(d, m) != JT_STRING)
@@ -521,11 +400,11 @@ read_context(struct reader *r, struct context *c)
 		if (read_deny(r, it.value, c->ndeny - 1, &c->deny[c->ndeny - 1]) != 0)
 			return -1;
 	}
-	if (read_list(r, member(d, root, "path_arguments"), "path_arguments", entry_word,
-		&c->path_arguments) != 0)
+	if (read_list(r, member(d, root, "path_arguments"), "path_arguments",
+		context_entry_word, &c->path_arguments) != 0)
 		return -1;
-	return read_list(r, member(d, root, "url_arguments"), "url_arguments", entry_word,
-	    &c->url_arguments);
+	return read_list(r, member(d, root, "url_arguments"), "url_arguments",
+	    context_entry_word, &c->url_arguments);
 }
 
 struct context *
@@ -554,47 +433,4 @@ out:
 	json_free(&doc);
 	context_free(c);
 	return NULL;
-}
-
-static void
-list_free(struct context_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i]);
-	free(l->v);
-}
-
-void
-context_free(struct context *c)
-{
-	if (c == NULL)
-		return;
-	for (size_t i = 0; i < c->ncaps; i++) {
-		struct context_capability *cap = &c->caps[i];
-
-		context_pattern_clear(&cap->tool);
-		list_free(&cap->paths);
-		list_free(&cap->commands);
-		for (size_t k = 0; k < cap->nsubcommands; k++) {
-			free(cap->subcommands[k].command);
-			list_free(&cap->subcommands[k].allowed);
-		}
-		free(cap->subcommands);
-		for (size_t k = 0; k < cap->domains.n; k++)
-			free(cap->domains.v[k].host);
-		free(cap->domains.v);
-	}
-	for (size_t i = 0; i < c->ndeny; i++) {
-		context_pattern_clear(&c->deny[i].tool);
-		free(c->deny[i].arg);
-		free(c->deny[i].text);
-		free(c->deny[i].host.host);
-	}
-	list_free(&c->path_arguments);
-	list_free(&c->url_arguments);
-	free(c->caps);
-	free(c->deny);
-	free(c->name);
-	free(c->description);
-	free(c);
 }
