@@ -122,9 +122,12 @@ start_keymaster(struct config *c)
 		    "AEGIS_MASTER_KEY is not set");
 		return ADMIN_FAILED;
 	}
-	if (c->log_level < LOG_LEVEL_WARN)
-		c->log_level = LOG_LEVEL_WARN; /* the answer is what people want to see */
+	c->log_level = LOG_LEVEL_ERROR; /* the answer is what people want to see */
+	c->log_format = LOG_FORMAT_LOGFMT;
 	keymaster = master_start_background(c, MASTER_KEYMASTER);
+	if (keymaster == -1)
+		cli_error("The reason is above.", "the vault in %s cannot be opened",
+		    c->data_dir);
 	return keymaster == -1 ? ADMIN_FAILED : 0;
 }
 

@@ -1,4 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
+# the configuration, apart so that tests can link it
+noinst_LIBRARIES += libconfig.a
+libconfig_a_SOURCES = \
+	aegis/config.c \
+	aegis/config.h \
+	aegis/config_context.c \
+	aegis/config_finish.c \
+	aegis/config_int.h \
+	aegis/config_show.c \
+	aegis/config_tool.c \
+	aegis/key_table.c \
+	aegis/keys.c \
+	aegis/keys.h \
+	aegis/problem.c \
+	aegis/problem.h \
+	aegis/yaml.c \
+	aegis/yaml.h
+libconfig_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
+
+noinst_LIBRARIES += libverify.a
+libverify_a_SOURCES = aegis/verify.c aegis/verify.h aegis/verify_key.c
+
 bin_PROGRAMS += aegis/aegis
 aegis_aegis_SOURCES = \
 	aegis/admin.c \
@@ -22,19 +44,9 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_vault.c \
 	aegis/commands.c \
 	aegis/completion.c \
-	aegis/config.c \
-	aegis/config.h \
-	aegis/config_context.c \
-	aegis/config_finish.c \
-	aegis/config_int.h \
-	aegis/config_show.c \
-	aegis/config_tool.c \
 	aegis/confsend.c \
 	aegis/confsend.h \
 	aegis/help.c \
-	aegis/key_table.c \
-	aegis/keys.c \
-	aegis/keys.h \
 	aegis/layout.c \
 	aegis/layout.h \
 	aegis/ledger_read.c \
@@ -48,17 +60,21 @@ aegis_aegis_SOURCES = \
 	aegis/master.h \
 	aegis/out.c \
 	aegis/out.h \
-	aegis/problem.c \
-	aegis/problem.h \
 	aegis/secret_in.c \
 	aegis/spawn.c \
 	aegis/spawn.h \
 	aegis/template.c \
-	aegis/template.h \
-	aegis/verify.c \
-	aegis/verify.h \
-	aegis/verify_key.c \
-	aegis/yaml.c \
-	aegis/yaml.h
-aegis_aegis_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
-aegis_aegis_LDADD = $(COMMON_LIBS) $(YAML_LIBS)
+	aegis/template.h
+aegis_aegis_LDADD = libconfig.a libverify.a $(COMMON_LIBS) $(YAML_LIBS)
+
+check_PROGRAMS += tests/unit/config tests/unit/verify tests/fuzz/fuzz_config tests/fuzz/fuzz_export
+TESTS += tests/unit/config tests/unit/verify
+tests_unit_config_LDADD = $(CHECK_LIBS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
+tests_unit_verify_LDADD = $(CHECK_LIBS) libverify.a $(COMMON_LIBS)
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_config_LDADD = $(FUZZ_LDFLAGS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
+tests_fuzz_fuzz_export_SOURCES = tests/fuzz/fuzz_export.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_export_LDADD = $(FUZZ_LDFLAGS) libverify.a $(COMMON_LIBS)
+if !FUZZERS
+TESTS += tests/fuzz/fuzz_config tests/fuzz/fuzz_export
+endif

@@ -3,15 +3,20 @@
  * The verifier of ledger exports: what a sound export says, and that no change of one
  * goes unseen. Exports are made here, with a key of the test's own.
  */
-#include "aegis/verify.c"
+#include "aegis/verify.h"
 
 #include <check.h>
 #include <sodium.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/b64.h"
 #include "common/buf.h"
+#include "common/hex.h"
 
 #define ROWS 60
 #define EVERY 20 /* rows between two checkpoints */
