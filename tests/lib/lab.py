@@ -168,6 +168,7 @@ egress:
 
     def start(self, seconds=15):
         self.log_file = open(self.log, "ab")
+        before = self.log_file.seek(0, os.SEEK_END)  # of an earlier start
         self.process = subprocess.Popen(
             [str(self.bin), "gate"], env=self.env, cwd=self.dir,
             stdout=self.log_file, stderr=subprocess.STDOUT, start_new_session=True)
@@ -175,7 +176,7 @@ egress:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"aegis gate ended:\n{self.log.read_text()[-4000:]}")
-            if "is ready on" in self.log.read_text(errors="replace"):
+            if b"is ready on" in self.log.read_bytes()[before:]:
                 return self
             time.sleep(0.01)
         raise TimeoutError(f"aegis gate is not ready:\n{self.log.read_text()[-4000:]}")
