@@ -18,9 +18,9 @@
 
 #define PAGE 1000 /* rows a question, as many as the judge gives */
 
-static const char row_head[] = "{\"row\":";
-static const char row_tail[] = ",\"hash\":\"";
-#define ROW_TAIL_LEN (sizeof(row_tail) - 1 + 64 + 2)
+#define ROW_HEAD     "{\"row\":"
+#define ROW_TAIL     ",\"hash\":\""
+#define ROW_TAIL_LEN (sizeof(ROW_TAIL) - 1 + 64 + 2)
 
 /* Rows of one page, each with a newline: what they mean is known at the page's end. */
 static void
@@ -121,7 +121,7 @@ static int
 give_text(const char *line, size_t len, void *arg)
 {
 	struct rows *rows = arg;
-	size_t head = sizeof(row_head) - 1;
+	size_t head = sizeof(ROW_HEAD) - 1;
 
 	if (len < head + ROW_TAIL_LEN || rows->left == 0)
 		return -1;
