@@ -189,10 +189,9 @@ download_pump(struct exchange *ex)
 			return flush(ex);
 		}
 	}
-	/* others first; TLS may hold octets that no event announces */
+	/* others first, then on: what is here may be the last there is to read */
 	upstream_set_reading(ex->up, true);
-	if (ex->up->stream.ssl != NULL)
-		upstream_want_write(ex->up);
+	upstream_want_write(ex->up);
 	return 0;
 }
 

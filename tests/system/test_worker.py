@@ -389,6 +389,23 @@ class Answers(Base):
         self.assertEqual(w.done(a)["outcome"], OK)
         self.assertEqual(w.get(u.port, timeout=30).done["outcome"], OK)
 
+    def test_slow_agent(self):
+        """Whatever stopped when the agent paused goes on when it reads again."""
+        u, w = self.pair(lambda r, c: ok(bytes(int(r.target[1:]))))
+        for n in list(range(1 << 20, 5 << 20, 131072)) + [123457 * i for i in range(1, 20)]:
+            w.hold_streams = threading.Event()
+            a = w.open(u.port, b"/%d" % n)
+            w.wait_head(a)
+            time.sleep(0.02)
+            w.hold_streams.set()
+            got = 0
+            while True:
+                piece = a.first(3)
+                if not piece:
+                    break
+                got += len(piece)
+            self.assertEqual((got, w.done(a)["outcome"]), (n, OK))
+
     def test_time_out(self):
         u, w = self.pair(lambda r, c: time.sleep(3) or None)
         a = w.get(u.port, timeout_ms=300)
