@@ -225,12 +225,32 @@ send_egress(struct child *child, const struct config *c)
 	return chan_note(child->door, MSG_conf_egress, &m);
 }
 
+/*
+ * What a tool server of the same user could otherwise read the master key in, or reach
+ * the judge as an administrator by.
+ */
+static int
+pack_hidden(const struct config *c, struct buf *out)
+{
+	char dotenv[1100];
+	char *paths[] = {c->data_dir, c->admin_socket, c->file, dotenv,
+	    c->master_key_file, c->tls_key};
+	size_t i;
+
+	if (snprintf(dotenv, sizeof(dotenv), "%s/.env", c->base_dir) >=
+	    (int)sizeof(dotenv))
+		return -1;
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (paths[i] != NULL &&
+		    buf_put(out, paths[i], strlen(paths[i]) + 1) == -1)
+			return -1;
+	return 0;
+}
+
 static int
 send_toolexec(struct child *child, const struct config *c)
 {
 	const struct config_tool *t = &c->tools[child->index];
-	char *hidden[] = {
-	    c->data_dir, c->file, NULL}; /* a developer's file may hold the key */
 	struct buf args, environment, hide;
 	MSG_INIT(conf_tool_exec, m);
 	int r;
@@ -239,7 +259,7 @@ send_toolexec(struct child *child, const struct config *c)
 	buf_init(&environment);
 	buf_init(&hide);
 	r = pack(t->args, &args) == 0 && pack(t->environment, &environment) == 0 &&
-		pack(hidden, &hide) == 0
+		pack_hidden(c, &hide) == 0
 	    ? 0
 	    : -1;
 	m.hide = span_mem(hide.p, hide.len);
