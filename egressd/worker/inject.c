@@ -206,15 +206,16 @@ put_percent(const void *p, size_t len, void *arg)
 static void
 put_target(struct out *o, const struct inject_request *r, const struct credential *c)
 {
-	char last;
+	const char *query, *end = r->target.p + r->target.len;
 
 	put_span(o, r->target);
 	if (c->kind != INJECT_QUERY || r->target.p[0] != '/')
 		return;
-	last = r->target.p[r->target.len - 1];
-	if (memchr(r->target.p, '?', r->target.len) == NULL)
+	query = memchr(r->target.p, '?', r->target.len);
+	/* a later ? is an octet of a value: without & the secret would be its end */
+	if (query == NULL)
 		put_text(o, "?");
-	else if (last != '?' && last != '&')
+	else if (query + 1 < end && end[-1] != '&')
 		put_text(o, "&");
 	put_percent(c->query_param, strlen(c->query_param), o);
 	put_text(o, "=");

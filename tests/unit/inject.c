@@ -79,6 +79,16 @@ START_TEST(kinds)
 	    "Accept: x\r\nAccept-Encoding: identity\r\n\r\n");
 	r.target = span_str("/a");
 	ck_assert_ptr_nonnull(strstr(built(&r), "GET /a?k%26y=s3cr%26t%2F%3D HTTP"));
+	r.target = span_str("/a?");
+	ck_assert_ptr_nonnull(strstr(built(&r), "GET /a?k%26y=s3cr%26t%2F%3D HTTP"));
+	r.target = span_str("/a?b&");
+	ck_assert_ptr_nonnull(strstr(built(&r), "GET /a?b&k%26y=s3cr%26t%2F%3D HTTP"));
+	/* what looks like the query's beginning but ends a value of the agent's */
+	r.target = span_str("/a?text=b?");
+	ck_assert_ptr_nonnull(
+	    strstr(built(&r), "GET /a?text=b?&k%26y=s3cr%26t%2F%3D HTTP"));
+	r.target = span_str("/a??");
+	ck_assert_ptr_nonnull(strstr(built(&r), "GET /a??&k%26y=s3cr%26t%2F%3D HTTP"));
 	r.target = span_str("*");
 	r.method = span_str("OPTIONS");
 	ck_assert_ptr_nonnull(strstr(built(&r), "OPTIONS * HTTP"));
