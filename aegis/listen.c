@@ -143,13 +143,19 @@ listen_admin(void)
 }
 
 void
-listen_close(const struct config *c)
+listen_close_agents(void)
 {
 	int i;
 
 	for (i = 0; agents[i] != -1; i++)
 		close(agents[i]);
 	agents[0] = -1;
+}
+
+void
+listen_close(const struct config *c)
+{
+	listen_close_agents();
 	if (admin >= 0) {
 		close(admin);
 		unlink(c->admin_socket);

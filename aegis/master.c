@@ -172,6 +172,7 @@ begin_stop(int code)
 	stopping = 1;
 	exit_code = code;
 	notify_systemd("STOPPING=1");
+	listen_close_agents(); /* so that newcomers are refused while the gate drains */
 	/* the gate first: it drains; the others once it is gone */
 	stop_at_ms = loop_now_ms() + config->drain_timeout_ms + STOP_GRACE_MS;
 	TAILQ_FOREACH (c, &children, entry) {
