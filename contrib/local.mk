@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += contrib/build contrib/demo.py contrib/lint contrib/parts contrib/protocol-doc \
+EXTRA_DIST += contrib/bench contrib/build contrib/demo.py contrib/lint contrib/parts contrib/protocol-doc \
 	contrib/run contrib/setup contrib/test contrib/systemd/aegis.service.in \
 	contrib/systemd/no-tool-servers.conf
 
