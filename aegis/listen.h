@@ -13,7 +13,8 @@ int listen_open_admin(const struct config *);
 /* Descriptors of the agents' addresses, ended by -1; the admin socket or -1. */
 const int *listen_agents(void);
 int listen_admin(void);
-/* Ours; the gates have their own. What is closed everywhere refuses, what is open waits. */
+/* Ours; the gates have their own. What is closed everywhere refuses, what is open waits.
+ */
 void listen_close_agents(void);
 /* Closes all, removes the admin socket's name. */
 void listen_close(const struct config *);
