@@ -126,16 +126,21 @@ credential_covers(const struct credential *c, const char *host, uint16_t port)
 	return 0;
 }
 
-/* As the upstream's Host will name it: with the port unless it is the scheme's. */
+/*
+ * As the upstream's Host will name it: with the port unless it is the scheme's. Where the
+ * credential's own port is another, the scheme's is named too: the worker takes a host
+ * without a port for one with the credential's.
+ */
 int
 credential_authority(
     const struct credential *c, const char *host, uint16_t port, char *out, size_t size)
 {
+	uint16_t own = c->port != 0 ? (uint16_t)c->port : scheme_port(c);
 	int n;
 
 	if (port == 0)
-		port = (uint16_t)c->port;
-	n = port == 0 || port == scheme_port(c)
+		port = own;
+	n = port == own && port == scheme_port(c)
 	    ? snprintf(out, size, "%s", host)
 	    : snprintf(out, size, "%s:%u", host, port);
 	return n < 0 || (size_t)n >= size ? -1 : 0;
