@@ -12,7 +12,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import proto
-from puppet import CONF_EGRESS, CONF_GATE, LISTEN_ADMIN, Directory, Puppet, conf_judge, conf_vault
+from puppet import CONF_EGRESS, CONF_GATE, LISTEN_ADMIN, LISTEN_AGENTS, Directory, Puppet, conf_judge, conf_vault
 
 # What every session has that never ends by itself: the roles with a loop of their own.
 DAEMONS = ("GATE", "JUDGE", "VAULT", "DISPATCH", "WORKER", "TOOLHOST")
@@ -79,6 +79,8 @@ class Subject:
             door.close()
         if self.directory:
             self.directory.remove()
+        for agent in getattr(self, "agents", []):
+            agent.close()
         if self.role == "JUDGE":
             self.socket_dir.cleanup()
         return status
@@ -154,6 +156,16 @@ class Subject:
         return self.heard
 
     # -- attackers --
+
+    def agent(self):
+        """An agent's request to a gate; nobody waits for its answer."""
+        if not hasattr(self, "agents"):
+            self.agents = []
+            listener = socket.create_server(("127.0.0.1", 0))
+            self.address = listener.getsockname()
+            self.puppet.listen(LISTEN_AGENTS, listener)
+        self.agents.append(socket.create_connection(self.address))
+        self.agents[-1].sendall(b"GET /service/path HTTP/1.1\r\nhost: gate\r\n\r\n")
 
     def attack_door(self, sender, greet=True):
         if sender != "ADMIN":
