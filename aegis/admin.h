@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line's side of the admin socket. When no gate runs it starts judge and vault
- * for the one command, and stops them after it.
+ * The command line's side of the admin socket. When no gate runs it starts judge and
+ * vault for the one command, and stops them after it.
  */
 #ifndef AEGIS_ADMIN_H
 #define AEGIS_ADMIN_H
@@ -18,7 +18,7 @@ struct config;
 
 enum admin_need {
 	ADMIN_NEED_DATA, /* works without a gate: start a keymaster for it */
-	ADMIN_NEED_GATE	 /* makes sense with a running gate only */
+	ADMIN_NEED_GATE  /* makes sense with a running gate only */
 };
 
 /*
@@ -41,27 +41,30 @@ typedef void (*admin_row_fn)(const void *json, size_t len, void *arg);
 
 /*
  * Asks and waits. Descriptors in the message are taken. 0 with an answer (whatever its
- * code), or -1 after saying that the judge could not be reached. Free with admin_answer_free.
+ * code), or -1 after saying that the judge could not be reached. Free with
+ * admin_answer_free.
  */
 int admin_ask(enum msg_type, void *msg, admin_row_fn, void *arg, struct admin_answer *);
 void admin_answer_free(struct admin_answer *);
 
 /* A string member of the answer's JSON; false when it has none. */
-bool admin_answer_text(const struct admin_answer *, const char *member, char *out, size_t size);
+bool admin_answer_text(
+    const struct admin_answer *, const char *member, char *out, size_t size);
 /* The answer's JSON and a newline, {} when it is empty. */
 void admin_print_json(const struct admin_answer *);
 /* The message of a refusal, on standard error; returns the exit code. */
 int admin_refused(const struct admin_answer *);
 
 /*
- * Opens, asks, closes, and prints: on success the text (or, with --json, the JSON), else the
- * error. Returns the exit code. The usual shape of a command that changes something.
+ * Opens, asks, closes, and prints: on success the text (or, with --json, the JSON), else
+ * the error. Returns the exit code. The usual shape of a command that changes something.
  */
 int admin_command(struct cli *, enum msg_type, void *msg, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 struct column;
 /* The same for a list: a table, or with --json an array. */
-int admin_list(struct cli *, enum msg_type, void *msg, const struct column *, const char *empty);
+int admin_list(
+    struct cli *, enum msg_type, void *msg, const struct column *, const char *empty);
 
 #endif

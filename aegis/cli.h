@@ -24,7 +24,7 @@ enum flag_kind {
 
 struct flag {
 	const char *name; /* without "--"; NULL ends a list */
-	char letter;	  /* short form, or '\0' */
+	char letter;      /* short form, or '\0' */
 	enum flag_kind kind;
 	bool required;
 	const char *value; /* "NAME", for help */
@@ -36,8 +36,9 @@ struct cli;
 struct command {
 	const char *group; /* "vault", or "" */
 	const char *name;
-	const char *args; /* of what is not a flag: "", "[FILE]", "COMMAND..." */
-	unsigned max_args; /* UINT_MAX: any; COMMAND... needs "--" or is the first plain word */
+	const char *args;  /* of what is not a flag: "", "[FILE]", "COMMAND..." */
+	unsigned max_args; /* UINT_MAX: any; COMMAND... needs "--" or is the first plain
+			      word */
 	const char *about;
 	const struct flag *flags; /* beside the common ones; may be NULL */
 	int (*run)(struct cli *);
@@ -48,9 +49,10 @@ extern const struct flag common_flags[];
 
 struct cli {
 	const struct command *command;
-	const char *values[CLI_FLAGS_MAX]; /* by place in command->flags, then common_flags */
-	struct secret *secret;		   /* of a FLAG_SECRET */
-	bool secret_stdin;		   /* --secret - */
+	const char
+	    *values[CLI_FLAGS_MAX]; /* by place in command->flags, then common_flags */
+	struct secret *secret;      /* of a FLAG_SECRET */
+	bool secret_stdin;          /* --secret - */
 	char **rest;
 	unsigned nrest;
 	bool json;
@@ -79,7 +81,8 @@ struct config *cli_config_serve(struct cli *);
 int cli_secret_fd(struct cli *);
 
 /* "✗ what", then "  next" when it is not NULL, on standard error. */
-void cli_error(const char *next, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cli_error(const char *next, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* "✓ what" on standard output. */
 void cli_ok(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -114,6 +114,27 @@ check_data(struct doctor *d, const struct config *c)
 		say(d, PASS, "data directory", "%s", c->data_dir);
 }
 
+/* As root: may the daemons' users pass through every directory above? */
+static void
+check_way(struct doctor *d, const struct config *c)
+{
+	char path[1024];
+	struct stat st;
+	char *slash;
+
+	if (geteuid() != 0 || strlen(c->data_dir) >= sizeof(path))
+		return;
+	snprintf(path, sizeof(path), "%s", c->data_dir);
+	while ((slash = strrchr(path, '/')) != NULL && slash != path) {
+		*slash = '\0';
+		if (stat(path, &st) == 0 && (st.st_mode & S_IXOTH) == 0)
+			say(d, FAIL, "way to the data",
+			    "%s lets the daemons' users not pass: run "
+			    "chmod o+x %s, or move vault.data_dir",
+			    path, path);
+	}
+}
+
 static void
 check_key(struct doctor *d, const struct config *c)
 {
@@ -308,6 +329,7 @@ cmd_doctor(struct cli *cli)
 	} else {
 		check_config(&d, c);
 		check_data(&d, c);
+		check_way(&d, c);
 		check_key(&d, c);
 		check_kernel(&d);
 		check_keymaster(&d, cli);

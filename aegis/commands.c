@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every command and every flag. Parsing, help, completion and the manual page follow this.
+ * Every command and every flag. Parsing, help, completion and the manual page follow
+ * this.
  */
 #include <limits.h>
 

@@ -24,7 +24,8 @@ char *config_read_file(const char *path, size_t max, size_t *len);
 /* Warns when others can read a file that holds a secret. */
 void config_warn_mode(const char *path, const char *what);
 /* A variable of the environment, or of .env; NULL when neither has it or it is empty. */
-const char *config_variable(const struct loading *, const char *name, enum config_origin *);
+const char *config_variable(
+    const struct loading *, const char *name, enum config_origin *);
 /* Takes a variable out of the environment, in place. */
 void config_hide_variable(struct loading *, const char *name);
 

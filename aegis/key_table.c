@@ -6,15 +6,15 @@
 
 #include "aegis/config.h"
 
-#define AT(member)   offsetof(struct config, member)
+#define AT(member) offsetof(struct config, member)
 #define TOOL(member) offsetof(struct config_tool, member)
-#define KEY(path, type, at, fallback, env, min, max, choices, about)                       \
-	{                                                                                  \
-		path, type, at, fallback, env, min, max, choices, about                    \
+#define KEY(path, type, at, fallback, env, min, max, choices, about)    \
+	{                                                               \
+		path, type, at, fallback, env, min, max, choices, about \
 	}
-#define LATER(path, about)                                                                 \
-	{                                                                                  \
-		path, KEY_LATER, 0, NULL, NULL, 0, 0, NULL, about                          \
+#define LATER(path, about)                                        \
+	{                                                         \
+		path, KEY_LATER, 0, NULL, NULL, 0, 0, NULL, about \
 	}
 #define DAY_MS (24u * 60 * 60 * 1000)
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keys of the configuration: one table that parsing, `config show`, `config validate`,
- * the example that `aegis init` writes and the manual page share. Command line and master.
+ * The keys of the configuration: one table that parsing, `config show`, `config
+ * validate`, the example that `aegis init` writes and the manual page share. Command line
+ * and master.
  */
 #ifndef AEGIS_KEYS_H
 #define AEGIS_KEYS_H
@@ -19,7 +20,7 @@ enum key_type {
 	KEY_BOOL,    /* bool */
 	KEY_UINT,    /* unsigned */
 	KEY_SIZE,    /* uint64_t: octets, also 64k, 1M, 2G */
-	KEY_MS,	     /* unsigned milliseconds: a number of them, or 30s, 2m, 500ms */
+	KEY_MS,      /* unsigned milliseconds: a number of them, or 30s, 2m, 500ms */
 	KEY_SECONDS, /* unsigned seconds: a number of them, or 5m, 1h, 1d */
 	KEY_SEC_MS,  /* unsigned milliseconds, written as seconds, or 500ms, 2m */
 	KEY_CHOICE,  /* int: place in choices */
@@ -31,9 +32,9 @@ enum key_type {
 };
 
 struct config_key {
-	const char *path;     /* "gate.port" */
+	const char *path; /* "gate.port" */
 	enum key_type type;
-	size_t offset;	      /* of the member in its struct */
+	size_t offset;        /* of the member in its struct */
 	const char *fallback; /* default, written as in a file; NULL: none */
 	const char *env;      /* variable that overrides, or NULL */
 	uint64_t min, max;    /* of numbers, in the member's unit */
@@ -67,9 +68,11 @@ const char *key_expectation(const struct config_key *, char *out, size_t size);
  * the nearest one it knows. `prefix` is put before paths in messages ("" or ending with a
  * dot). `seen(row, node)` is called for each key found; rows of KEY_TREE are left to it.
  */
-typedef void (*key_seen_fn)(const struct config_key *, const struct yaml_node *, void *arg);
-void keys_read_map(const struct config_key *, void *base_struct, const struct yaml_node *map,
-    const char *base_dir, const char *prefix, struct problems *, key_seen_fn seen, void *arg);
+typedef void (*key_seen_fn)(
+    const struct config_key *, const struct yaml_node *, void *arg);
+void keys_read_map(const struct config_key *, void *base_struct,
+    const struct yaml_node *map, const char *base_dir, const char *prefix,
+    struct problems *, key_seen_fn seen, void *arg);
 
 /* base_dir and a path, as one allocated path; an absolute path is copied. */
 char *key_path_join(const char *base_dir, const char *path);

@@ -18,8 +18,8 @@
 
 #define PAGE 1000 /* rows a question, as many as the judge gives */
 
-#define ROW_HEAD     "{\"row\":"
-#define ROW_TAIL     ",\"hash\":\""
+#define ROW_HEAD "{\"row\":"
+#define ROW_TAIL ",\"hash\":\""
 #define ROW_TAIL_LEN (sizeof(ROW_TAIL) - 1 + 64 + 2)
 
 /* Rows of one page, each with a newline: what they mean is known at the page's end. */

@@ -12,6 +12,7 @@ libconfig_a_SOURCES = \
 	aegis/key_table.c \
 	aegis/keys.c \
 	aegis/keys.h \
+	aegis/keys_map.c \
 	aegis/problem.c \
 	aegis/problem.h \
 	aegis/yaml.c \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers for people: colours on a terminal, aligned tables. Text may come from agents, so
- * control characters never reach the terminal.
+ * Answers for people: colours on a terminal, aligned tables. Text may come from agents,
+ * so control characters never reach the terminal.
  */
 #ifndef AEGIS_OUT_H
 #define AEGIS_OUT_H
@@ -41,7 +41,7 @@ int table_add(struct table *, const void *json, size_t len);
 /* Prints; `empty` when there are no rows. Frees. */
 void table_print(struct table *, FILE *, const char *empty);
 /* Appends one member of a JSON object as text for people ("-" when absent). */
-void out_member(const struct json_doc *, uint32_t object, const char *member, enum column_kind,
-    struct buf *);
+void out_member(const struct json_doc *, uint32_t object, const char *member,
+    enum column_kind, struct buf *);
 
 #endif

@@ -7,10 +7,11 @@
 
 #include "common/buf.h"
 
-struct template {
+struct template
+{
 	const char *data_dir;
 	const char *master_key; /* 64 digits to write, or NULL */
-	bool tls;		/* with the certificate of --generate-cert */
+	bool tls;               /* with the certificate of --generate-cert */
 };
 
 /* Appends the file's text. 0, or -1 without memory. */

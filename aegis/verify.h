@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verifies an export of the ledger (doc/design.md, "The ledger") line by line: the chain is
- * computed anew over the rows' own octets, and checkpoints are checked against the ledger's
- * public key. Needs nothing but the file and the key; the file may be hostile.
+ * Verifies an export of the ledger (doc/design.md, "The ledger") line by line: the chain
+ * is computed anew over the rows' own octets, and checkpoints are checked against the
+ * ledger's public key. Needs nothing but the file and the key; the file may be hostile.
  */
 #ifndef AEGIS_VERIFY_H
 #define AEGIS_VERIFY_H
@@ -11,24 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VERIFY_LINE_MAX	    65536
+#define VERIFY_LINE_MAX 65536
 #define VERIFY_FINDINGS_MAX 20 /* further ones are counted */
 
 enum verify_kind {
 	VERIFY_MALFORMED, /* a line that no export has */
-	VERIFY_CHANGED,	  /* a row does not have the hash it had */
-	VERIFY_MISSING,	  /* rows first..last are not there */
+	VERIFY_CHANGED,   /* a row does not have the hash it had */
+	VERIFY_MISSING,   /* rows first..last are not there */
 	VERIFY_REORDERED, /* a row stands where it does not belong, or twice */
-	VERIFY_FOREIGN,	  /* a row or checkpoint of another chain, or another key's */
+	VERIFY_FOREIGN,   /* a row or checkpoint of another chain, or another key's */
 	VERIFY_SIGNATURE, /* a checkpoint that the key has not signed */
-	VERIFY_HEAD,	  /* a checkpoint of this key over other rows than these */
-	VERIFY_CUT	  /* the end is missing */
+	VERIFY_HEAD,      /* a checkpoint of this key over other rows than these */
+	VERIFY_CUT        /* the end is missing */
 };
 
 struct verify_finding {
 	enum verify_kind kind;
 	uint64_t first, last; /* rows; 0 when none is meant */
-	uint64_t line;	      /* of the file, from 1 */
+	uint64_t line;        /* of the file, from 1 */
 };
 
 struct verify {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of YAML that a configuration needs, as a tree whose nodes know their line and
- * column. Refused: duplicate keys, anchors and aliases, tags, several documents, keys that
- * are not plain text, more depth, nodes or octets than below. Command line and master.
+ * column. Refused: duplicate keys, anchors and aliases, tags, several documents, keys
+ * that are not plain text, more depth, nodes or octets than below. Command line and
+ * master.
  */
 #ifndef AEGIS_YAML_H
 #define AEGIS_YAML_H
@@ -14,9 +15,9 @@ struct buf;
 struct problems;
 
 #define YAML_DEPTH_MAX 16
-#define YAML_SIZE_MAX  (1024 * 1024)
+#define YAML_SIZE_MAX (1024 * 1024)
 #define YAML_NODES_MAX 20000
-#define YAML_KEYS_MAX  1000 /* of one map */
+#define YAML_KEYS_MAX 1000 /* of one map */
 
 enum yaml_kind { YAML_NULL, YAML_TEXT, YAML_LIST, YAML_MAP };
 
