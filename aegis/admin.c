@@ -318,7 +318,8 @@ admin_command(struct cli *cli, enum msg_type type, void *msg, const char *fmt, .
 
 struct listing {
 	struct table *table; /* NULL: JSON */
-	unsigned rows;
+	struct buf json;
+	bool failed;
 };
 
 static void
@@ -327,11 +328,10 @@ on_row(const void *json, size_t len, void *arg)
 	struct listing *l = arg;
 
 	if (l->table != NULL)
-		(void)table_add(l->table, json, len);
-	else
-		printf(
-		    "%s\n  %.*s", l->rows > 0 ? "," : "", (int)len, (const char *)json);
-	l->rows++;
+		l->failed = table_add(l->table, json, len) == -1 || l->failed;
+	else if (buf_puts(&l->json, l->json.len > 0 ? ",\n  " : "\n  ") == -1 ||
+	    buf_put(&l->json, json, len) == -1)
+		l->failed = true;
 }
 
 int
@@ -344,18 +344,23 @@ admin_list(struct cli *cli, enum msg_type type, void *msg, const struct column *
 
 	if (r != 0)
 		return r;
-	if (cli->json)
-		printf("[");
-	else
-		l.table = table_new(columns);
-	if (admin_ask(type, msg, on_row, &l, &a) == -1)
+	buf_init(&l.json);
+	if (!cli->json && (l.table = table_new(columns)) == NULL)
+		r = ADMIN_FAILED;
+	else if (admin_ask(type, msg, on_row, &l, &a) == -1)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
 		r = admin_refused(&a);
-	if (cli->json)
-		printf("%s]\n", l.rows > 0 ? "\n" : "");
-	else if (l.table != NULL)
-		table_print(l.table, stdout, r == 0 ? empty : "");
+	else if (l.failed) {
+		cli_error(NULL, "the judge's answer cannot be read");
+		r = ADMIN_FAILED;
+	} else if (l.table != NULL)
+		table_print(l.table, stdout, empty);
+	else
+		printf("[%.*s%s]\n", (int)l.json.len,
+		    l.json.len > 0 ? (char *)l.json.p : "", l.json.len > 0 ? "\n" : "");
+	table_free(l.table);
+	buf_free(&l.json);
 	admin_answer_free(&a);
 	admin_close();
 	return r;

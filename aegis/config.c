@@ -23,8 +23,9 @@
 
 /* -- finding and reading files -- */
 
-char *
-config_read_file(const char *path, size_t max, size_t *len)
+/* owned: EPERM unless the file is ours or root's; asked of what was opened. */
+static char *
+read_file(const char *path, size_t max, size_t *len, bool owned)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), saved;
 	struct stat st;
@@ -38,6 +39,10 @@ config_read_file(const char *path, size_t max, size_t *len)
 		goto fail;
 	if (!S_ISREG(st.st_mode)) {
 		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		goto fail;
+	}
+	if (owned && st.st_uid != geteuid() && st.st_uid != 0) {
+		errno = EPERM;
 		goto fail;
 	}
 	text = malloc(max + 2);
@@ -66,6 +71,12 @@ fail:
 	return NULL;
 }
 
+char *
+config_read_file(const char *path, size_t max, size_t *len)
+{
+	return read_file(path, max, len, false);
+}
+
 void
 config_warn_mode(const char *path, const char *what)
 {
@@ -77,6 +88,27 @@ config_warn_mode(const char *path, const char *what)
 		    path, what, path);
 }
 
+/*
+ * Not asked for by name, so it counts only when it is ours or root's: in a directory that
+ * others can write to, anybody may have put it there.
+ */
+static bool
+may_trust(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return false;
+	if (st.st_uid == geteuid() || st.st_uid == 0)
+		return true;
+	fprintf(stderr,
+	    "warning: %s is not used: it belongs to user %u; name it with --config if it "
+	    "is "
+	    "meant\n",
+	    path, (unsigned)st.st_uid);
+	return false;
+}
+
 static char *
 find_in(const char *dir)
 {
@@ -86,7 +118,7 @@ find_in(const char *dir)
 
 	for (i = 0; dir != NULL && i < 2; i++) {
 		path = key_path_join(dir, names[i]);
-		if (path != NULL && access(path, F_OK) == 0)
+		if (path != NULL && access(path, F_OK) == 0 && may_trust(path))
 			return path;
 		free(path);
 	}
@@ -95,13 +127,14 @@ find_in(const char *dir)
 
 /* The file's path, or NULL when there is none; a file that was named must exist. */
 static int
-find_file(const struct config_flags *flags, char **out)
+find_file(const struct config_flags *flags, char **out, bool *is_named)
 {
 	const char *named = flags->file != NULL ? flags->file : getenv("AEGIS_CONFIG");
 	char *cwd;
 
 	*out = NULL;
-	if (named != NULL && named[0] != '\0') {
+	*is_named = named != NULL && named[0] != '\0';
+	if (*is_named) {
 		*out = realpath(named, NULL);
 		if (*out == NULL)
 			fprintf(stderr, "✗ %s: %s: name an existing file with --config\n",
@@ -139,9 +172,11 @@ read_dotenv(struct loading *l)
 	char *path = key_path_join(l->c->base_dir, ".env"), *line, *end, *next;
 	size_t len;
 
-	if (path == NULL)
+	if (path == NULL || access(path, F_OK) == -1 || !may_trust(path)) {
+		free(path);
 		return;
-	l->dotenv = config_read_file(path, DOTENV_MAX, &len);
+	}
+	l->dotenv = read_file(path, DOTENV_MAX, &len, true);
 	if (l->dotenv == NULL) {
 		if (errno != ENOENT)
 			problem_add(
@@ -258,8 +293,9 @@ on_key(const struct config_key *k, const struct yaml_node *n, void *arg)
 static void
 read_config_file(struct loading *l)
 {
+	struct stat st;
 	size_t len;
-	char *text = config_read_file(l->c->file, YAML_SIZE_MAX, &len);
+	char *text = read_file(l->c->file, YAML_SIZE_MAX, &len, !l->named);
 
 	if (text == NULL) {
 		problem_add(&l->problems, l->c->file, 0, 0, NULL, "%s",
@@ -267,6 +303,9 @@ read_config_file(struct loading *l)
 				   : strerror(errno));
 		return;
 	}
+	if (stat(l->c->file, &st) == 0 && (st.st_mode & 022) != 0)
+		fprintf(stderr, "warning: others can write %s: run chmod go-w %s\n",
+		    l->c->file, l->c->file);
 	l->root = ytree_parse(text, len, &l->problems);
 	explicit_bzero(text, len);
 	free(text);
@@ -326,7 +365,8 @@ config_load(const struct config_flags *flags)
 	int r = -1;
 
 	if (c == NULL || (c->origins = calloc(config_keys_count(), 1)) == NULL ||
-	    (l.cwd = getcwd(NULL, 0)) == NULL || find_file(flags, &c->file) == -1)
+	    (l.cwd = getcwd(NULL, 0)) == NULL ||
+	    find_file(flags, &c->file, &l.named) == -1)
 		goto out;
 	c->base_dir = directory_of(c->file);
 	c->tenant = strdup("default");

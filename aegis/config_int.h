@@ -12,6 +12,7 @@ struct loading {
 	struct config *c;
 	struct problems problems;
 	bool serve;
+	bool named; /* the file was asked for, not found */
 	char *cwd;
 	char *dotenv; /* lines with their NULs */
 	size_t dotenv_len;

@@ -33,8 +33,8 @@ report_unknown(const struct config_key *table, const struct yaml_node *n,
 	for (i = 0; table[i].path != NULL && used < 100; i++) {
 		words[used++] = table[i].path;
 		dot = strcspn(table[i].path, ".");
-		if (table[i].path[dot] == '.' && dot < sizeof(sections[0]) &&
-		    nsections < 20) {
+		if (dot < sizeof(sections[0]) && nsections < 20 &&
+		    table[i].path[dot] == '.') {
 			memcpy(sections[nsections], table[i].path, dot);
 			sections[nsections][dot] = '\0';
 			words[used++] = sections[nsections++];

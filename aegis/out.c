@@ -170,7 +170,7 @@ print_cell(FILE *f, const char *s, size_t columns, bool last)
 }
 
 void
-table_print(struct table *t, FILE *f, const char *empty)
+table_print(const struct table *t, FILE *f, const char *empty)
 {
 	size_t *widths = calloc(t->ncolumns, sizeof(*widths)), i, j, n;
 
@@ -193,9 +193,18 @@ table_print(struct table *t, FILE *f, const char *empty)
 				print_cell(f, t->cells[j * t->ncolumns + i], widths[i],
 				    i + 1 == t->ncolumns);
 	}
+	free(widths);
+}
+
+void
+table_free(struct table *t)
+{
+	size_t i;
+
+	if (t == NULL)
+		return;
 	for (i = 0; i < t->nrows * t->ncolumns; i++)
 		free(t->cells[i]);
 	free(t->cells);
-	free(widths);
 	free(t);
 }

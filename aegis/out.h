@@ -38,8 +38,9 @@ struct table;
 struct table *table_new(const struct column *);
 /* 0, or -1 when it is no JSON object. */
 int table_add(struct table *, const void *json, size_t len);
-/* Prints; `empty` when there are no rows. Frees. */
-void table_print(struct table *, FILE *, const char *empty);
+/* Prints; `empty` when there are no rows. */
+void table_print(const struct table *, FILE *, const char *empty);
+void table_free(struct table *);
 /* Appends one member of a JSON object as text for people ("-" when absent). */
 void out_member(const struct json_doc *, uint32_t object, const char *member,
     enum column_kind, struct buf *);

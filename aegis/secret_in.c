@@ -73,7 +73,7 @@ ask(void)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
-	fputs("Secret: ", tty);
+	(void)dprintf(fileno(tty), "Secret: ");
 	if (fgets(line, sizeof(line), tty) != NULL) {
 		n = strcspn(line, "\n");
 		if (line[n] == '\n')
@@ -81,7 +81,7 @@ ask(void)
 	}
 	explicit_bzero(line, sizeof(line));
 	tcsetattr(fileno(tty), TCSAFLUSH, &old);
-	fputc('\n', tty);
+	(void)dprintf(fileno(tty), "\n");
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	fclose(tty);
 	return s;

@@ -353,6 +353,33 @@ START_TEST(discovery)
 }
 END_TEST
 
+/* In a directory of all users anybody may have put a file. */
+START_TEST(strangers_file)
+{
+	struct config_flags named = {.file = "aegis.config.yaml"};
+	struct config *c;
+
+	put_file("aegis.config.yaml", "vault: {name: evil}\n", 0666);
+	put_file(".env", "AEGIS_VAULT=evil\n", 0644);
+	c = accepted(NULL);
+	ck_assert_str_eq(c->vault_name, "evil"); /* ours */
+	ck_assert_ptr_nonnull(strstr(errors, "others can write"));
+	config_free(c);
+	if (geteuid() != 0)
+		return; /* cannot give files away */
+	ck_assert_int_eq(chown("aegis.config.yaml", 12345, 12345), 0);
+	ck_assert_int_eq(chown(".env", 12345, 12345), 0);
+	c = accepted(NULL);
+	ck_assert_str_eq(c->vault_name, "default");
+	ck_assert_ptr_nonnull(strstr(errors, "belongs to user 12345"));
+	config_free(c);
+	c = load_with(&named);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_str_eq(c->vault_name, "evil");
+	config_free(c);
+}
+END_TEST
+
 /* The source with the highest rank wins, and each is found. */
 START_TEST(master_key)
 {
@@ -599,6 +626,7 @@ main(void)
 	tcase_add_test(tc, layers);
 	tcase_add_test(tc, flags);
 	tcase_add_test(tc, discovery);
+	tcase_add_test(tc, strangers_file);
 	tcase_add_test(tc, master_key);
 	tcase_add_test(tc, environment_wiped);
 	tcase_add_test(tc, shown);
