@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -209,6 +210,25 @@ def test_ways_to_give_a_secret(lab, place):
         done = lab.aegis(*add, "-n", "d", "-s", "d", *args, stdin=stdin, check=False)
         assert done.returncode == 2 and words in done.stderr, (args, done)
     assert [c["name"] for c in lab.json("vault", "list")] == ["a", "b", "c"]
+
+
+def test_secret_is_asked_for_without_echo(lab):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(str(lab.bin), ["aegis", "vault", "add", "-n", "p", "-s", "p", "-d",
+                                 "p.example.com"], lab.env)
+    shown = b""
+    while b"Secret: " not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"topsecret\n")
+    try:
+        while chunk := os.read(terminal, 1000):
+            shown += chunk
+    except OSError:
+        pass  # the other end is closed
+    os.close(terminal)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert b"topsecret" not in shown and b"is in the vault" in shown
 
 
 def test_master_key_leaves_the_gates_environment(lab):
