@@ -99,7 +99,8 @@ launch(const char *key, int create)
 	v.create = (uint8_t)create;
 	v.master_key = memfd_of(key, strlen(key));
 	ck_assert_int_eq(sync_send(&master, MSG_conf_vault, &v, 0), 0);
-	ck_assert_int_eq(sync_send(&master, MSG_conf_done, &d, 0), 0);
+	/* one that refuses the key may be gone already */
+	(void)sync_send(&master, MSG_conf_done, &d, 0);
 }
 
 static void
