@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "aegis/confsend.h"
+#include "aegis/link.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -297,8 +298,10 @@ on_misbehaved(struct chan *c, uint64_t reqid, void *msg)
 	struct child *peer = child_find(m->instance), *self = chan_owner(c);
 
 	(void)reqid;
-	/* only the network's side can be accused: nobody gets judge or vault ended */
-	if (peer == NULL || peer->role == ROLE_JUDGE || peer->role == ROLE_VAULT)
+	/* only the network's side can be accused: nobody gets judge or vault ended; and
+	 * only by whoever can have heard it */
+	if (peer == NULL || peer->role == ROLE_JUDGE || peer->role == ROLE_VAULT ||
+	    !link_has_edge(self->role, peer->role))
 		return 0;
 	LOG_WARN("child.misbehaved", LS("child", role_name(peer->role)),
 	    LU("instance", peer->instance), LS("by", role_name(self->role)),

@@ -17,14 +17,14 @@ static const struct {
 #include "common/edges.def"
 };
 
-static int
-has_edge(const struct child *a, const struct child *b)
+int
+link_has_edge(enum role a, enum role b)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
-		if ((edges[i].from == a->role && edges[i].to == b->role) ||
-		    (edges[i].from == b->role && edges[i].to == a->role))
+		if ((edges[i].from == a && edges[i].to == b) ||
+		    (edges[i].from == b && edges[i].to == a))
 			return 1;
 	return 0;
 }
@@ -49,7 +49,8 @@ link_child(struct child *child)
 	int pair[2];
 
 	TAILQ_FOREACH (other, &children, entry) {
-		if (other == child || other->door == NULL || !has_edge(child, other) ||
+		if (other == child || other->door == NULL ||
+		    !link_has_edge(child->role, other->role) ||
 		    (other->state != CHILD_CONFIGURED && other->state != CHILD_READY))
 			continue;
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,

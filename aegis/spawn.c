@@ -52,6 +52,18 @@ name_ok(struct span s)
 	return s.len > 0;
 }
 
+/* Children there are of a kind, those that are ending too. */
+static unsigned
+count(enum role role)
+{
+	const struct child *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (c, &children, entry)
+		n += c->role == role;
+	return n;
+}
+
 int
 spawn_worker(struct chan *c, uint64_t reqid, void *msg)
 {
@@ -64,6 +76,9 @@ spawn_worker(struct chan *c, uint64_t reqid, void *msg)
 	    span_copy(m->tenant, tenant, sizeof(tenant)) == -1 ||
 	    span_copy(m->credential, name, sizeof(name)) == -1)
 		return -1;
+	/* the dispatcher keeps to it by itself; this is for one that was taken over */
+	if (count(ROLE_WORKER) >= 2 * config->max_workers)
+		return answer(c, reqid, NULL, EAGAIN, -1, -1);
 	child = child_start(ROLE_WORKER, tenant, name, 0, NULL);
 	if (child == NULL)
 		return answer(c, reqid, NULL, errno, -1, -1);
@@ -81,6 +96,8 @@ spawn_tool(struct chan *c, uint64_t reqid, void *msg)
 
 	if (m->server >= config->ntools)
 		return -1;
+	if (count(ROLE_TOOLEXEC) >= 2 * config->ntools)
+		return answer(c, reqid, NULL, EAGAIN, -1, -1);
 	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1) {
 		err = errno;
 		if (in[0] >= 0) {

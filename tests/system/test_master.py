@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The master against a child that was taken over: a program of ours in the place of one
+daemon, everything else real."""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from lab import Lab
+
+LIB = Path(__file__).resolve().parents[1] / "lib"
+HEAD = f"""\
+#!{sys.executable}
+import socket, sys
+sys.path.insert(0, {str(LIB)!r})
+import proto
+door = proto.Door(socket.socket(fileno=3))
+door.hello(ROLE)
+while door.recv(10).name != "conf_done":
+    pass
+door.send("ready", level="taken over")
+"""
+
+
+@pytest.fixture
+def captured(prefix, place):
+    """Starts a system in which `text` runs in the place of one program."""
+    labs = []
+
+    def start(program, role, text):
+        libexec = place / "libexec"
+        libexec.mkdir()
+        for real in (prefix / "libexec" / "aegis").iterdir():
+            (libexec / real.name).symlink_to(real)
+        (libexec / program).unlink()
+        (libexec / program).write_text(HEAD.replace("ROLE", repr(role)) + text)
+        (libexec / program).chmod(0o755)
+        lab = Lab(prefix, place / "lab", log_level="debug").init()
+        lab.env["AEGIS_LIBEXEC"] = str(libexec)
+        labs.append(lab)
+        return lab
+
+    yield start
+    for lab in labs:
+        lab.remove()
+
+
+def test_only_peers_can_be_accused(captured):
+    """A worker has doors to gate and dispatcher; toolhost is none of its business."""
+    lab = captured("egressd-worker", "WORKER", """
+for instance in range(1, 200):
+    door.send("misbehaved", instance=instance, reason="I say so")
+while door.recv(60).name != "stop":
+    pass
+""")
+    lab.start()
+    before = {name: lab.pids(name) for name in ("toolhostd", "keymasterd")}
+    assert all(before.values())
+    lab.credential("victim", "api", "sk-0123456789abcdef", "localhost")
+    token = lab.agent("bot", "victim")
+    try:
+        requests.get(lab.url + "/api/x", headers={"X-Aegis-Agent": token}, timeout=10)
+    except requests.ConnectionError:
+        pass  # its gate was ended
+    end = time.monotonic() + 5
+    while "child.misbehaved" not in lab.log.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    accused = set(re.findall(r"child.misbehaved.* child=(\w+)", lab.log.read_text()))
+    assert accused <= {"gate", "dispatcher"} and accused, accused
+    assert {name: lab.pids(name) for name in before} == before
+
+
+def test_children_are_counted(captured):
+    lab = captured("egressd-dispatcher", "DISPATCH", """
+for i in range(300):
+    door.send("worker_spawn", i + 1, tenant="default", credential="no-%d" % i)
+codes = []
+while len(codes) < 300:
+    got = door.recv(10)
+    if got.name == "spawned":
+        codes.append(got.fields["code"])
+print("refused=%d" % sum(code != 0 for code in codes), file=sys.stderr, flush=True)
+while door.recv(60).name != "stop":
+    pass
+""")
+    lab.config.write_text(lab.text.replace("egress:\n", "egress:\n  max_workers: 3\n"))
+    lab.start()
+    end = time.monotonic() + 10
+    while "refused=" not in lab.log.read_text() and time.monotonic() < end:
+        assert len(lab.pids("egressd: worker")) <= 6
+        time.sleep(0.05)
+    assert int(re.search(r"refused=(\d+)", lab.log.read_text())[1]) >= 200
