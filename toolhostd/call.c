@@ -18,9 +18,11 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/secret.h"
 #include "toolhostd/report.h"
 #include "toolhostd/server.h"
 
+#define GRANT_KEY_LEN	 32
 #define CALLS_PER_SERVER 1024
 #define PAYLOAD_MAX (16u * 1024 * 1024)
 
@@ -49,7 +51,7 @@ call_grant_key(struct chan *judge, uint64_t reqid, void *msg)
 	MSG_INIT(redeemer_ready, ready);
 
 	(void)reqid;
-	if (m->key == NULL)
+	if (secret_len(m->key) != GRANT_KEY_LEN)
 		return -1;
 	grant_book_key_take(book, m->key, loop_unix_ms());
 	m->key = NULL;
