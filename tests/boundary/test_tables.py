@@ -247,6 +247,14 @@ def test_malformed(attack, receiver, sender):
         attack(receiver, sender, cases)
 
 
+@pytest.mark.parametrize("receiver", ["WORKER", "TOOLHOST"], ids=str.lower)
+def test_weak_grant_keys(attack, receiver):
+    """Even the judge cannot make a redeemer believe in a key of less than 256 bits."""
+    attack(receiver, "JUDGE", [
+        Case(f"{n} octets", [encode("grant_key", 0, {"key": b"k" * n})], "refused by its handler")
+        for n in (0, 1, 16, 31)])
+
+
 @every_line
 def test_unknown_types(attack, receiver, sender):
     types = [t for t in (*range(0x0720), 0x7fff, 0xffff) if t not in proto.BY_TYPE]
