@@ -98,20 +98,31 @@ compute_mac(
 	return secret_use(key, seal_with, &job);
 }
 
-/* Random octets in stock: one system call for many grants. */
+/*
+ * A number that counts on from where this process happened to begin, and random octets in
+ * stock (one system call for many grants). The number makes what a redeemer has to
+ * remember small; nobody needs it to be secret, for the seal is what cannot be made.
+ */
 static int
-random_id(uint8_t id[GRANT_ID_LEN])
+next_id(uint8_t id[GRANT_ID_LEN])
 {
-	static uint8_t stock[GRANT_ID_LEN * 64];
+	static uint8_t stock[8 * 64];
+	static uint64_t number;
 	static size_t left;
 
 	if (left == 0) {
 		if (getrandom(stock, sizeof(stock), 0) != (ssize_t)sizeof(stock))
 			return -1;
 		left = sizeof(stock);
+		if (number == 0) {
+			left -= 8;
+			memcpy(&number, stock + left, 8);
+		}
 	}
-	left -= GRANT_ID_LEN;
-	memcpy(id, stock + left, GRANT_ID_LEN);
+	left -= 8;
+	number++;
+	memcpy(id, &number, 8);
+	memcpy(id + 8, stock + left, 8);
 	return 0;
 }
 
@@ -120,7 +131,7 @@ grant_seal(struct grant *g, const struct secret *key, uint64_t now_ms,
     const uint8_t digest[GRANT_DIGEST_LEN])
 {
 	g->not_after_ms = now_ms + GRANT_TTL_MS;
-	if (random_id(g->id) == -1)
+	if (next_id(g->id) == -1)
 		return -1;
 	return compute_mac(g, key, digest, g->mac) == 0 ? 0 : -1;
 }
@@ -185,7 +196,7 @@ enum grant_verdict
 grant_redeem(struct grant_book *b, const struct grant *g, uint64_t now_ms,
     const uint8_t digest[GRANT_DIGEST_LEN])
 {
-	uint8_t mark[32] = {0};
+	uint64_t number;
 
 	if (b->before != NULL && now_ms > b->before_until_ms) {
 		secret_free(b->before);
@@ -195,9 +206,8 @@ grant_redeem(struct grant_book *b, const struct grant *g, uint64_t now_ms,
 		return GRANT_FORGED;
 	if (now_ms > g->not_after_ms || g->not_after_ms > now_ms + 2 * GRANT_TTL_MS)
 		return GRANT_LATE;
-	memcpy(mark, g->id, GRANT_ID_LEN);
-	memcpy(mark + GRANT_ID_LEN, g->request_id, 16);
-	return replay_mark(b->used, mark, now_ms) == 1 ? GRANT_GOOD : GRANT_REUSED;
+	memcpy(&number, g->id, sizeof(number));
+	return replay_number(b->used, number, now_ms) == 1 ? GRANT_GOOD : GRANT_REUSED;
 }
 
 const char *

@@ -31,12 +31,13 @@ int grant_digest_tool(
 
 struct grant {
 	uint8_t request_id[16];
-	uint8_t id[GRANT_ID_LEN];
+	uint8_t
+	    id[GRANT_ID_LEN];  /* a number (native order) that no grant shares; random */
 	uint64_t not_after_ms; /* Unix time */
 	uint8_t mac[GRANT_MAC_LEN];
 };
 
-/* Judge: fills id (random), not_after_ms and mac; request_id is set already. 0 or -1. */
+/* Judge: fills id, not_after_ms and mac; request_id is set already. 0 or -1. */
 int grant_seal(struct grant *, const struct secret *key, uint64_t now_ms,
     const uint8_t digest[GRANT_DIGEST_LEN]);
 

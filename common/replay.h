@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set of 32-octet marks that forgets by time: what was seen within the last window is
- * known for certain, memory is bounded by what arrives in two windows.
+ * A set of marks that forgets by time: what was seen within the last window is known for
+ * certain, memory is bounded by what arrives in a window and a quarter. Marks are hashes
+ * (16 octets each) or numbers (a bit each when they come nearly in a row); one set holds
+ * either the one or the other.
  */
 #ifndef AEGIS_REPLAY_H
 #define AEGIS_REPLAY_H
 
 #include <stdint.h>
+
+#define REPLAY_MARK_LEN 32 /* of a hash; its first half is what is kept */
 
 struct replay;
 
@@ -14,7 +18,9 @@ struct replay;
 struct replay *replay_new(uint64_t window_ms);
 void replay_free(struct replay *);
 /* 1: new, now marked. 0: seen before. -1: out of memory (treat as seen). */
-int replay_mark(struct replay *, const uint8_t mark[32], uint64_t now_ms);
+int replay_mark(struct replay *, const uint8_t mark[REPLAY_MARK_LEN], uint64_t now_ms);
+/* The same for a number that the one who asks cannot choose. */
+int replay_number(struct replay *, uint64_t number, uint64_t now_ms);
 /* How many marks are held. */
 uint64_t replay_count(const struct replay *);
 

@@ -154,6 +154,50 @@ START_TEST(marks)
 }
 END_TEST
 
+START_TEST(numbers)
+{
+	struct replay *r = replay_new(1000);
+	uint64_t i, begin = UINT64_MAX - 50000; /* past the end as well */
+
+	for (i = 0; i < 100000; i++) {
+		ck_assert_int_eq(replay_number(r, begin + i, 5000 + i / 100), 1);
+		ck_assert_int_eq(replay_number(r, begin + i, 5000 + i / 100), 0);
+	}
+	/* every one of the window is known, in whatever slice it lies */
+	for (i = 0; i < 100000; i++)
+		ck_assert_int_eq(replay_number(r, begin + i, 5999), 0);
+	ck_assert_uint_eq(replay_count(r), 100000);
+	/* far apart, as one who does not count makes them */
+	for (i = 1; i < 50000; i++)
+		ck_assert_int_eq(
+		    replay_number(r, i * 0x9e3779b97f4a7c15, 6000 + i / 10), 1);
+	ck_assert_int_eq(replay_number(r, 49999 * 0x9e3779b97f4a7c15, 11999), 0);
+	ck_assert_uint_lt(replay_count(r), 20000);
+	/* a clock set back forgets nothing */
+	ck_assert_int_eq(replay_number(r, 49999 * 0x9e3779b97f4a7c15, 1), 0);
+	replay_free(r);
+}
+END_TEST
+
+/* Two grants of one process never share an id, and in a row they take little memory. */
+START_TEST(ids_count_on)
+{
+	struct secret *k = secret_new_random(32);
+	struct grant a, b;
+	uint64_t first, second;
+
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	ck_assert_int_eq(grant_seal(&a, k, now, digest), 0);
+	ck_assert_int_eq(grant_seal(&b, k, now, digest), 0);
+	memcpy(&first, a.id, sizeof(first));
+	memcpy(&second, b.id, sizeof(second));
+	ck_assert_uint_eq(first + 1, second);
+	ck_assert_mem_ne(a.id + 8, b.id + 8, 8);
+	secret_free(k);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -170,6 +214,8 @@ main(void)
 	tcase_add_test(tc, old_key_ends);
 	tcase_add_test(tc, fields_do_not_run_together);
 	tcase_add_test(tc, marks);
+	tcase_add_test(tc, numbers);
+	tcase_add_test(tc, ids_count_on);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
