@@ -270,6 +270,8 @@ enqueue(
 	c->out_octets += w.len;
 	r = 0;
 out:
+	if (!d->owns)
+		return r;
 	/* descriptors are ours from here on, sent or not */
 	for (f = d->fields(&n), i = 0; i < n; i++) {
 		int *fd = (int *)(void *)((uint8_t *)msg + f[i].offset);
@@ -635,7 +637,7 @@ receive_one(struct chan *c, const struct msg_head *h, uint8_t *body, const int *
 {
 	const struct msg_desc *d = msg_desc_get(h->type);
 	const char *reason = refuse_early(c, h, d, nfds);
-	union msg_any msg;
+	static union msg_any msg; /* as the buffers: one at a time */
 
 	if (reason == NULL && msg_decode(d, body, h->len, fds, nfds, &msg) == -1)
 		reason = "cannot be decoded";

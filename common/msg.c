@@ -119,6 +119,39 @@
 #undef NOTE
 #undef END
 
+/* -- which messages hold descriptors or secrets: the others need no walk -- */
+#define F_U8(f)
+#define F_U32(f)
+#define F_U64(f)
+#define F_FIX(f, n)
+#define F_STR(f, n)
+#define F_BLOB(f, n)
+#define F_SECRET(f, n) +1
+#define F_FD(f) +1
+#define F_OPTFD(f) +1
+#define MESSAGE(n) enum { owns_##n = 0
+#define ASK(n, t, a) MESSAGE(n)
+#define ANSWER(n, t) MESSAGE(n)
+#define NOTE(n, t) MESSAGE(n)
+#define END(n) \
+	}      \
+	;
+#include "common/proto/all.def"
+#undef F_U8
+#undef F_U32
+#undef F_U64
+#undef F_FIX
+#undef F_STR
+#undef F_BLOB
+#undef F_SECRET
+#undef F_FD
+#undef F_OPTFD
+#undef MESSAGE
+#undef ASK
+#undef ANSWER
+#undef NOTE
+#undef END
+
 #define F_U8(f)
 #define F_U32(f)
 #define F_U64(f)
@@ -137,8 +170,9 @@
 #define NOTE(n, t) ROW(n, t, 0, MSG_IS_NOTE)
 #include "common/proto/all.def"
 #undef ROW
-#define ROW(n, t, a, k) \
-	{#n, t, a, k, sizeof(struct msg_##n), encode_##n, decode_##n, fields_##n},
+#define ROW(n, t, a, k)                                                         \
+	{#n, t, a, k, sizeof(struct msg_##n), owns_##n, encode_##n, decode_##n, \
+	    fields_##n},
 static const struct msg_desc descs[] = {
 #include "common/proto/all.def"
 };
@@ -236,6 +270,7 @@ msg_decode(const struct msg_desc *d, uint8_t *body, size_t len, const int *fds,
 		if (f[i].kind == FIELD_FD || f[i].kind == FIELD_OPTFD)
 			memcpy((uint8_t *)msg + f[i].offset, &(int){-1}, sizeof(int));
 	msg_release(d, msg);
+	msg_init(d, msg);
 	return -1;
 }
 
@@ -246,6 +281,8 @@ msg_init(const struct msg_desc *d, void *msg)
 	size_t i, n;
 
 	memset(msg, 0, d->size);
+	if (!d->owns)
+		return;
 	for (f = d->fields(&n), i = 0; i < n; i++)
 		if (f[i].kind == FIELD_FD || f[i].kind == FIELD_OPTFD)
 			memcpy((uint8_t *)msg + f[i].offset, &(int){-1}, sizeof(int));
@@ -259,6 +296,8 @@ msg_release(const struct msg_desc *d, void *msg)
 	size_t i, n;
 	int fd;
 
+	if (!d->owns) /* nothing to give back, and nobody reads it again */
+		return;
 	for (f = d->fields(&n), i = 0; i < n; i++) {
 		if (f[i].kind == FIELD_FD || f[i].kind == FIELD_OPTFD) {
 			memcpy(&fd, (uint8_t *)msg + f[i].offset, sizeof(fd));

@@ -105,6 +105,7 @@ struct msg_desc {
 	uint16_t answer; /* of an ASK */
 	enum msg_kind kind;
 	size_t size; /* of the struct */
+	int owns;    /* has descriptors or secrets */
 	void (*encode)(struct wire_w *, const void *);
 	void (*decode)(struct wire_r *, void *);
 	const struct msg_field *(*fields)(size_t *count);

@@ -2,6 +2,8 @@
 /* UTF-8 by the table of RFC 3629 section 4; see utf8.h. */
 #include "common/utf8.h"
 
+#include <string.h>
+
 static bool
 tail(uint8_t c)
 {
@@ -68,11 +70,20 @@ utf8_encode(uint32_t cp, uint8_t out[4])
 bool
 utf8_valid(const uint8_t *p, size_t n)
 {
+	uint64_t eight;
 	uint32_t cp;
 	size_t k;
 
-	for (; n > 0; p += k, n -= k)
+	for (; n > 0; p += k, n -= k) {
+		if (n >= sizeof(eight)) { /* most text is ASCII */
+			memcpy(&eight, p, sizeof(eight));
+			if ((eight & 0x8080808080808080) == 0) {
+				k = sizeof(eight);
+				continue;
+			}
+		}
 		if ((k = utf8_decode(p, n, &cp)) == 0)
 			return false;
+	}
 	return true;
 }
