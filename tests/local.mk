@@ -84,3 +84,15 @@ EXTRA_DIST += tests/bench/bench.py
 bench: all tests/bench/quick_tool tests/bench/seal_load
 	$(srcdir)/contrib/bench '$(abs_builddir)'
 .PHONY: bench
+
+# whole folders: Python, corpora, vectors; what a build left in them is taken out again
+EXTRA_DIST += tests/boundary tests/conftest.py tests/lib tests/needed.txt tests/sandbox \
+	tests/system pytest.ini
+dist-hook:
+	chmod -R u+w $(distdir)/tests
+	find $(distdir) \( -name '*.o' -o -name '.dirstamp' -o -name '*.pyc' -o -name '*.log' \
+		-o -name '*.trs' \) -exec rm -f {} +
+	find $(distdir) -depth \( -name __pycache__ -o -name .deps -o -name .pytest_cache \) \
+		-exec rm -rf {} +
+	rm -f $(distdir)/tests/corpora/http1_dump $(distdir)/tests/vectors/canon_dump \
+		$(distdir)/tests/sandbox/probe
