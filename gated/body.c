@@ -65,7 +65,9 @@ body_stream_close(struct body *b)
 		event_del(&b->writable);
 		close(b->fd);
 	}
-	b->fd = -1;
+	if (b->ended >= 0)
+		close(b->ended);
+	b->fd = b->ended = -1;
 	held_clear(b);
 }
 
@@ -101,11 +103,20 @@ lose_taker(struct req *r)
 	r->body.discard = true;
 }
 
-/* Everything is with the worker; its end of the stream tells it so. */
+/*
+ * Everything is with the worker. That it is whole is told by shutting one direction: a
+ * stream that is closed altogether is what our death looks like.
+ */
 static void
 all_sent(struct req *r)
 {
-	body_stream_close(&r->body);
+	struct body *b = &r->body;
+
+	event_del(&b->writable);
+	(void)shutdown(b->fd, SHUT_WR);
+	b->ended = b->fd;
+	b->fd = -1;
+	held_clear(b);
 	if (r->state == REQ_SENT)
 		timer_set(&r->timer, TIMER_ANSWER);
 }

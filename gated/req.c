@@ -68,7 +68,7 @@ req_new(struct conn *c)
 	memset(r, 0, sizeof(*r));
 	r->text = text;
 	r->body.held = held;
-	r->body.fd = r->flow.fd = -1;
+	r->body.fd = r->body.ended = r->flow.fd = -1;
 	r->body.done = true;
 	r->conn = c;
 	c->req = r;

@@ -49,7 +49,8 @@ struct body {
 	struct http1_chunked chunked;
 	struct buf held; /* octets for which there is no taker yet */
 	size_t held_off;
-	int fd; /* to the worker, or -1 */
+	int fd;    /* to the worker, or -1 */
+	int ended; /* the same after its end was told, kept until the answer is there */
 	struct event writable;
 };
 

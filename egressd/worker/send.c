@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/loop.h"
@@ -109,12 +110,18 @@ frame_chunk(struct upload *u, size_t n)
 	u->len = (size_t)len + n + 2;
 }
 
-/* The stream ended. 1: as it should. */
+/*
+ * The stream ended. 1: as it should. Of a body without a length only the gate knows: it
+ * shuts one direction at the end, while at its death both are shut.
+ */
 static int
 upload_end(struct exchange *ex)
 {
 	struct upload *u = &ex->up_body;
 
+	if (u->chunked && send(u->fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
+		return exchange_fail(ex, OUTCOME_AGENT_GONE, 400,
+		    "The request's body broke off", NULL, NULL);
 	event_del(&u->readable);
 	close(u->fd);
 	u->fd = -1;

@@ -519,7 +519,7 @@ class Bodies(Base):
             except OSError:
                 pass
             if close:
-                ours.close()
+                ours.shutdown(socket.SHUT_WR)
         threading.Thread(target=run, daemon=True).start()
         return a, ours
 
@@ -541,6 +541,17 @@ class Bodies(Base):
         self.assertEqual(w.wait_head(a)["status"], 400)
         self.assertEqual(w.done(a)["outcome"], AGENT_GONE)
         self.assertEqual(u.requests, [])
+
+    def test_death_of_the_gate(self):
+        """Descriptors of a process that dies are closed one by one: the stream may be first."""
+        u, w = self.pair(lambda r, c: ok())
+        a, ours = self.stream(w, u, [b"abc"], UNKNOWN, close=False)
+        time.sleep(0.1)
+        ours.close()
+        self.assertEqual(w.wait_head(a)["status"], 400)
+        self.assertEqual(w.done(a)["outcome"], AGENT_GONE)
+        time.sleep(0.1)
+        self.assertEqual(u.requests, [], "a body that broke off must not look complete")
 
     def test_cancel(self):
         u, w = self.pair(lambda r, c: ok())
@@ -579,7 +590,7 @@ class Bodies(Base):
         for i in range(5):
             ours.sendall(b"ping%d" % i)
             self.assertIn(b"ping%d" % i, a.first())
-        ours.close()
+        ours.shutdown(socket.SHUT_WR)
         while a.first():
             pass
         self.assertEqual(w.done(a)["outcome"], OK)
