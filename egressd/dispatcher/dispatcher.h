@@ -19,6 +19,9 @@ extern const struct permit permit_dispatch_master[];
 void spawn_limit(uint32_t max_workers); /* 0: no limit */
 int spawn_want(struct chan *, uint64_t reqid, void *msg);
 int spawn_exited(struct chan *, uint64_t reqid, void *msg);
+/* A worker's door opens or shuts: how one that an earlier dispatcher started is known. */
+void spawn_door(uint32_t instance, const char *tenant, const char *credential);
+void spawn_door_gone(uint32_t instance);
 
 /* resolve.c: threads that call getaddrinfo(3), a queue, a short memory. */
 int resolve_init(void); /* before the box: 0 or -1 */

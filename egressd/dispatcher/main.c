@@ -20,6 +20,20 @@ take_conf(void *msg)
 	return 0;
 }
 
+static void *
+worker_peer(struct chan *c, uint32_t instance, const char *tenant, const char *name)
+{
+	spawn_door(instance, tenant, name);
+	return resolve_peer(c, instance, tenant, name);
+}
+
+static void
+worker_gone(struct chan *c, void *owner)
+{
+	spawn_door_gone(chan_peer_instance(c));
+	resolve_gone(c, owner);
+}
+
 static void
 on_turn(void *arg)
 {
@@ -34,7 +48,7 @@ main(int argc, char **argv)
 	    {MSG_conf_egress, take_conf}, {0, NULL}};
 	static const struct proc_peer_row peers[] = {
 	    {ROLE_JUDGE, permit_dispatch_judge, NULL, NULL, NULL},
-	    {ROLE_WORKER, permit_dispatch_worker, resolve_peer, NULL, resolve_gone},
+	    {ROLE_WORKER, permit_dispatch_worker, worker_peer, NULL, worker_gone},
 	    {ROLE_NONE, NULL, NULL, NULL, NULL},
 	};
 	static const struct proc_serve serve = {

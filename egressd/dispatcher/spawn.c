@@ -31,6 +31,7 @@ struct worker {
 	uint64_t started_ms;
 	uint64_t not_before_ms; /* after crashes */
 	int wanted;             /* asked for while the old one was still there */
+	int adopted; /* of an earlier dispatcher: only its door tells the end */
 };
 
 static TAILQ_HEAD(, worker) workers = TAILQ_HEAD_INITIALIZER(workers);
@@ -74,6 +75,7 @@ gone(struct worker *w)
 		nalive--;
 	w->state = WORKER_NONE;
 	w->instance = 0;
+	w->adopted = 0;
 }
 
 static void
@@ -162,6 +164,20 @@ worker_find(struct span tenant, struct span credential)
 	return NULL;
 }
 
+static struct worker *
+worker_add(struct span tenant, struct span credential)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL || span_copy(tenant, w->tenant, sizeof(w->tenant)) == -1 ||
+	    span_copy(credential, w->credential, sizeof(w->credential)) == -1) {
+		free(w);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&workers, w, entry);
+	return w;
+}
+
 int
 spawn_want(struct chan *judge, uint64_t reqid, void *msg)
 {
@@ -170,23 +186,47 @@ spawn_want(struct chan *judge, uint64_t reqid, void *msg)
 
 	(void)judge;
 	(void)reqid;
-	if (w == NULL) {
-		w = calloc(1, sizeof(*w));
-		if (w == NULL ||
-		    span_copy(m->tenant, w->tenant, sizeof(w->tenant)) == -1 ||
-		    span_copy(m->credential, w->credential, sizeof(w->credential)) ==
-			-1) {
-			free(w);
-			return 0;
-		}
-		TAILQ_INSERT_TAIL(&workers, w, entry);
-	}
+	if (w == NULL && (w = worker_add(m->tenant, m->credential)) == NULL)
+		return 0;
 	/* one that runs and is wanted all the same is about to end */
 	if (w->state == WORKER_NONE)
 		start(w);
 	else if (w->state == WORKER_RUNNING)
 		w->wanted = 1;
 	return 0;
+}
+
+void
+spawn_door(uint32_t instance, const char *tenant, const char *credential)
+{
+	struct worker *w = worker_find(span_str(tenant), span_str(credential));
+
+	if (w == NULL)
+		w = worker_add(span_str(tenant), span_str(credential));
+	if (w == NULL || w->state != WORKER_NONE)
+		return;
+	w->state = WORKER_RUNNING;
+	w->instance = instance;
+	w->started_ms = loop_now_ms();
+	w->adopted = 1;
+	nalive++;
+}
+
+void
+spawn_door_gone(uint32_t instance)
+{
+	struct worker *w;
+
+	TAILQ_FOREACH (w, &workers, entry)
+		if (w->state == WORKER_RUNNING && w->instance == instance && w->adopted)
+			break;
+	if (w == NULL)
+		return;
+	gone(w);
+	if (w->wanted)
+		start(w);
+	else
+		worker_free(w);
 }
 
 int

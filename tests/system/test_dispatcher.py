@@ -16,7 +16,7 @@ PROGRAM = os.environ.get("EGRESS_DISPATCHER", "egressd/egressd-dispatcher")
 
 
 class Dispatcher:
-    def __init__(self, max_workers=2):
+    def __init__(self, max_workers=3):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         fd = theirs.fileno()
 
@@ -60,10 +60,10 @@ class Dispatcher:
         self.worker.send("resolve", self.reqid, host=host, port=443)
         return self.worker.wait("resolved", 8, n + 1)
 
-    def want(self, credential):
+    def want(self, credential, tenant="t"):
         """Whether a worker was started (True), a failure told (its reason), or neither."""
         starts, fails = len(self.spawned), self.judge.count("worker_failed")
-        self.judge.send("worker_want", tenant="t", credential=credential)
+        self.judge.send("worker_want", tenant=tenant, credential=credential)
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             if len(self.spawned) > starts:
@@ -126,7 +126,15 @@ class Test(unittest.TestCase):
         other.close()
         self.assertEqual(self.d.resolve("localhost")["code"], 0)
 
+    def test_the_worker_of_an_earlier_dispatcher(self):
+        """Its door is how we know of it: it is not started twice, and again when it is gone."""
+        self.assertIsNone(self.d.want("worker", "default"))
+        self.d.worker.close()
+        time.sleep(0.2)
+        self.assertEqual(self.d.spawned, ["worker"])
+
     def test_one_at_a_time(self):
+        # the limit of three holds for the one that is there as well
         self.assertEqual(self.d.want("a"), True)
         self.assertEqual(self.d.want("a"), None)
         self.assertEqual(self.d.want("b"), True)
