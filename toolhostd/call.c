@@ -22,7 +22,7 @@
 #include "toolhostd/report.h"
 #include "toolhostd/server.h"
 
-#define GRANT_KEY_LEN	 32
+#define GRANT_KEY_LEN 32
 #define CALLS_PER_SERVER 1024
 #define PAYLOAD_MAX (16u * 1024 * 1024)
 
