@@ -16,7 +16,7 @@
 #define SHIFT_BITS 13
 #define SHIFT_SIZE (1u << SHIFT_BITS)
 #define WINDOW_MAX 255
-#define NODES_MAX  UINT16_MAX
+#define NODES_MAX UINT16_MAX
 
 struct node {
 	uint16_t child, next; /* first child, next sibling; 0: none */
@@ -28,9 +28,10 @@ struct node {
 
 struct area {
 	uint8_t fold[256];
-	uint16_t root[256];	   /* first steps, by folded octet */
-	uint8_t shift[SHIFT_SIZE]; /* how far to jump, by the last two octets of a window */
-	uint32_t window;	   /* length of the shortest spelling; 0: nothing to find */
+	uint16_t root[256]; /* first steps, by folded octet */
+	uint8_t
+	    shift[SHIFT_SIZE]; /* how far to jump, by the last two octets of a window */
+	uint32_t window;       /* length of the shortest spelling; 0: nothing to find */
 	uint32_t nnodes, cap;
 	uint8_t work[REFLECT_FORM_MAX];
 	struct node nodes[]; /* 0 is the initial state */
@@ -164,8 +165,8 @@ build_area(void *p, size_t max, void *arg)
 	memset(a->shift, a->window == 0 ? 0 : (int)a->window - 1, sizeof(a->shift));
 	reflect_forms(b->secret, b->len, a->work, add_form, a);
 	if (b->password != 0)
-		reflect_forms(b->secret + b->password, b->len - b->password, a->work,
-		    add_form, a);
+		reflect_forms(
+		    b->secret + b->password, b->len - b->password, a->work, add_form, a);
 	order = calloc(a->nnodes, sizeof(*order));
 	if (order == NULL)
 		return -1;

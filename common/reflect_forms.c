@@ -58,13 +58,13 @@ is_alnum(uint8_t c)
 /* -- percent escapes: which octets stay as they are besides letters and digits -- */
 
 static const char *const kept[] = {
-    "-._~",			/* RFC 3986 2.3 */
-    "-._~/",			/* the same in paths */
-    "-_.!~*'()",		/* encodeURIComponent() */
-    "*-._",			/* forms; a space becomes + */
-    "-_.!~*'();/?:@&=+$,#",	/* encodeURI() */
-    "-._~!$&'()*+,;=:@",	/* RFC 3986 3.3, segments of a path */
-    "-._~!$&'()*+,;=:@/?",	/* RFC 3986 3.4, queries */
+    "-._~",                 /* RFC 3986 2.3 */
+    "-._~/",                /* the same in paths */
+    "-_.!~*'()",            /* encodeURIComponent() */
+    "*-._",                 /* forms; a space becomes + */
+    "-_.!~*'();/?:@&=+$,#", /* encodeURI() */
+    "-._~!$&'()*+,;=:@",    /* RFC 3986 3.3, segments of a path */
+    "-._~!$&'()*+,;=:@/?",  /* RFC 3986 3.4, queries */
 };
 #define KEPT_FORMS 3 /* the one where a space is a plus */
 
@@ -72,7 +72,8 @@ static void
 percent(struct form *f, const uint8_t *s, size_t len, size_t which)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (is_alnum(s[i]) || (s[i] != '\0' && strchr(kept[which], s[i]) != NULL)) {
+		if (is_alnum(s[i]) ||
+		    (s[i] != '\0' && strchr(kept[which], s[i]) != NULL)) {
 			put(f, s[i]);
 		} else if (s[i] == ' ' && which == KEPT_FORMS) {
 			put(f, '+');
@@ -107,7 +108,8 @@ json(struct form *f, const uint8_t *s, size_t len, enum json kind)
 		} else if (at != NULL) {
 			put(f, '\\');
 			put(f, (uint8_t)letter[at - plain]);
-		} else if (s[i] == '/' && (kind == JSON_SLASH || kind == JSON_HTML_SLASH)) {
+		} else if (s[i] == '/' &&
+		    (kind == JSON_SLASH || kind == JSON_HTML_SLASH)) {
 			put_text(f, "\\/");
 		} else if (kind >= JSON_HTML && strchr("<>&'", s[i]) != NULL) {
 			json_unit(f, s[i]);
@@ -120,7 +122,8 @@ json(struct form *f, const uint8_t *s, size_t len, enum json kind)
 /* -- HTML entities -- */
 
 static void
-html(struct form *f, const uint8_t *s, size_t len, const char *quote, const char *apostrophe)
+html(struct form *f, const uint8_t *s, size_t len, const char *quote,
+    const char *apostrophe)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (s[i] == '&')

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REFLECT_MIN    4   /* shorter: not searched for, everything would match */
+#define REFLECT_MIN 4      /* shorter: not searched for, everything would match */
 #define REFLECT_FORMED 8   /* shorter: as it is only, encodings would match by chance */
 #define REFLECT_PREFIX 256 /* of a longer secret, this much is searched for */
 /* The longest spelling: "\u00xx" or "&quot;" for every octet. */
@@ -23,7 +23,8 @@ uint8_t reflect_fold(uint8_t c);
 
 /*
  * Calls emit for every spelling, folded, each at least REFLECT_MIN octets; the same one
- * may come several times. work: REFLECT_FORM_MAX octets for the spelling, wiped at the end.
+ * may come several times. work: REFLECT_FORM_MAX octets for the spelling, wiped at the
+ * end.
  *
  * The spellings: as it is; base64 at the three alignments it may have in a longer text
  * (the characters that depend on nothing else), also with JSON's \/ and with percent

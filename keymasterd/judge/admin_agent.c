@@ -170,6 +170,8 @@ admin_agent_regenerate(struct chan *c, uint64_t reqid, void *msg)
 		failed(c, reqid);
 		return 0;
 	}
+	/* whoever had the old one may have attested with it */
+	session_agent_renewed(a->row.tenant, a->row.id);
 	token_answer(c, reqid, a, NULL, 0, text);
 	explicit_bzero(text, sizeof(text));
 	return 0;

@@ -64,6 +64,8 @@ int admin_session_revoke(struct chan *, uint64_t reqid, void *msg);
 int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 /* An agent was removed: its sessions end. */
 void session_agent_removed(const char *tenant, const char *agent_id);
+/* An agent has another token: what was attested with the old one ends. */
+void session_agent_renewed(const char *tenant, const char *agent_id);
 /* The agent may no longer use this context: its sessions in it end. */
 void session_context_revoked(
     const char *tenant, const char *agent_id, const char *context);

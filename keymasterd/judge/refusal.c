@@ -63,7 +63,8 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 	d.budget = LEDGER_CAUSE_HTTP;
 	if (memcmp(m->request_id, zeros, sizeof(zeros)) != 0) {
 		memcpy(d.request_id, m->request_id, sizeof(d.request_id));
-		/* beside the redeemer's own row: what the agent was told instead of an answer */
+		/* beside the redeemer's own row: what the agent was told instead of an
+		 * answer */
 		d.row.kind = LEDGER_COMPLETION;
 		d.row.event = span_str("gate.answer");
 	}

@@ -60,15 +60,27 @@ revoke_with_row(struct session *s, const char *reason)
 	session_revoke(s, reason);
 }
 
-void
-session_agent_removed(const char *tenant, const char *agent_id)
+static void
+revoke_all_of(const char *tenant, const char *agent_id, const char *reason)
 {
 	struct session *s;
 
 	TAILQ_FOREACH (s, &sessions, link)
 		if (strcmp(s->agent_id, agent_id) == 0 && strcmp(s->tenant, tenant) == 0)
-			revoke_with_row(s, "agent removed");
+			revoke_with_row(s, reason);
+}
+
+void
+session_agent_removed(const char *tenant, const char *agent_id)
+{
+	revoke_all_of(tenant, agent_id, "agent removed");
 	attest_agent_gone(agent_id);
+}
+
+void
+session_agent_renewed(const char *tenant, const char *agent_id)
+{
+	revoke_all_of(tenant, agent_id, "agent token replaced");
 }
 
 void

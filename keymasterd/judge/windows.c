@@ -52,7 +52,8 @@ counts(const struct json_doc *j, uint32_t root)
 	uint32_t code = json_get(j, root, "code");
 
 	/* attestations and SEAL's lists take from no limit: they name neither */
-	if (json_get(j, root, "service") == JSON_NONE && json_get(j, root, "tool") == JSON_NONE)
+	if (json_get(j, root, "service") == JSON_NONE &&
+	    json_get(j, root, "tool") == JSON_NONE)
 		return 0;
 	return json_str_eq(j, json_get(j, root, "kind"), "decision") &&
 	    (json_str_eq(j, json_get(j, root, "decision"), "allowed") ||

@@ -93,7 +93,8 @@ be_init(char **env, int in, int out, int err)
 	close(out);
 	close(err);
 	if (out != STDOUT_FILENO)
-		close(STDOUT_FILENO); /* the pump's way to toolhost: only it may hold it open */
+		close(STDOUT_FILENO); /* the pump's way to toolhost: only it may hold it
+					 open */
 	sandbox_tool_settle();
 	for (;;) {
 		pid_t gone = waitpid(-1, &status, 0);
