@@ -623,6 +623,10 @@ def test_acts_that_end_sessions(judge):
     a.refused(judge.envelope(a.make("ping")), 401, 1006, "revoked")
     b.result(judge.envelope(b.make("ping")))
     assert Session(judge, token, "work").status == 401
+    token = json.loads(judge.act("agent_regenerate", name="eve")["json"])["token"]
+    b.refused(judge.envelope(b.make("ping")), 401, 1006, "revoked")
+    b = Session(judge, token, "configured")
+    b.result(judge.envelope(b.make("ping")))
     judge.act("agent_remove", name="eve")
     b.refused(judge.envelope(b.make("ping")), 401, 1006, "revoked")
     assert Session(judge, token, "configured").status == 401
