@@ -505,7 +505,7 @@ chans_tick(void)
 	TAILQ_FOREACH (c, &chans, entry) {
 		if (c->dead || c->next_due_ms > now)
 			continue;
-		next = UINT64_MAX;
+		next = c->next_due_ms = UINT64_MAX;
 		for (i = 0; i < c->nwaiters && !c->dead; i++) {
 			w = c->waiters[i];
 			if (w.id == 0 || w.fn == NULL)
@@ -517,7 +517,8 @@ chans_tick(void)
 				next = w.due_ms;
 			}
 		}
-		c->next_due_ms = next;
+		if (next < c->next_due_ms) /* else a handler has asked something */
+			c->next_due_ms = next;
 	}
 }
 

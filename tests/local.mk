@@ -11,6 +11,7 @@ UNIT_TESTS += \
 	tests/unit/addr \
 	tests/unit/b64 \
 	tests/unit/canon \
+	tests/unit/chan \
 	tests/unit/ed25519 \
 	tests/unit/gate_headers \
 	tests/unit/grant \
