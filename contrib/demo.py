@@ -26,7 +26,7 @@ def stop():
         print("nothing is running (no demo.env)")
         return 0
     values = dict(line.split("=", 1) for line in STATE.read_text().splitlines() if "=" in line)
-    pids = [int(p) for p in values["AEGIS_PIDS"].strip('"').split()]
+    pids = [int(p) for p in values["AEGIS_STOP_PIDS"].strip('"').split()]
     for pid in pids:
         try:
             os.kill(pid, signal.SIGTERM)
@@ -213,7 +213,8 @@ def main():
                 "AEGIS_ADMIN_SOCKET": lab.admin,
                 "AEGIS_CONFIG": lab.config,
                 "AEGIS_BIN": lab.bin,
-                "AEGIS_PIDS": f"{lab.process.pid} {nginx.process.pid}",
+                "AEGIS_PIDS": " ".join(map(str, lab.children())),
+                "AEGIS_STOP_PIDS": f"{lab.process.pid} {nginx.process.pid}",
             }.items()))
             os.chmod(STATE, 0o600)
             print(f"\nLeft running; {STATE} says where. End it with: contrib/run --stop")
