@@ -4,6 +4,7 @@
  */
 #include "gated/redeemer.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "gated/refuse.h"
 
 #define BUCKETS 256
+#define GONE_MAX 64
 
 struct grant_copy {
 	struct grant_view view; /* its pointers lead into this struct */
@@ -26,6 +28,10 @@ LIST_HEAD(bucket, redeemer);
 
 static struct bucket table[BUCKETS];
 static struct req_list at_the_door = TAILQ_HEAD_INITIALIZER(at_the_door);
+/* Instances that ended last: a decision made before the judge heard of it may name one.
+ */
+static uint32_t gone[GONE_MAX];
+static unsigned ngone;
 
 static struct redeemer *
 find(enum role role, uint32_t instance)
@@ -36,6 +42,17 @@ find(enum role role, uint32_t instance)
 		if (d->instance == instance && d->role == role)
 			return d;
 	return NULL;
+}
+
+static bool
+has_gone(uint32_t instance)
+{
+	unsigned i;
+
+	for (i = 0; i < GONE_MAX; i++)
+		if (gone[i] == instance)
+			return true;
+	return false;
 }
 
 static struct grant_copy *
@@ -81,6 +98,11 @@ redeemer_send(
 
 	if (d != NULL) {
 		hand_over(r, d, g);
+		return;
+	}
+	if (has_gone(instance)) { /* no number is used twice: its door will not come */
+		refuse(r, REFUSAL_REDEEMER_GONE, 503,
+		    "the redeemer ended before it was asked");
 		return;
 	}
 	r->grant = copy_grant(role, instance, g);
@@ -152,6 +174,7 @@ redeemer_on_gone(struct chan *chan, void *owner)
 	if (d == NULL)
 		return;
 	LIST_REMOVE(d, entry);
+	gone[ngone++ % GONE_MAX] = d->instance;
 	while ((r = TAILQ_FIRST(&d->reqs)) != NULL) {
 		/* questions were told before; these are streams, and leavings of lost
 		 * agents */

@@ -421,6 +421,16 @@ class Alone(Base):
         self.assertEqual(row["reason"], 13)
         self.assertEqual(row["request_id"], g.worker.wait("proxy_open")["request_id"])
 
+    def test_worker_died_before_it_was_asked(self):
+        """A door that was there and is shut does not come back, so nobody waits for it."""
+        g = self.gate()
+        g.worker.close()
+        time.sleep(0.2)
+        c, t = self.client(g), time.monotonic()
+        c.send(GET % b"a")
+        self.assertEqual(c.answer()[0], 503)
+        self.assertLess(time.monotonic() - t, 1)
+
     def test_worker_silent(self):
         g = self.gate(judge=lambda n, f: grant(timeout_ms=1) if n == "proxy_authorize"
                       else answer(f["status"]), worker=lambda n, f: None)
