@@ -27,6 +27,7 @@
 
 #define RESULT_ROOM 44000 /* of 49,152: the envelope around it needs some too */
 #define KEEP_OCTETS (1u << 20)
+#define ENVELOPE_MAX (16u << 20) /* toolhost takes no larger payload */
 #define MCP_VERSION "2024-11-05"
 #define RPC_NO_METHOD (-32601)
 #define RPC_BAD_PARAMS (-32602)
@@ -351,14 +352,14 @@ static int
 take_octets(const struct msg_seal_authorize *m, struct span *out)
 {
 	uint64_t max =
-	    judge_conf.max_body_bytes != 0 ? judge_conf.max_body_bytes : UINT32_MAX / 2;
+	    judge_conf.max_body_bytes != 0 ? judge_conf.max_body_bytes : ENVELOPE_MAX;
 	struct stat st;
 
 	*out = m->envelope;
 	if (m->big < 0)
 		return 0;
-	if (max > UINT32_MAX / 2)
-		max = UINT32_MAX / 2;
+	if (max > ENVELOPE_MAX)
+		max = ENVELOPE_MAX;
 	if (fstat(m->big, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > max)
 		return -1;
 	buf_reset(&big);

@@ -393,6 +393,13 @@ def test_big_envelope(judge, session):
     session.refused(judge.envelope(b" " * (11 << 20), big=True), 413, 413)
 
 
+def test_no_grant_for_what_toolhost_will_not_take(prefix):
+    j = Judge(prefix, max_body_bytes=64 << 20)
+    s = Session(j, j.agent("bob", "configured"), "configured")
+    s.refused(j.envelope(b" " * ((16 << 20) + 1), big=True), 413, 413)
+    j.stop()
+
+
 @pytest.mark.parametrize("tool,arguments,status,code", [
     ("fs.delete", {"path": "/w/a"}, 403, 2001), ("fs.read", {"path": "/etc/passwd"}, 403, 2002),
     ("fs.read", {"path": "/w/../etc/passwd"}, 403, 2002), ("fs.read", {}, 403, 2002),
