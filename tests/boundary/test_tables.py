@@ -131,6 +131,7 @@ def attack(subjects):
         assert s.puppet.alive(), f"{receiver} ended with {s.puppet.status}\n{s.puppet.log()[-3000:]}"
         wrong = [f"{c.what}: {v}" for c, r in zip(cases, results)
                  if (v := judge_verdict(sender, receiver, c, r))]
+        assert len(results) == len(cases) or wrong
         assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong[:40])
         if before is not None:
             assert s.puppet.fds() == before, "descriptors were kept"
