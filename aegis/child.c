@@ -147,7 +147,7 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
 	    .on_ready = door_ready,
 	    .on_gone = door_gone};
 	struct child *child = calloc(1, sizeof(*child));
-	const char *dir = getenv("AEGIS_LIBEXEC");
+	const char *dir = secure_getenv("AEGIS_LIBEXEC");
 	char path[1024], title[256];
 	int pair[2] = {-1, -1}, saved;
 

@@ -276,7 +276,8 @@ on_io(void *arg, short what)
 {
 	struct exchange *ex = arg;
 
-	/* TLS may need either to do the other; a stream asks to be called again this way */
+	/* TLS may need either to do the other; a stream asks to be called again this way
+	 */
 	if (ex->up->stream.ssl != NULL || ex->state == EX_STREAM)
 		what = EV_READ | EV_WRITE;
 	if ((what & EV_WRITE) && exchange_send(ex) == -1)
