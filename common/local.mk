@@ -91,4 +91,4 @@ schema_hash.h: $(PROTO)
 	$(AM_V_GEN)(cd $(srcdir) && cat $(PROTO)) | sha256sum | cut -c1-64 | \
 	$(SED) 's/../0x&,/g; s/^/#define SCHEMA_HASH /; s/,$$//' > $@
 
-COMMON_LIBS = libcommon.a $(EVENT_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(SODIUM_LIBS) $(CRYPTO_LIBS)
+COMMON_LIBS = libcommon.a $(EVENT_LIBS) $(CAP_LIBS) $(SODIUM_LIBS) $(CRYPTO_LIBS)
