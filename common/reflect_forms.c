@@ -119,6 +119,22 @@ json(struct form *f, const uint8_t *s, size_t len, enum json kind)
 	}
 }
 
+/* A string of a JSON text that is itself a string in JSON: what MCP makes of a tool that
+ * answers with JSON. */
+static void
+json_in_json(struct form *f, const uint8_t *s, size_t len, enum json inner)
+{
+	uint8_t once[8];
+	struct form one = {.p = once};
+
+	for (size_t i = 0; i < len; i++) {
+		one.len = 0;
+		json(&one, s + i, 1, inner);
+		json(f, one.p, one.len, JSON_PLAIN);
+	}
+	explicit_bzero(once, sizeof(once));
+}
+
 /* -- HTML entities -- */
 
 static void
@@ -218,6 +234,10 @@ encodings(struct emitter *e, const uint8_t *s, size_t len)
 	done(e);
 	for (enum json k = JSON_PLAIN; k < JSON_KINDS; k++) {
 		json(&e->f, s, len, k);
+		done(e);
+	}
+	for (enum json k = JSON_PLAIN; k <= JSON_HTML; k++) {
+		json_in_json(&e->f, s, len, k);
 		done(e);
 	}
 	html(&e->f, s, len, "&quot;", "&#39;");

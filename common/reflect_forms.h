@@ -29,8 +29,8 @@ uint8_t reflect_fold(uint8_t c);
  * The spellings: as it is; base64 at the three alignments it may have in a longer text
  * (the characters that depend on nothing else), also with JSON's \/ and with percent
  * escapes; percent escapes of the usual sets and of everything; JSON strings with and
- * without \/, with \u00xx for what HTML dislikes, and for everything; HTML entities;
- * hexadecimal.
+ * without \/, with \u00xx for what HTML dislikes, and for everything; the first three of
+ * these once more inside a JSON string; HTML entities; hexadecimal.
  */
 void reflect_forms(const uint8_t *s, size_t len, uint8_t *work,
     void (*emit)(const uint8_t *form, size_t len, void *arg), void *arg);

@@ -38,6 +38,8 @@ static const struct {
 	"%54%6b%2f%39%2b%71%22%3c%7a%3e%26%27%7e%5f%2d%59%20%37%3d%78"},
     {"JSON", "Tk/9+q\\\"<z>&'~_-Y 7=x"},
     {"JSON with \\/", "Tk\\/9+q\\\"<z>&'~_-Y 7=x"},
+    {"JSON in JSON", "Tk/9+q\\\\\\\"<z>&'~_-Y 7=x"},
+    {"JSON with \\/ in JSON", "Tk\\\\/9+q\\\\\\\"<z>&'~_-Y 7=x"},
     {"JSON for HTML", "Tk/9+q\\\"\\u003cz\\u003e\\u0026\\u0027~_-Y 7=x"},
     {"JSON, all",
 	"\\u0054\\u006b\\u002f\\u0039\\u002b\\u0071\\u0022\\u003c\\u007a\\u003e\\u0026\\u"
