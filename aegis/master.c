@@ -376,7 +376,7 @@ plan_slots(void)
 }
 
 int
-master_run(const struct config *c, enum master_mode m, int fd)
+master_run(struct config *c, enum master_mode m, int fd)
 {
 	int lock = -1, key = -1;
 
@@ -406,6 +406,9 @@ master_run(const struct config *c, enum master_mode m, int fd)
 	    listen_open_admin(c) == -1)
 		goto out;
 	key = forked_key_fd >= 0 ? forked_key_fd : key_descriptor();
+	if (forked_key_fd < 0)
+		secret_free(c->master_key); /* a fork has none to free */
+	c->master_key = NULL;
 	if (key == -1 || loop_init() == -1 || watch_signals() == -1)
 		goto out;
 	priv_no_dumps();

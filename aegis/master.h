@@ -21,9 +21,10 @@ enum master_mode {
 
 /*
  * Runs until SIGTERM or SIGINT; returns the exit code. `ready_fd` (or -1) gets one octet
- * when all daemons are boxed and ready, and is closed.
+ * when all daemons are boxed and ready, and is closed. The configuration's master key is
+ * freed once it is in the descriptor for vault.
  */
-int master_run(const struct config *, enum master_mode, int ready_fd);
+int master_run(struct config *, enum master_mode, int ready_fd);
 
 /*
  * Starts a keymaster in the background for one command and waits until it is ready (10
