@@ -375,7 +375,6 @@ class Realm:
 
     def stop(self):
         """{role: exit status}"""
-        self.check_alive()
         self.running = False
         self.idle.wait()
         self.admin.close()
