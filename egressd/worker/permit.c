@@ -24,7 +24,18 @@ take_grant_key(struct chan *c, uint64_t reqid, void *msg)
 		return -1;
 	grant_book_key_take(worker_grants, m->key, loop_unix_ms());
 	m->key = NULL;
-	worker_tell_ready();
+	secret_renew(0);
+	return 0;
+}
+
+static int
+take_renew(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_credential_renew *m = msg;
+
+	(void)c;
+	(void)reqid;
+	secret_renew(m->version);
 	return 0;
 }
 
@@ -50,6 +61,7 @@ const struct permit permit_worker_gate[] = {
 
 const struct permit permit_worker_judge[] = {
 	{ MSG_grant_key,	CHAN_READY, 0, take_grant_key },
+	{ MSG_credential_renew,	CHAN_READY, 0, take_renew },
 	PERMIT_LAST
 };
 

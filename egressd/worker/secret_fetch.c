@@ -21,6 +21,10 @@ struct credential *worker_credential;
 struct grant_book *worker_grants;
 
 static bool fetching;
+static bool again;              /* what is being fetched may be old already */
+static bool fresh_enough;       /* was fetched after the judge's last order */
+static uint32_t ordered;        /* its number */
+static const struct chan *told; /* once a door and order; compared, never followed */
 
 /* Why there is nothing to serve with; "" as long as there is. */
 static char given_up[256];
@@ -28,7 +32,6 @@ static char given_up[256];
 void
 worker_tell_ready(void)
 {
-	static const struct chan *told; /* once a door; compared, never followed */
 	struct chan *judge = proc_peer(ROLE_JUDGE);
 	MSG_INIT(redeemer_ready, m);
 
@@ -40,10 +43,11 @@ worker_tell_ready(void)
 		m.code = 1;
 		m.message = span_str(given_up);
 		worker_leaving = true;
-	} else if (worker_credential == NULL || !grant_book_has_key(worker_grants)) {
+	} else if (!fresh_enough || !grant_book_has_key(worker_grants)) {
 		return;
 	}
 	told = judge;
+	m.version = ordered;
 	chan_note(judge, MSG_redeemer_ready, &m);
 }
 
@@ -75,7 +79,7 @@ on_fetched(struct chan *c, enum chan_status status, void *msg, void *arg)
 	fetching = false;
 	if (status == CHAN_GONE)
 		return; /* vault is started again and we ask it again */
-	if (status == CHAN_TIMEOUT) {
+	if (status == CHAN_TIMEOUT || again) {
 		secret_fetch_start(c);
 		return;
 	}
@@ -102,6 +106,7 @@ on_fetched(struct chan *c, enum chan_status status, void *msg, void *arg)
 	}
 	credential_unref(worker_credential);
 	worker_credential = fresh;
+	fresh_enough = true;
 	worker_tell_ready();
 }
 
@@ -110,8 +115,23 @@ secret_fetch_start(struct chan *vault)
 {
 	MSG_INIT(credential_fetch, m);
 
+	again = fetching;
 	if (fetching)
 		return;
 	fetching = chan_ask(vault, MSG_credential_fetch, &m, FETCH_TIMEOUT_MS, on_fetched,
 		       NULL) != 0;
+}
+
+void
+secret_renew(uint32_t version)
+{
+	struct chan *vault = proc_peer(ROLE_VAULT);
+
+	ordered = version;
+	fresh_enough = false;
+	told = NULL;
+	if (given_up[0] != '\0')
+		worker_tell_ready();
+	else if (vault != NULL)
+		secret_fetch_start(vault); /* else when its door comes */
 }

@@ -32,6 +32,11 @@ extern bool worker_leaving;
 
 /* secret_fetch.c: asks vault for the credential, again when it changed. */
 void secret_fetch_start(struct chan *vault);
+/*
+ * The judge's order number `version`: it seals no grant for us until we have told that we
+ * hold what vault gave after this.
+ */
+void secret_renew(uint32_t version);
 /* Tells the judge that we can serve, once a door, when secret and grant key are here. */
 void worker_tell_ready(void);
 /* Tells the judge why we cannot, and leaves. */

@@ -17,6 +17,7 @@
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/admin_credential.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
 
@@ -119,6 +120,10 @@ on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
 	char why[257];
 
 	(void)c;
+	/* even if it is not known whether vault did it: the worker learns that from vault
+	 */
+	if (status != CHAN_OK || m->code == VAULT_OK)
+		redeemer_renew(a->row.tenant, a->row.name);
 	if (status != CHAN_OK) {
 		act_failed(a,
 		    "Vault did not answer. Whether it holds the new values is not known: "

@@ -123,6 +123,7 @@ struct redeemer {
 	char name[161]; /* of a worker: its credential's name */
 	struct secret *key;
 	enum redeemer_state state;
+	uint32_t version;  /* of a worker: the last credential_renew it was sent */
 	char message[257]; /* of a failed one: why */
 	unsigned live;     /* grants not yet reported as done */
 	struct flight_list flights;

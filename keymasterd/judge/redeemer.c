@@ -99,6 +99,28 @@ redeemer_worker(const char *tenant, const char *name)
 	return NULL;
 }
 
+void
+redeemer_renew(const char *tenant, const char *name)
+{
+	struct credential *cred = credential_by_name(tenant, span_str(name));
+	struct redeemer *r, *next;
+	MSG_INIT(credential_renew, m);
+
+	for (r = TAILQ_FIRST(&redeemers); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->role != ROLE_WORKER ||
+		    (r->state != REDEEMER_NEW && r->state != REDEEMER_READY) ||
+		    strcmp(r->name, name) != 0 || strcmp(r->tenant, tenant) != 0)
+			continue;
+		r->state = REDEEMER_NEW;
+		if (cred != NULL && cred->worker == r)
+			cred->worker = NULL;
+		m.version = ++r->version;
+		if (chan_note(r->chan, MSG_credential_renew, &m) == -1)
+			chan_drop(r->chan, "cannot be told of a new secret");
+	}
+}
+
 struct redeemer *
 redeemer_toolhost(void)
 {
@@ -140,6 +162,8 @@ redeemer_ready(struct chan *c, uint64_t reqid, void *msg)
 			waiting_fail(cred, r->message);
 		return 0;
 	}
+	if (m->version != r->version)
+		return 0; /* another change came since: it fetches once more */
 	r->state = REDEEMER_READY;
 	if (cred != NULL) {
 		cred->worker = r;
@@ -156,7 +180,8 @@ worker_leave(struct chan *c, uint64_t reqid, void *msg)
 	MSG_INIT(worker_may_leave, m);
 
 	(void)msg;
-	m.yes = r->live == 0;
+	/* one that fetches a new secret is waited for */
+	m.yes = r->live == 0 && (r->state != REDEEMER_NEW || cred == NULL);
 	if (m.yes) {
 		r->state = REDEEMER_LEAVING;
 		if (cred != NULL && cred->worker == r)

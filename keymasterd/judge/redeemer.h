@@ -17,6 +17,11 @@ void redeemer_gone(struct chan *, void *owner);
 
 /* The ready worker of a credential, or NULL. */
 struct redeemer *redeemer_worker(const char *tenant, const char *name);
+/*
+ * What vault holds under this name changed: no grant for its workers until they have told
+ * that they fetched it anew. Requests wait for that as for a worker's start.
+ */
+void redeemer_renew(const char *tenant, const char *name);
 /* How many of a role; only ready ones when ready. */
 unsigned redeemer_count(enum role, int ready);
 

@@ -322,5 +322,10 @@ def test_rotation_takes_effect_at_once(system, upstream):
     assert call(system, "/turn/x", token=token).status_code == 200
     assert [h["Authorization"] for _, _, h, _ in u.seen] == [
         "Bearer first-secret-value", "Bearer second-secret-value"]
+    for i in range(50):
+        system.aegis("vault", "rotate", "--name", "turn", "--secret-stdin",
+                     stdin=f"another-secret-value-{i}")
+        assert call(system, "/turn/x", token=token).status_code == 200
+        assert u.seen[-1][2]["Authorization"] == f"Bearer another-secret-value-{i}"
     system.aegis("vault", "remove", "--name", "turn")
     assert call(system, "/turn/x", token=token).status_code == 404

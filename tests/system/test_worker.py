@@ -114,6 +114,26 @@ class Injection(Base):
         w.get(u.port)
         self.assertEqual(u.requests[-1].get("authorization"), ["Bearer the new secret 12345"])
 
+    def test_renewal(self):
+        """Ready is told once more, with the order's number, and the new secret is used from then
+        on; of orders that overtake each other the last one is told, after the last fetch."""
+        u, w = self.pair(lambda r, c: ok())
+        for version in range(1, 20):
+            secret = w.credential["secret"] = b"the new secret %d" % version
+            w.judge.send("credential_renew", version=version)
+            ready = w.judge.wait("redeemer_ready", 5, version + 1)
+            self.assertEqual((ready["code"], ready["version"]), (0, version))
+            w.get(u.port)
+            self.assertEqual(u.requests[-1].get("authorization"), ["Bearer " + secret.decode()])
+        fetched = w.vault.count("credential_fetch")
+        for version in range(20, 40):
+            w.judge.send("credential_renew", version=version)
+        n = w.judge.count("redeemer_ready")
+        while ready["version"] != 39:
+            n += 1
+            ready = w.judge.wait("redeemer_ready", 5, n)
+        self.assertGreater(w.vault.count("credential_fetch"), fetched)
+
     def test_gone(self):
         u, w = self.pair(lambda r, c: ok())
         w.get(u.port)
