@@ -174,8 +174,7 @@ def test_no_dumps(everybody):
             assert os.stat(f"/proc/{pid}/{name}").st_uid == 0, (role, name)
         limits = Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"Max core file size\s+0\s+0\s", limits), role
-    # control: our own is ours
-    if not ROOT:
+    if not ROOT:  # control: our own is ours
         assert os.stat("/proc/self/mem").st_uid == os.getuid()
     if ROOT:
         for role, pid in pids_of(everybody, DAEMONS):
@@ -215,11 +214,23 @@ def as_user(uid, code):
     if ROOT:
         return subprocess.run(command, user=uid, group=uid, extra_groups=[], cwd="/",
                               capture_output=True, text=True, timeout=20)
-    done = subprocess.run(["sudo", "-n", "-u", f"#{uid}", *command], capture_output=True,
-                          text=True, timeout=20)
+    return sudo("-u", f"#{uid}", *command)
+
+
+def sudo(*command):
+    try:
+        done = subprocess.run(["sudo", "-n", *command], capture_output=True, text=True, timeout=20)
+    except FileNotFoundError as e:
+        pytest.fail(f"needs root, or sudo without a password: {e}")
     if "sudo:" in done.stderr:
         pytest.fail(f"needs root, or sudo without a password: {done.stderr}")
     return done
+
+
+def as_root(*command):
+    if not ROOT:
+        return sudo(*command)
+    return subprocess.run(command, capture_output=True, text=True, timeout=20)
 
 
 ASK_ADMIN = """
@@ -382,14 +393,11 @@ def small_disk(place):
     """A file system of 4 MB."""
     path = place / "small"
     path.mkdir(mode=0o755)
-    sudo = [] if ROOT else ["sudo", "-n"]
-    done = subprocess.run([*sudo, "mount", "-t", "tmpfs", "-o",
-                           f"size=4m,mode=0755,uid={os.getuid()}", "none", str(path)],
-                          capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.fail(f"needs root, or sudo without a password, to mount: {done.stderr}")
+    done = as_root("mount", "-t", "tmpfs", "-o", f"size=4m,mode=0755,uid={os.getuid()}", "none",
+                   str(path))
+    assert done.returncode == 0, done.stderr
     yield path
-    subprocess.run([*sudo, "umount", "-l", str(path)], check=True)
+    assert as_root("umount", "-l", str(path)).returncode == 0
 
 
 def test_a_full_disk_stops_everything_and_space_starts_it(fresh, upstream, small_disk, prefix):
