@@ -2,6 +2,7 @@
 """One real daemon with the test in its master's place: the socket pair on descriptor 3,
 HELLO, configuration, doors of any role, READY. The program and its box are the real ones."""
 
+import atexit
 import fcntl
 import os
 import re
@@ -68,6 +69,7 @@ class Directory:
         self.path.mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(self.path, UID_BASE + UID_OFFSET[role], UID_BASE + UID_OFFSET[role])
+        atexit.register(self.remove)  # also when what was to use it does not start
 
     def remove(self):
         shutil.rmtree(self.top, ignore_errors=True)
