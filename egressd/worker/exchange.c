@@ -97,7 +97,9 @@ exchange_release(struct exchange *ex)
 	ex->up = NULL;
 	if (u == NULL)
 		return;
-	if (ex->keep && ex->sent_all && u->state == UP_OPEN)
+	/* what an old credential allowed, the new one may forbid */
+	if (ex->keep && ex->sent_all && u->state == UP_OPEN &&
+	    ex->credential == worker_credential)
 		upstream_keep(u);
 	else
 		upstream_close(u);

@@ -13,6 +13,7 @@
 #include "common/proc.h"
 #include "common/proto.h"
 #include "egressd/worker/credential.h"
+#include "egressd/worker/upstream.h"
 #include "egressd/worker/worker.h"
 
 #define FETCH_TIMEOUT_MS 10000
@@ -104,6 +105,9 @@ on_fetched(struct chan *c, enum chan_status status, void *msg, void *arg)
 		worker_give_up(why);
 		return;
 	}
+	/* an address or a domain may be forbidden now */
+	if (worker_credential != NULL)
+		upstream_forget();
 	credential_unref(worker_credential);
 	worker_credential = fresh;
 	fresh_enough = true;

@@ -364,6 +364,17 @@ upstream_keep(struct upstream *u)
 }
 
 void
+upstream_forget(void)
+{
+	struct upstream *u;
+	struct place *p;
+
+	TAILQ_FOREACH (p, &places, entry)
+		while ((u = TAILQ_FIRST(&p->idle)) != NULL)
+			upstream_close(u);
+}
+
+void
 upstream_want_write(struct upstream *u)
 {
 	event_add(&u->writable, NULL);

@@ -71,6 +71,8 @@ void upstream_start(struct upstream *);
 /* Keeps the connection for another request. */
 void upstream_keep(struct upstream *);
 void upstream_close(struct upstream *);
+/* The credential changed, perhaps what it allows: closes all idle connections. */
+void upstream_forget(void);
 
 /* Readiness to write is reported once. */
 void upstream_want_write(struct upstream *);

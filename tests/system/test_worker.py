@@ -134,6 +134,21 @@ class Injection(Base):
             ready = w.judge.wait("redeemer_ready", 5, n)
         self.assertGreater(w.vault.count("credential_fetch"), fetched)
 
+    def test_no_connection_outlives_what_allowed_it(self):
+        u, w = self.pair(lambda r, c: time.sleep(0.5 if r.target == "/slow" else 0) or ok())
+        w.get(u.port)
+        slow = w.open(u.port, b"/slow")
+        time.sleep(0.2)
+        w.credential["allow_private"] = 0
+        w.judge.send("credential_renew", version=1)
+        w.judge.wait("redeemer_ready", 5, 2)
+        for _ in range(2):
+            a = w.get(u.port)
+            self.assertEqual((a.head["status"], a.done["outcome"]), (502, ADDRESS))
+            self.assertEqual(w.wait_head(slow)["status"], 200)
+            w.done(slow)
+        self.assertEqual(len(u.requests), 2)
+
     def test_gone(self):
         u, w = self.pair(lambda r, c: ok())
         w.get(u.port)
