@@ -50,6 +50,15 @@ respond_headers(const struct http1_head *head, char *out, size_t cap)
 	return (ssize_t)len;
 }
 
+/* RFC 9110 14.6; the media type's case does not matter. */
+static bool
+is_byteranges(struct span type)
+{
+	const size_t n = sizeof("multipart/byteranges") - 1;
+
+	return type.len >= n && span_ieq(span_mem(type.p, n), "multipart/byteranges");
+}
+
 const char *
 respond_refuse(const struct http1_head *head)
 {
@@ -58,11 +67,17 @@ respond_refuse(const struct http1_head *head)
 
 	if (empty)
 		return NULL;
+	if (head->status == 206)
+		return "a part although no range was asked for; it cannot be searched";
 	for (size_t i = 0; i < head->nheaders; i++)
 		if (span_ieq(head->headers[i].name, "content-encoding") &&
 		    head->headers[i].value.len > 0 &&
 		    !span_ieq(head->headers[i].value, "identity"))
 			return "compressed although identity was asked for; it cannot be "
+			       "searched";
+		else if (span_ieq(head->headers[i].name, "content-type") &&
+		    is_byteranges(head->headers[i].value))
+			return "parts although no range was asked for; they cannot be "
 			       "searched";
 	return NULL;
 }

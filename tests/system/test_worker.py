@@ -360,6 +360,28 @@ class Answers(Base):
         self.assertEqual(a.first(), b"")
         self.assertEqual(w.done(a)["outcome"], OK)
 
+    def test_no_ranges(self):
+        """Pieces of the agent's choice would give an echoed secret away."""
+        u, w = self.pair(lambda r, c: ok(b"whole"))
+        a = w.get(u.port, headers=b"range: bytes=0-4\r\nIf-Range: x\r\nRANGE: bytes=1-2\r\n"
+                  b"x-keep: 1\r\n")
+        self.assertEqual((a.head["status"], a.body), (200, b"whole"))
+        self.assertEqual(sorted(k.lower() for k, _ in u.requests[0].headers),
+                         ["accept-encoding", "authorization", "host", "x-keep"])
+
+    def test_unasked_parts(self):
+        cases = {
+            "/206": ok(SECRET[:5], b"Content-Range: bytes 0-4/99\r\n", b"206 Partial Content"),
+            "/large": ok(b"x" * 50000, b"", b"206 Partial Content"),
+            "/multi": ok(SECRET[:5], b"Content-Type: Multipart/ByteRanges; boundary=x\r\n"),
+        }
+        u, w = self.pair(lambda r, c: cases[r.target])
+        for path in cases:
+            a = w.get(u.port, path.encode())
+            self.assertEqual((a.head["status"], a.done["outcome"]), (502, BROKEN), path)
+            self.assertIn(b"cannot be searched", a.head["body"])
+            self.assertNotIn(SECRET[:5], a.head["body"])
+
     def test_broken(self):
         cases = {
             "/garbage": b"not http at all\r\n\r\n",
