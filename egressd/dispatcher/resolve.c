@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <nss.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,24 @@ add_address(struct job *j, const struct sockaddr *sa)
 	j->len += ADDRESS_OCTETS;
 }
 
+/*
+ * A name with a dot is asked for as it is: `search` of resolv.conf(5) would lead
+ * api.example, if it is gone, to api.example.DOMAIN, which is somebody else's. (A dot at
+ * its end would do the same for DNS, but not for hosts(5).) The thread's resolver is set
+ * up anew each time, since libc follows no change of the file once an option was set.
+ */
+static int
+set_up_resolver(const char *host)
+{
+	if (_res.options & RES_INIT)
+		res_nclose(&_res);
+	if (res_ninit(&_res) == -1)
+		return -1;
+	if (strchr(host, '.') != NULL)
+		_res.options &= ~(unsigned long)RES_DNSRCH;
+	return 0;
+}
+
 static void
 look_up(struct job *j)
 {
@@ -113,7 +132,9 @@ look_up(struct job *j)
 	    .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *list = NULL, *a;
 
-	j->code = getaddrinfo(j->host, NULL, &hints, &list);
+	j->code = set_up_resolver(j->host) == -1
+	    ? EAI_AGAIN
+	    : getaddrinfo(j->host, NULL, &hints, &list);
 	if (j->code != 0)
 		return;
 	for (a = list; a != NULL; a = a->ai_next)
