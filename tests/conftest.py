@@ -2,6 +2,7 @@
 """Shared by all Python tests: where the installed programs and the parts are."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """Tests of one daemon run the installed one, unless told otherwise."""
+    # started in the background, we and our children would ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     prefix = config.getoption("--prefix")
     for variable, name in (("GATED", "gated"), ("EGRESS_WORKER", "egressd-worker"),
                            ("EGRESS_DISPATCHER", "egressd-dispatcher")):
