@@ -103,7 +103,9 @@ is_dropped(struct span name, const struct credential *c)
 	    "expect", "accept-encoding", "upgrade", "te", "trailer", "keep-alive",
 	    "proxy-connection", "http2-settings",
 	    /* pieces of an agent's choice escape the search for the secret */
-	    "range", "if-range", "request-range", "x-range"};
+	    "range", "if-range", "request-range", "x-range",
+	    /* the method that was judged is the method */
+	    "x-http-method-override", "x-http-method", "x-method-override"};
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
 		if (same_name(name, dropped[i]))

@@ -12,7 +12,12 @@
 /* Arguments that hold a path, whatever the tool calls its own. */
 static const char *const path_names[] = {"path", "paths", "file", "files", "file_path",
     "filepath", "filename", "source", "destination", "src", "dst", "dest", "old_path",
-    "new_path", "directory", "dir", NULL};
+    "new_path", "directory", "dir", "filePath", "filePaths", "file_paths", "fileName",
+    "oldPath", "newPath", "sourcePath", "source_path", "destinationPath",
+    "destination_path", "targetPath", "target_path", "repo_path", "repoPath", "dirPath",
+    "dir_path", "directoryPath", "directory_path", "folder", "folderPath", "folder_path",
+    "rootPath", "root_path", "inputPath", "input_path", "outputPath", "output_path",
+    "inputFile", "input_file", "outputFile", "output_file", NULL};
 static const char *const url_names[] = {
     "url", "urls", "uri", "uris", "href", "link", "endpoint", "base_url", NULL};
 /* Arguments that could carry a command beside `command`. */

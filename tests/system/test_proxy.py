@@ -102,7 +102,7 @@ def test_auth_types(system, upstream, auth, flags, check):
                       "--upstream", f"http://127.0.0.1:{u.port}", "--allow-private")
     token = system.agent(f"agent-{auth}", name)
     answer = call(system, f"/{name}/p?a=b", token=token, headers={
-        "Authorization": "Bearer mine", "X-API-Key": "mine",
+        "Authorization": "Bearer mine", "X-API-Key": "mine", "X-HTTP-Method-Override": "mine",
         **({"X-Private-Token": "mine"} if auth == "header" else {}),
         "Connection": "keep-alive, X-Drop", "X-Drop": "1", "X-Keep": "2"})
     assert answer.status_code == 200, answer.text

@@ -203,7 +203,8 @@ def test_secrets_of_a_tool_server(tools, client):
 
 def test_what_a_tool_server_can_reach(tools, client):
     own = json.loads(said(client.call("odd.see", {"paths": [
-        str(tools.data), str(tools.config), "/etc/shadow", "/proc/1/environ"]})))
+        str(tools.data), str(tools.config), "/etc/shadow", "/proc/1/environ", ".", "etc/passwd"]})))
+    assert own["."] == [] and own["etc/passwd"] == "No such file or directory"
     assert own[str(tools.data)] in ([], "Permission denied")
     assert own[str(tools.config)] in ("", "Permission denied")
     assert set(own["fds"]) - {0, 1, 2} <= {3, 4, 5}, own["fds"]  # the listing's own

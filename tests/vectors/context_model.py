@@ -11,8 +11,14 @@ import random
 import re
 import sys
 
-PATHS = ("path paths file files file_path filepath filename source destination src dst dest "
-         "old_path new_path directory dir").split()
+PATHS = (
+    "path paths file files file_path filepath filename source destination src dst dest "
+    "old_path new_path directory dir filePath filePaths file_paths fileName oldPath newPath "
+    "sourcePath source_path destinationPath destination_path targetPath target_path "
+    "repo_path repoPath dirPath dir_path directoryPath directory_path folder folderPath "
+    "folder_path rootPath root_path inputPath input_path outputPath output_path inputFile "
+    "input_file outputFile output_file "
+).split()
 URLS = "url urls uri uris href link endpoint base_url".split()
 OTHER = "cmd commands argv script subcommand".split()
 

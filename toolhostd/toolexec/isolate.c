@@ -73,7 +73,7 @@ hide(const char *path)
 		return;
 	if (S_ISDIR(st.st_mode))
 		r = mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		    "size=4k,mode=0000");
+		    "size=4k,mode=0555");
 	else
 		r = mount("/dev/null", path, NULL, MS_BIND, NULL);
 	if (r == -1)

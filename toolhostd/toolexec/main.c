@@ -52,6 +52,7 @@ static void
 become_server(char **env, int in, int out, int err)
 {
 	static const int keep[] = {0, 1, 2};
+	const char *workdir;
 	sigset_t none;
 
 	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(err, 2) == -1)
@@ -62,8 +63,11 @@ become_server(char **env, int in, int out, int err)
 	handle(SIGHUP, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (plan.workdir[0] != '\0' && chdir(plan.workdir) == -1)
-		fatal("%s: working_directory %s", plan.name, plan.workdir);
+	/* without a directory of its own an empty one: a relative path that a context
+	 * allows must not begin where the master happened to be started */
+	workdir = plan.workdir[0] != '\0' ? plan.workdir : plan.hide[0];
+	if (workdir != NULL && chdir(workdir) == -1)
+		fatal("%s: working_directory %s", plan.name, workdir);
 	setsid();
 	isolate_self();
 	priv_close_fds(keep, 3);
