@@ -3,12 +3,11 @@
 
 import base64
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote
+
+import root
 
 
 def forms(secret):
@@ -69,40 +68,25 @@ def scan_process(pid, needles, marks=()):
     return hits
 
 
-class NeedsRoot(Exception):
-    pass
+def _scan(pids, needles, marks):
+    needles = {n: bytes.fromhex(x) for n, x in needles.items()}
+    marks = [bytes.fromhex(x) for x in marks]
+    return {str(pid): scan_process(pid, needles, marks) for pid in pids}
 
 
 def scan_processes(pids, needles, marks=()):
-    """{pid: hits}; by way of sudo when we are not root, NeedsRoot when that does not work."""
-    if os.geteuid() == 0:
-        return {pid: scan_process(pid, needles, marks) for pid in pids}
-    try:
-        done = subprocess.run(
-            ["sudo", "-n", sys.executable, __file__], capture_output=True, text=True,
-            input=json.dumps([list(pids), {n: x.hex() for n, x in needles.items()},
-                              [x.hex() for x in marks]]))
-        problem = done.stderr if done.returncode != 0 else ""
-    except FileNotFoundError as e:
-        problem = str(e)
-    if problem:
-        raise NeedsRoot(f"to look into memory takes root, or sudo without a password: {problem}")
-    return {int(pid): hits for pid, hits in json.loads(done.stdout).items()}
+    """{pid: hits}, see scan_process."""
+    found = root.call(_scan, list(pids), {n: x.hex() for n, x in needles.items()},
+                      [x.hex() for x in marks])
+    return {int(pid): hits for pid, hits in found.items()}
 
 
-def scan_files(root, needles):
+def scan_files(top, needles):
     hits = {}
-    for path in Path(root).rglob("*"):
+    for path in Path(top).rglob("*"):
         if path.is_file() and not path.is_symlink():
             data = path.read_bytes()
             for name, needle in needles.items():
                 if needle in data:
                     hits.setdefault(str(path), []).append(name)
     return hits
-
-
-if __name__ == "__main__":
-    wanted, texts, marked = json.load(sys.stdin)
-    texts = {n: bytes.fromhex(x) for n, x in texts.items()}
-    marked = [bytes.fromhex(x) for x in marked]
-    json.dump({pid: scan_process(pid, texts, marked) for pid in wanted}, sys.stdout)

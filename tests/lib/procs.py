@@ -5,6 +5,8 @@ import os
 import re
 from pathlib import Path
 
+import root
+
 UID_BASE, TOOL_UID_BASE = 61000, 61100
 
 # role: the beginning of its title (common/role.c), its system user, its number without one
@@ -51,22 +53,31 @@ def status(pid):
     return dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M))
 
 
-def descriptors(pid):
-    """{number: what it is}: "socket", "pipe", "anon_inode:[eventpoll]", "/a/path"."""
+def _inside(pid):
+    """Of a process without dumps only root may see these."""
     found = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
         try:
-            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+            found[fd] = os.readlink(f"/proc/{pid}/fd/{fd}")
         except FileNotFoundError:
-            continue
-        found[int(fd)] = re.sub(r"^(socket|pipe):\[\d+\]$", r"\1", target)
-    return found
+            pass
+    return [found, Path(f"/proc/{pid}/maps").read_text(),
+            Path(f"/proc/{pid}/environ").read_bytes().hex()]
+
+
+def descriptors(pid):
+    """{number: what it is}: "socket:[1]", "pipe:[2]", "anon_inode:[eventpoll]", "/a/path"."""
+    return {int(fd): what for fd, what in root.call(_inside, pid)[0].items()}
 
 
 def maps(pid):
     """[(permissions, path or "")]"""
-    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    lines = root.call(_inside, pid)[1].splitlines()
     return [(m[1], m[2]) for m in (re.match(r"\S+ (\S+) \S+ \S+ \S+\s*(.*)", x) for x in lines)]
+
+
+def environ(pid):
+    return bytes.fromhex(root.call(_inside, pid)[2]).strip(b"\0")
 
 
 def alive(pid):

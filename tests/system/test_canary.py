@@ -30,7 +30,7 @@ import pytest
 import requests
 from conftest import contexts_yaml, tools_yaml
 from lab import Lab
-from memory import NeedsRoot, forms, scan_files, scan_processes
+from memory import forms, scan_files, scan_processes
 from seal_client import SealClient
 
 CALLS = int(os.environ.get("AEGIS_CANARY_CALLS", "3000"))
@@ -93,11 +93,8 @@ class Hits:
 
 
 def search(pids, needles):
-    try:
-        marks = [*MARKS, *(x for n, x in needles.items() if n.startswith(("key", "token", "seal")))]
-        return {pid: Hits(h) for pid, h in scan_processes(pids, needles, marks).items()}
-    except NeedsRoot as e:
-        pytest.fail(str(e))
+    marks = [*MARKS, *(x for n, x in needles.items() if n.startswith(("key", "token", "seal")))]
+    return {pid: Hits(h) for pid, h in scan_processes(pids, needles, marks).items()}
 
 
 def plain_in_request(auth, r):

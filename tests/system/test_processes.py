@@ -19,11 +19,12 @@ import ledgerdb
 import procs
 import pytest
 import requests
+import root
 from conftest import SECRET
 from lab import CommandFailed, Lab, free_port
 from seal_client import SealClient
 
-ROOT = os.geteuid() == 0
+ROOT = root.IS_ROOT
 DAEMONS = ("gate", "judge", "vault", "dispatcher", "worker", "toolhost")
 BOXED = (*DAEMONS, "toolexec", "reaper", "server")
 
@@ -107,6 +108,14 @@ def test_users(everybody):
 
 
 SOCKET, PIPE, NULL = "socket", "pipe", "/dev/null"
+
+
+def kinds(pid):
+    """{descriptor: what it is, a socket or pipe without its number}"""
+    return {fd: re.sub(r"^(socket|pipe):\[\d+\]$", r"\1", what)
+            for fd, what in procs.descriptors(pid).items()}
+
+
 LOOP = {SOCKET, PIPE, "anon_inode:[eventpoll]", "anon_inode:[eventfd]", NULL}
 
 
@@ -126,15 +135,15 @@ def test_descriptors(system, everybody):
         "reaper": {PIPE, log},
     }
     for role, pid in pids_of(everybody, allowed):
-        found = procs.descriptors(pid)
+        found = kinds(pid)
         assert found and set(found.values()) <= allowed[role], (role, found)
     # control: the database is seen where it is
-    assert database in procs.descriptors(everybody["judge"][0]).values()
+    assert database in kinds(everybody["judge"][0]).values()
     # memory that only root's own processes could have got hold of
     for role, pid in pids_of(everybody, BOXED):
-        assert not [d for d in procs.descriptors(pid).values() if "master-key" in d]
+        assert not [d for d in kinds(pid).values() if "master-key" in d]
     for pid in everybody["server"]:
-        found = procs.descriptors(pid)
+        found = kinds(pid)
         assert all(found[n] == PIPE for n in (0, 1, 2)), found
         assert not [d for d in found.values() if d == SOCKET or str(system.data) in d], found
 
@@ -150,8 +159,8 @@ def test_doors_and_listeners(everybody):
         f = line.split()
         listening[f[6]] = int(f[3], 16) & 0x10000
     for role, pid in pids_of(everybody, ("master", *DAEMONS, "toolexec")):
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            m = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{fd}"))
+        for what in procs.descriptors(pid).values():
+            m = re.match(r"socket:\[(\d+)\]", what)
             if m is None:
                 continue
             if m[1] in tcp:
@@ -202,7 +211,7 @@ def test_titles(everybody):
 
 def test_nothing_in_the_environment(everybody):
     for role, pid in pids_of(everybody, (*DAEMONS, "toolexec", "reaper")):
-        assert Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0") == b"", role
+        assert procs.environ(pid) == b"", role
 
 
 # -- the admin socket --
@@ -210,27 +219,7 @@ def test_nothing_in_the_environment(everybody):
 
 def as_user(uid, code):
     """Runs Python as somebody else."""
-    command = [sys.executable, "-c", code]
-    if ROOT:
-        return subprocess.run(command, user=uid, group=uid, extra_groups=[], cwd="/",
-                              capture_output=True, text=True, timeout=20)
-    return sudo("-u", f"#{uid}", *command)
-
-
-def sudo(*command):
-    try:
-        done = subprocess.run(["sudo", "-n", *command], capture_output=True, text=True, timeout=20)
-    except FileNotFoundError as e:
-        pytest.fail(f"needs root, or sudo without a password: {e}")
-    if "sudo:" in done.stderr:
-        pytest.fail(f"needs root, or sudo without a password: {done.stderr}")
-    return done
-
-
-def as_root(*command):
-    if not ROOT:
-        return sudo(*command)
-    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return root.run(sys.executable, "-c", code, user=uid, cwd="/")
 
 
 ASK_ADMIN = """
@@ -393,11 +382,11 @@ def small_disk(place):
     """A file system of 4 MB."""
     path = place / "small"
     path.mkdir(mode=0o755)
-    done = as_root("mount", "-t", "tmpfs", "-o", f"size=4m,mode=0755,uid={os.getuid()}", "none",
+    done = root.run("mount", "-t", "tmpfs", "-o", f"size=4m,mode=0755,uid={os.getuid()}", "none",
                    str(path))
     assert done.returncode == 0, done.stderr
     yield path
-    assert as_root("umount", "-l", str(path)).returncode == 0
+    assert root.run("umount", "-l", str(path)).returncode == 0
 
 
 def test_a_full_disk_stops_everything_and_space_starts_it(fresh, upstream, small_disk, prefix):
