@@ -204,6 +204,7 @@ def memory(lab):
         if "node" in title or "quick_tool" in title:
             continue
         total += pss
+        title = title.removeprefix(str(lab.prefix / "bin") + "/")
         lines.append(f"| `{title[:40]}` | {pss / 1024:.1f} MB |")
     lines.append(f"| all | {total / 1024:.1f} MB |")
     return "\n".join(lines)
