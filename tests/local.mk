@@ -80,7 +80,9 @@ EXTRA_DIST += tests/sandbox/run.sh tests/sandbox/run.py tests/sandbox/expected.t
 # the benchmark: never a timed test
 EXTRA_PROGRAMS += tests/bench/quick_tool tests/bench/seal_load
 tests_bench_quick_tool_LDADD =
-tests_bench_seal_load_LDADD =
+tests_bench_seal_load_SOURCES = tests/bench/seal_load.c \
+	tests/bench/seal_sessions.c tests/bench/seal_sessions.h
+tests_bench_seal_load_LDADD = $(SODIUM_LIBS)
 EXTRA_DIST += tests/bench/bench.py
 bench: all tests/bench/quick_tool tests/bench/seal_load
 	$(srcdir)/contrib/bench '$(abs_builddir)'

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends prepared bodies, one a line, to /v1/seal/invoke over N keep-alive connections as
- * fast as they are answered; prints a JSON object with rate, p50, p99 and what failed.
+ * Sends SEAL calls over N keep-alive connections as fast as they are answered: bodies
+ * prepared in a file, one a line; or, signed as they are sent, those of many sessions
+ * that it attests first. Prints a JSON object with rate, p50, p99 and what failed.
  *
  *	seal_load HOST PORT CONNECTIONS FILE
+ *	seal_load HOST PORT CONNECTIONS SESSIONS CONTEXT
+ *
+ * The second form reads lines: the agent's token, then numbers of calls to make.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,16 +20,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/seal_sessions.h"
+
 #define MAX 1000
 
 struct conn {
 	int fd;
 	double sent;
+	size_t number; /* of the request under way */
 	size_t have;
 	char in[65536];
 };
 
-static char **bodies;
+static char **bodies;    /* of a file */
+static size_t nsessions; /* or generated */
+static int attesting;
 static size_t nbodies, next_body, done, bad;
 static double *took;
 static char example[400];
@@ -75,24 +84,41 @@ load(const char *path)
 	}
 	free(line);
 	fclose(f);
-	took = calloc(nbodies, sizeof(*took));
-	if (took == NULL)
+}
+
+/* The request with this number; *own: to be freed. */
+static char *
+body(size_t number, int *own)
+{
+	char *p;
+
+	*own = bodies == NULL;
+	if (!*own)
+		return bodies[number];
+	p = attesting ? sessions_attest(number)
+		      : sessions_call(number % nsessions, number);
+	if (p == NULL)
 		die("memory");
+	return p;
 }
 
 static int
 send_next(struct conn *c)
 {
-	const char *p;
+	char *p;
 	size_t len;
+	int own;
 
 	if (next_body == nbodies)
 		return 0;
-	p = bodies[next_body++];
+	c->number = next_body++;
+	p = body(c->number, &own);
 	len = strlen(p);
 	c->sent = now();
 	if (write(c->fd, p, len) != (ssize_t)len)
 		die("write");
+	if (own)
+		free(p);
 	return 1;
 }
 
@@ -122,31 +148,33 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int
-main(int argc, char **argv)
+static void
+answered(struct conn *c)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET};
-	struct epoll_event ev, evs[64];
-	int n, i, ep = epoll_create1(0), on = 1, busy = 0;
-	double began;
+	int ok = strncmp(c->in, "HTTP/1.1 200", 12) == 0;
 
-	if (argc != 5 || (n = atoi(argv[3])) < 1 || n > MAX)
-		return 2;
-	load(argv[4]);
-	sin.sin_port = htons((in_port_t)atoi(argv[2]));
-	if (inet_pton(AF_INET, argv[1], &sin.sin_addr) != 1)
-		return 2;
-	for (i = 0; i < n; i++) {
-		conns[i].fd = socket(AF_INET, SOCK_STREAM, 0);
-		if (connect(conns[i].fd, (const struct sockaddr *)&sin, sizeof(sin)) ==
-		    -1)
-			die("connect");
-		setsockopt(conns[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		ev = (struct epoll_event){.events = EPOLLIN, .data.ptr = &conns[i]};
-		if (epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &ev) == -1)
-			die("epoll_ctl");
-	}
-	began = now();
+	took[done++] = now() - c->sent;
+	if (ok && attesting)
+		ok = sessions_attested(c->number, c->in) == 0;
+	if (!ok && bad++ == 0)
+		snprintf(example, sizeof(example), "%.399s", c->in);
+	c->have = 0;
+}
+
+/* Sends `count` requests over n connections and waits for the last answer. */
+static double
+run(int ep, int n, size_t count)
+{
+	struct epoll_event evs[64];
+	double began = now();
+	int i, busy = 0;
+
+	nbodies = count;
+	next_body = done = 0;
+	free(took);
+	took = calloc(count, sizeof(*took));
+	if (took == NULL)
+		die("memory");
 	for (i = 0; i < n; i++)
 		busy += send_next(&conns[i]);
 	while (busy > 0) {
@@ -157,16 +185,39 @@ main(int argc, char **argv)
 		for (i = 0; i < got; i++) {
 			struct conn *c = evs[i].data.ptr;
 
-			if (!receive(c))
-				continue;
-			took[done++] = now() - c->sent;
-			if (strncmp(c->in, "HTTP/1.1 200", 12) != 0 && bad++ == 0)
-				snprintf(example, sizeof(example), "%.399s", c->in);
-			c->have = 0;
-			busy -= !send_next(c);
+			if (receive(c)) {
+				answered(c);
+				busy -= !send_next(c);
+			}
 		}
 	}
-	began = now() - began;
+	return now() - began;
+}
+
+static int
+connect_all(struct sockaddr_in *sin, int n)
+{
+	struct epoll_event ev;
+	int i, ep = epoll_create1(0), on = 1;
+
+	for (i = 0; i < n; i++) {
+		conns[i].fd = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(conns[i].fd, (const struct sockaddr *)sin, sizeof(*sin)) ==
+		    -1)
+			die("connect");
+		setsockopt(conns[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		ev = (struct epoll_event){.events = EPOLLIN, .data.ptr = &conns[i]};
+		if (epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &ev) == -1)
+			die("epoll_ctl");
+	}
+	return ep;
+}
+
+static void
+report(double took_us)
+{
+	size_t i;
+
 	qsort(took, done, sizeof(*took), compare);
 	for (i = 0; example[i] != '\0'; i++)
 		if (example[i] == '"' || example[i] == '\\' ||
@@ -174,7 +225,51 @@ main(int argc, char **argv)
 			example[i] = ' ';
 	printf("{\"rate\":%.0f,\"p50\":%.1f,\"p99\":%.1f,\"calls\":%zu,\"bad\":%zu,"
 	       "\"example\":\"%s\"}\n",
-	    (double)done / (began / 1e6), took[done / 2], took[done * 99 / 100], done,
+	    (double)done / (took_us / 1e6), took[done / 2], took[done * 99 / 100], done,
 	    bad, example);
+	fflush(stdout);
+}
+
+/* Attests, says so, and goes on once for every line of standard input: a number of calls.
+ */
+static int
+soak(int ep, int n, const char *context)
+{
+	static char line[300];
+	char *agent;
+
+	if (fgets(line, sizeof(line), stdin) == NULL)
+		return 2;
+	line[strcspn(line, "\n")] = '\0';
+	agent = strdup(line);
+	if (agent == NULL || sessions_new(nsessions, agent, context) == -1)
+		die("memory");
+	attesting = 1;
+	report(run(ep, n, nsessions));
+	attesting = 0;
+	while (bad == 0 && fgets(line, sizeof(line), stdin) != NULL)
+		report(run(ep, n, strtoul(line, NULL, 10)));
+	free(agent);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET};
+	int n, ep;
+
+	if ((argc != 5 && argc != 6) || (n = atoi(argv[3])) < 1 || n > MAX)
+		return 2;
+	sin.sin_port = htons((in_port_t)atoi(argv[2]));
+	if (inet_pton(AF_INET, argv[1], &sin.sin_addr) != 1)
+		return 2;
+	if (argc == 6) {
+		nsessions = strtoul(argv[4], NULL, 10);
+		return nsessions == 0 ? 2 : soak(connect_all(&sin, n), n, argv[5]);
+	}
+	load(argv[4]);
+	ep = connect_all(&sin, n);
+	report(run(ep, n, nbodies));
 	return 0;
 }
