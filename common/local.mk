@@ -41,6 +41,8 @@ libcommon_a_SOURCES = \
 	common/log.h \
 	common/loop.c \
 	common/loop.h \
+	common/merkle.c \
+	common/merkle.h \
 	common/msg.c \
 	common/msg.h \
 	common/priv.c \
@@ -67,6 +69,8 @@ libcommon_a_SOURCES = \
 	common/secret.c \
 	common/secret.h \
 	common/secret_heap.c \
+	common/sha256.c \
+	common/sha256.h \
 	common/span.h \
 	common/sync.c \
 	common/sync.h \

@@ -20,6 +20,7 @@ UNIT_TESTS += \
 	tests/unit/jsonw \
 	tests/unit/jwt \
 	tests/unit/log \
+	tests/unit/merkle \
 	tests/unit/msg \
 	tests/unit/rfc3339 \
 	tests/unit/route \

@@ -2,7 +2,6 @@
 /* Random numbers, hashes and the clock of a turn. Judge only. */
 #include "keymasterd/judge/judge.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -61,25 +60,6 @@ judge_uuid(char out[STORE_ID_MAX])
 		out[o++] = hex[2 * i + 1];
 	}
 	out[o] = '\0';
-}
-
-void
-sha256_two(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[32])
-{
-	static EVP_MD_CTX *ctx;
-	static EVP_MD *md;
-
-	if (ctx == NULL) {
-		ctx = EVP_MD_CTX_new();
-		md = EVP_MD_fetch(NULL, "SHA256", NULL);
-		if (ctx == NULL || md == NULL || EVP_DigestInit_ex2(ctx, md, NULL) != 1)
-			fatalx("SHA-256 is not available");
-	}
-	if (EVP_DigestInit_ex2(ctx, NULL, NULL) != 1 ||
-	    EVP_DigestUpdate(ctx, a, alen) != 1 ||
-	    (blen > 0 && EVP_DigestUpdate(ctx, b, blen) != 1) ||
-	    EVP_DigestFinal_ex(ctx, out, NULL) != 1)
-		abort(); /* a hash that lies would be worse */
 }
 
 void

@@ -132,7 +132,7 @@ out:
 static struct {
 	char chain[65];
 	uint64_t seq;
-	uint8_t head[32];
+	uint8_t head[32], root[32];
 } last;
 
 static const char *
@@ -154,34 +154,53 @@ refuse_checkpoint(const struct msg_checkpoint_sign *m, const char *chain)
 		return "another chain than before";
 	if (m->seq < last.seq)
 		return "the ledger has become shorter";
-	if (m->seq == last.seq && memcmp(m->head, last.head, sizeof(last.head)) != 0)
+	if (m->seq == last.seq &&
+	    (memcmp(m->head, last.head, sizeof(last.head)) != 0 ||
+		memcmp(m->root, last.root, sizeof(last.root)) != 0))
 		return "another head for the same row";
 	return NULL;
+}
+
+/* The octets to sign; 0 when they do not fit. Without a root, of the form before. */
+static size_t
+checkpoint_text(
+    const struct msg_checkpoint_sign *m, const char *chain, char *out, size_t size)
+{
+	static const uint8_t none[32];
+	char head[65], root[65];
+	int n;
+
+	(void)hex_encode(m->head, sizeof(m->head), head, sizeof(head));
+	(void)hex_encode(m->root, sizeof(m->root), root, sizeof(root));
+	if (memcmp(m->root, none, sizeof(none)) == 0)
+		n = snprintf(out, size, "aegis-checkpoint-1\n%s\n%" PRIu64 "\n%s\n%.*s\n",
+		    chain, m->seq, head, (int)m->time.len, m->time.p);
+	else
+		n = snprintf(out, size,
+		    "aegis-checkpoint-2\n%s\n%" PRIu64 "\n%s\n%s\n%.*s\n", chain, m->seq,
+		    head, root, (int)m->time.len, m->time.p);
+	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
 const char *
 sign_checkpoint(const struct vault_provider *p, const struct msg_checkpoint_sign *m,
     uint8_t signature[VAULT_SIGNATURE_LEN])
 {
-	char chain[65], head[65], text[SIGN_CHECKPOINT_MAX];
+	char chain[65], text[SIGN_CHECKPOINT_MAX];
 	const char *why;
-	int n;
+	size_t n;
 
 	if (span_copy(m->chain, chain, sizeof(chain)) == -1)
 		return "not the name of a chain";
 	why = refuse_checkpoint(m, chain);
 	if (why != NULL)
 		return why;
-	if (hex_encode(m->head, sizeof(m->head), head, sizeof(head)) == -1)
-		return "the checkpoint could not be made";
-	n = snprintf(text, sizeof(text),
-	    "aegis-checkpoint-1\n%s\n%" PRIu64 "\n%s\n%.*s\n", chain, m->seq, head,
-	    (int)m->time.len, m->time.p);
-	if (n < 0 || (size_t)n >= sizeof(text) ||
-	    p->sign(VAULT_KEY_LEDGER, text, (size_t)n, signature) == -1)
+	n = checkpoint_text(m, chain, text, sizeof(text));
+	if (n == 0 || p->sign(VAULT_KEY_LEDGER, text, n, signature) == -1)
 		return "the checkpoint could not be made";
 	memcpy(last.chain, chain, sizeof(last.chain));
 	last.seq = m->seq;
 	memcpy(last.head, m->head, sizeof(last.head));
+	memcpy(last.root, m->root, sizeof(last.root));
 	return NULL;
 }

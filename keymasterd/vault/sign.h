@@ -16,7 +16,7 @@ struct buf;
 #define SIGN_CLOCK_SLACK 60     /* seconds iat may be ahead of our clock */
 #define SIGN_KID_LEN 16
 #define SIGN_KID_SIZE (SIGN_KID_LEN + 1)
-#define SIGN_CHECKPOINT_MAX 256
+#define SIGN_CHECKPOINT_MAX 320
 
 /* Key id: the first 16 hexadecimal digits of SHA-256 over the public key, with NUL. */
 void sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE]);
@@ -30,7 +30,7 @@ const char *sign_token(const struct vault_provider *, const struct msg_token_sig
 
 /*
  * Signs the text of doc/design.md, "The ledger". One process signs for one chain, never a
- * smaller row number than before and never two heads for one number, so whoever captures
+ * smaller row number than before and never two heads or roots for one number, so whoever captures
  * the judge cannot have a shortened or rewritten ledger sealed. NULL, or why it was
  * refused.
  */

@@ -851,7 +851,7 @@ START_TEST(token_refusals)
 END_TEST
 
 static struct msg_checkpoint_sign
-checkpoint(const char *chain, uint64_t seq, uint8_t head)
+checkpoint(const char *chain, uint64_t seq, uint8_t head, uint8_t root)
 {
 	struct msg_checkpoint_sign m;
 
@@ -859,27 +859,29 @@ checkpoint(const char *chain, uint64_t seq, uint8_t head)
 	m.chain = span_str(chain);
 	m.seq = seq;
 	memset(m.head, head, sizeof(m.head));
+	memset(m.root, root, sizeof(m.root));
 	m.time = span_str("2026-02-17T14:32:01.000001Z");
 	return m;
 }
 
 START_TEST(checkpoints)
 {
-	struct msg_checkpoint_sign m = checkpoint("c0ffee", 1000, 0xab);
+	struct msg_checkpoint_sign m = checkpoint("c0ffee", 1000, 0xab, 0x11);
 	uint8_t sig[64];
 	static const char text[] =
-	    "aegis-checkpoint-1\nc0ffee\n1000\n"
+	    "aegis-checkpoint-2\nc0ffee\n1000\n"
 	    "abababababababababababababababababababababababababababababababab\n"
+	    "1111111111111111111111111111111111111111111111111111111111111111\n"
 	    "2026-02-17T14:32:01.000001Z\n";
 
 	must_open(1);
 	m.time = span_str("2026-02-17T14:32:01Z\nx");
 	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
-	m = checkpoint("", 1000, 0xab);
+	m = checkpoint("", 1000, 0xab, 0x11);
 	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
-	m = checkpoint("c0ffee\n1", 1000, 0xab);
+	m = checkpoint("c0ffee\n1", 1000, 0xab, 0x11);
 	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
-	m = checkpoint("c0ffee", 1000, 0xab);
+	m = checkpoint("c0ffee", 1000, 0xab, 0x11);
 	ck_assert_ptr_null(sign_checkpoint(P, &m, sig));
 	ck_assert_int_eq(
 	    ed25519_verify(P->public_key(VAULT_KEY_LEDGER), text, sizeof(text) - 1, sig),
@@ -889,16 +891,18 @@ START_TEST(checkpoints)
 	    -1);
 	/* the same again, and further on */
 	ck_assert_ptr_null(sign_checkpoint(P, &m, sig));
-	m = checkpoint("c0ffee", 1001, 0xcd);
+	m = checkpoint("c0ffee", 1001, 0xcd, 0x11);
 	ck_assert_ptr_null(sign_checkpoint(P, &m, sig));
 	/* never back, never another history */
-	m = checkpoint("c0ffee", 1000, 0xab);
+	m = checkpoint("c0ffee", 1000, 0xab, 0x11);
 	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
-	m = checkpoint("c0ffee", 1001, 0xce);
+	m = checkpoint("c0ffee", 1001, 0xce, 0x11);
 	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
-	m = checkpoint("c0ffef", 1002, 0xce);
+	m = checkpoint("c0ffee", 1001, 0xcd, 0x12);
 	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
-	m = checkpoint("c0ffee", UINT64_MAX, 0xce);
+	m = checkpoint("c0ffef", 1002, 0xce, 0x11);
+	ck_assert_ptr_nonnull(sign_checkpoint(P, &m, sig));
+	m = checkpoint("c0ffee", UINT64_MAX, 0xce, 0x11);
 	ck_assert_ptr_null(sign_checkpoint(P, &m, sig));
 }
 END_TEST
