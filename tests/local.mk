@@ -76,7 +76,7 @@ check_PROGRAMS += tests/sandbox/probe
 tests_sandbox_probe_SOURCES = tests/sandbox/probe.c tests/sandbox/probe.h tests/sandbox/attempts.c \
 	tests/sandbox/needs.c
 tests_sandbox_probe_LDADD = $(COMMON_LIBS) $(SQLITE_LIBS)
-EXTRA_DIST += tests/sandbox/run.sh tests/sandbox/run.py tests/sandbox/expected.txt
+EXTRA_DIST += tests/systemd/run.sh tests/sandbox/run.sh tests/sandbox/run.py tests/sandbox/expected.txt
 
 # the benchmark: never a timed test
 EXTRA_PROGRAMS += tests/bench/quick_tool tests/bench/seal_load
