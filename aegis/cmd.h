@@ -33,6 +33,8 @@ int cmd_session_list(struct cli *);
 int cmd_session_revoke(struct cli *);
 int cmd_tool_list(struct cli *);
 
+int cmd_operator_token(struct cli *);
+
 int cmd_ledger_show(struct cli *);
 int cmd_ledger_stats(struct cli *);
 int cmd_ledger_export(struct cli *);

@@ -101,6 +101,11 @@ const struct command commands[] = {
     {"session", "revoke", "SESSION", 1, "End a session",
 	FLAGS(TEXT("session", 0, "ID", "Session"), TEXT("reason", 0, "TEXT", "Why")),
 	cmd_session_revoke},
+    {"operator", "token", "", 0, "Make a token for the API and print it",
+	FLAGS(TEXT("ttl", 0, "TIME", "Its life, such as 15m, 8h; a day at most (1h)"),
+	    TEXT("role", 'r', "ROLE", "readonly, operator or admin (operator)"),
+	    TEXT("name", 'n', "NAME", "Who uses it, for the ledger (your user name)")),
+	cmd_operator_token},
     {"tool", "list", "", 0, "List tool servers and their tools", NULL, cmd_tool_list},
 
     {"ledger", "show", "", 0, "Show rows, newest first",

@@ -286,6 +286,8 @@ on_key(const struct config_key *k, const struct yaml_node *n, void *arg)
 		l->contexts = n;
 	else if (strcmp(k->path, "tools.mcp_servers") == 0)
 		l->servers = n;
+	else if (strcmp(k->path, "seal.issuers") == 0)
+		l->issuers = n;
 	else if (k->type == KEY_SECRET)
 		config_warn_mode(l->c->file, "the master key");
 }
@@ -382,6 +384,7 @@ config_load(const struct config_flags *flags)
 	config_finish(&l);
 	config_read_contexts(&l);
 	config_read_tools(&l);
+	config_read_issuers(&l);
 	if (l.problems.text.len > 0)
 		fprintf(
 		    stderr, "%.*s", (int)l.problems.text.len, (char *)l.problems.text.p);
@@ -412,6 +415,7 @@ config_free(struct config *c)
 	for (k = config_keys; k->path != NULL; k++)
 		key_clear(k, c);
 	config_free_tools(c);
+	config_free_issuers(c);
 	config_free_contexts(c);
 	free(c->file);
 	free(c->base_dir);

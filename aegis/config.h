@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/jwks.h"
+
 struct secret;
 
 /* A secret variable of a tool server: secret:NAME in the vault, or a value from env:NAME.
@@ -44,6 +46,17 @@ struct config_context {
 	char *json; /* the SecurityContext as JSON text */
 };
 
+/* Audiences of tokens that are never an agent's. */
+#define CONFIG_AUD_OPERATORS "aegis-operators"
+#define CONFIG_AUD_NODES "aegis-nodes"
+
+/* Somebody else whose tokens are believed. */
+struct config_issuer {
+	char *issuer, *audience, *jwks_file;
+	unsigned leeway_s;
+	struct jwks keys;
+};
+
 struct config {
 	char *file;     /* path of the file that was read, or NULL */
 	char *base_dir; /* relative paths are relative to this */
@@ -72,7 +85,14 @@ struct config {
 
 	char *seal_issuer, *seal_audience;
 	unsigned seal_window_s, seal_token_ttl_s, attest_per_minute;
-	bool seal_compat_spaced;
+	bool seal_compat_spaced, seal_jti_once;
+	unsigned seal_leeway_s;
+	struct config_issuer *issuers; /* of security tokens */
+	size_t nissuers;
+
+	struct config_issuer operators; /* jwks_file NULL: only our own tokens */
+	char *role_claim, *tenant_claim;
+	char **admin_roles, **operator_roles, **readonly_roles;
 
 	char *ca_file, *ca_dir;
 	unsigned connect_timeout_ms, worker_idle_ms, upstream_keepalive_ms,

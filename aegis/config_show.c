@@ -79,7 +79,9 @@ put_value(const struct config_key *k, const struct config *c, struct buf *out)
 		break;
 	case KEY_TREE:
 		(void)buf_printf(out, "%zu",
-		    strcmp(k->path, "contexts") == 0 ? c->ncontexts : c->ntools);
+		    strcmp(k->path, "contexts") == 0           ? c->ncontexts
+			: strcmp(k->path, "seal.issuers") == 0 ? c->nissuers
+							       : c->ntools);
 		break;
 	case KEY_LATER:
 		break;

@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/priv.h"
+#include "common/proto.h"
 
 #define TOOL_UID_BASE 61100u
 
@@ -144,6 +145,91 @@ send_tools(struct child *child, const struct config *c)
 	return r;
 }
 
+/* Strings with a line end behind each. */
+static int
+lines(char **list, struct buf *out)
+{
+	for (; list != NULL && *list != NULL; list++)
+		if (buf_put(out, *list, strlen(*list)) == -1 || buf_putc(out, '\n') == -1)
+			return -1;
+	return 0;
+}
+
+static int
+send_keys(struct child *child, const struct jwks *set)
+{
+	size_t i;
+
+	for (i = 0; i < set->n; i++) {
+		const struct jwk *k = &set->keys[i];
+		MSG_INIT(conf_issuer_key, m);
+
+		m.rs256 = k->alg == JWT_RS256;
+		m.has_kid = k->has_kid;
+		m.kid = span_str(k->kid);
+		m.n = m.rs256 ? span_mem(k->n, k->n_len) : span_mem(k->ed25519, 32);
+		m.e = span_mem(k->e, k->e_len);
+		if (chan_note(child->door, MSG_conf_issuer_key, &m) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_operators(struct child *child, const struct config *c)
+{
+	struct buf admin, middle, readonly;
+	int r = -1;
+	MSG_INIT(conf_issuer, m);
+
+	if (c->operators.jwks_file == NULL)
+		return 0;
+	buf_init(&admin);
+	buf_init(&middle);
+	buf_init(&readonly);
+	if (lines(c->admin_roles, &admin) == -1 ||
+	    lines(c->operator_roles, &middle) == -1 ||
+	    lines(c->readonly_roles, &readonly) == -1)
+		goto out;
+	m.kind = ISSUER_OPERATORS;
+	m.issuer = span_str(c->operators.issuer);
+	m.audience = span_str(c->operators.audience);
+	m.leeway_s = c->operators.leeway_s;
+	m.role_claim = span_str(c->role_claim);
+	m.tenant_claim = span_str(c->tenant_claim);
+	m.admin_roles = span_mem(admin.p, admin.len);
+	m.operator_roles = span_mem(middle.p, middle.len);
+	m.readonly_roles = span_mem(readonly.p, readonly.len);
+	if (chan_note(child->door, MSG_conf_issuer, &m) == 0)
+		r = send_keys(child, &c->operators.keys);
+out:
+	buf_free(&admin);
+	buf_free(&middle);
+	buf_free(&readonly);
+	return r;
+}
+
+static int
+send_issuers(struct child *child, const struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nissuers; i++) {
+		const struct config_issuer *it = &c->issuers[i];
+		MSG_INIT(conf_issuer, m);
+
+		m.kind = ISSUER_AGENTS;
+		m.issuer = span_str(it->issuer);
+		m.audience =
+		    span_str(it->audience != NULL ? it->audience : c->seal_audience);
+		m.leeway_s = it->leeway_s;
+		if (chan_note(child->door, MSG_conf_issuer, &m) == -1 ||
+		    send_keys(child, &it->keys) == -1)
+			return -1;
+	}
+	return send_operators(child, c);
+}
+
 static int
 send_judge(struct child *child, const struct config *c)
 {
@@ -164,6 +250,8 @@ send_judge(struct child *child, const struct config *c)
 	m.seal_window_s = c->seal_window_s;
 	m.seal_token_ttl_s = c->seal_token_ttl_s;
 	m.seal_compat_spaced = c->seal_compat_spaced;
+	m.seal_jti_once = c->seal_jti_once;
+	m.seal_leeway_s = c->seal_leeway_s;
 	m.attest_per_minute = c->attest_per_minute;
 	m.issuer = span_str(c->seal_issuer);
 	m.audience = span_str(c->seal_audience);
@@ -178,6 +266,8 @@ send_judge(struct child *child, const struct config *c)
 		if (chan_note(child->door, MSG_conf_context, &context) == -1)
 			return -1;
 	}
+	if (send_issuers(child, c) == -1)
+		return -1;
 	return send_tools(child, c);
 }
 

@@ -8,6 +8,7 @@
 
 #define AT(member) offsetof(struct config, member)
 #define TOOL(member) offsetof(struct config_tool, member)
+#define ISSUER(member) offsetof(struct config_issuer, member)
 #define KEY(path, type, at, fallback, env, min, max, choices, about)    \
 	{                                                               \
 		path, type, at, fallback, env, min, max, choices, about \
@@ -92,6 +93,31 @@ const struct config_key config_keys[] = {
 	"Attestations a minute of one agent."),
     KEY("seal.compat_spaced", KEY_BOOL, AT(seal_compat_spaced), "false", NULL, 0, 0, NULL,
 	"Also accept signatures over JSON with spaces behind colons and commas."),
+    KEY("seal.jti_once", KEY_BOOL, AT(seal_jti_once), "false", NULL, 0, 0, NULL,
+	"Accept each security token (jti) for one call only."),
+    KEY("seal.token_leeway", KEY_SECONDS, AT(seal_leeway_s), "0s", NULL, 0, 300, NULL,
+	"How far past its end a security token is still accepted."),
+    KEY("seal.issuers", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
+	"List of others whose security tokens are believed; their keys are below."),
+
+    KEY("operators.jwks_file", KEY_PATH, AT(operators.jwks_file), NULL, NULL, 0, 0, NULL,
+	"JSON Web Key Set (RS256) that verifies the tokens of operators."),
+    KEY("operators.issuer", KEY_TEXT, AT(operators.issuer), NULL, NULL, 1, 256, NULL,
+	"Issuer (iss) of those tokens."),
+    KEY("operators.audience", KEY_TEXT, AT(operators.audience), "aegis-gateway", NULL, 1, 256,
+	NULL, "Audience (aud) of those tokens."),
+    KEY("operators.leeway", KEY_SECONDS, AT(operators.leeway_s), "0s", NULL, 0, 300, NULL,
+	"How far past its end such a token is still accepted."),
+    KEY("operators.role_claim", KEY_TEXT, AT(role_claim), "aegis_role", NULL, 1, 128, NULL,
+	"Claim that holds the role, a text or a list; dots lead into maps."),
+    KEY("operators.tenant_claim", KEY_TEXT, AT(tenant_claim), "tenant_id", NULL, 1, 128, NULL,
+	"Claim that holds the tenant; without it the gate's own."),
+    KEY("operators.admin_roles", KEY_TEXTS, AT(admin_roles), "aegis:admin", NULL, 0, 0, NULL,
+	"Roles that may do everything."),
+    KEY("operators.operator_roles", KEY_TEXTS, AT(operator_roles), "aegis:operator", NULL, 0, 0,
+	NULL, "Roles that may look at and end what runs."),
+    KEY("operators.readonly_roles", KEY_TEXTS, AT(readonly_roles), "aegis:readonly", NULL, 0, 0,
+	NULL, "Roles that may look."),
 
     KEY("egress.ca_file", KEY_PATH, AT(ca_file), NULL, NULL, 0, 0, NULL,
 	"Certificate authorities (PEM) for upstreams, beside those of the system."),
@@ -157,6 +183,18 @@ const struct config_key tool_keys[] = {
 	"Time a call may take."),
     KEY("max_output", KEY_SIZE, TOOL(max_output_bytes), "1048576", NULL, 1024,
 	UINT64_C(1) << 30, NULL, "Octets of one answer."),
+    KEY(NULL, KEY_TEXT, 0, NULL, NULL, 0, 0, NULL, NULL),
+};
+
+const struct config_key issuer_keys[] = {
+    KEY("issuer", KEY_TEXT, ISSUER(issuer), NULL, NULL, 1, 256, NULL,
+	"Issuer (iss) of the tokens; required."),
+    KEY("audience", KEY_TEXT, ISSUER(audience), NULL, NULL, 1, 256, NULL,
+	"Audience (aud) of the tokens; that of seal.audience unless given."),
+    KEY("jwks_file", KEY_PATH, ISSUER(jwks_file), NULL, NULL, 0, 0, NULL,
+	"JSON Web Key Set (RS256 and EdDSA) that verifies them; required."),
+    KEY("leeway", KEY_SECONDS, ISSUER(leeway_s), "0s", NULL, 0, 300, NULL,
+	"How far past its end such a token is still accepted."),
     KEY(NULL, KEY_TEXT, 0, NULL, NULL, 0, 0, NULL, NULL),
 };
 /* clang-format on */

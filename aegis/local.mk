@@ -7,6 +7,7 @@ libconfig_a_SOURCES = \
 	aegis/config_context.c \
 	aegis/config_finish.c \
 	aegis/config_int.h \
+	aegis/config_issuer.c \
 	aegis/config_show.c \
 	aegis/config_tool.c \
 	aegis/key_table.c \
@@ -41,6 +42,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_gate.c \
 	aegis/cmd_init.c \
 	aegis/cmd_ledger.c \
+	aegis/cmd_operator.c \
 	aegis/cmd_run.c \
 	aegis/cmd_vault.c \
 	aegis/commands.c \

@@ -34,6 +34,8 @@ libcommon_a_SOURCES = \
 	common/json_name.c \
 	common/jsonw.c \
 	common/jsonw.h \
+	common/jwks.c \
+	common/jwks.h \
 	common/jwt.c \
 	common/jwt.h \
 	common/jwt_claims.c \

@@ -14,6 +14,12 @@
 
 enum listen_kind { LISTEN_AGENTS = 1, LISTEN_ADMIN };
 
+/* Who signed a token that is not ours (conf_issuer). */
+enum issuer_kind { ISSUER_OPERATORS = 1, ISSUER_AGENTS };
+
+/* What a token of an operator allows (operator_token). */
+enum operator_role { OPERATOR_READONLY = 1, OPERATOR_OPERATOR, OPERATOR_ADMIN };
+
 enum verdict { VERDICT_ANSWER = 1, VERDICT_PROXY, VERDICT_TOOL };
 
 enum wrap { WRAP_NONE = 0, WRAP_SEAL };

@@ -30,6 +30,7 @@ keep_fields(struct req *r, const struct http1_head *h)
 	    {"x-aegis-agent", 160, &r->token},
 	    {"host", 300, &r->host},
 	    {"origin", 300, &r->origin},
+	    {"x-zaru-security-context", 128, &r->context},
 	};
 	const struct http1_header *f;
 	size_t i;
@@ -43,7 +44,7 @@ keep_fields(struct req *r, const struct http1_head *h)
 		if (f->value.len > fields[i].max ||
 		    !utf8_valid((const uint8_t *)f->value.p, f->value.len))
 			return "malformed Content-Type, Authorization, X-Aegis-Agent, "
-			       "Host or Origin";
+			       "Host, Origin or X-Zaru-Security-Context";
 		if (req_keep(r, fields[i].part, f->value) != 0)
 			return "no memory";
 	}

@@ -154,6 +154,7 @@ judge_ask_api(struct req *r)
 	m.token = req_part(r, r->token);
 	m.host = req_part(r, r->host);
 	m.origin = req_part(r, r->origin);
+	m.context = req_part(r, r->context);
 	m.body = req_body(r);
 	ask(r, MSG_api_request, &m);
 }

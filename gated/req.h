@@ -98,7 +98,7 @@ struct req {
 	struct buf text;
 	/* target first, then what the route needs */
 	struct part target, token, target_host, headers, content_type, authorization,
-	    host, origin;
+	    host, origin, context;
 	bool has_target_host;
 	struct body body;
 	struct flow flow;

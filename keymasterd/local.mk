@@ -62,8 +62,10 @@ JUDGE_CORE = \
 	keymasterd/judge/waiting.c keymasterd/judge/waiting.h \
 	keymasterd/judge/windows.c
 JUDGE_SEAL = \
+	keymasterd/judge/admin_operator.c \
 	keymasterd/judge/admin_seal.c \
 	keymasterd/judge/api.c keymasterd/judge/api.h \
+	keymasterd/judge/api_session.c keymasterd/judge/api_session.h \
 	keymasterd/judge/attest.c keymasterd/judge/attest.h \
 	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
 	keymasterd/judge/context.c keymasterd/judge/context.h \
@@ -72,6 +74,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/context_entry.c keymasterd/judge/context_entry.h \
 	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
+	keymasterd/judge/operator.c keymasterd/judge/operator.h \
 	keymasterd/judge/seal.c \
 	keymasterd/judge/seal_envelope.c keymasterd/judge/seal_envelope.h \
 	keymasterd/judge/seal_error.c keymasterd/judge/seal_error.h \
@@ -79,7 +82,8 @@ JUDGE_SEAL = \
 	keymasterd/judge/seal_verify.c keymasterd/judge/seal_verify.h \
 	keymasterd/judge/session.c keymasterd/judge/session.h \
 	keymasterd/judge/session_rate.c keymasterd/judge/session_rate.h \
-	keymasterd/judge/tools.c keymasterd/judge/tools.h
+	keymasterd/judge/tools.c keymasterd/judge/tools.h \
+	keymasterd/judge/trust.c keymasterd/judge/trust.h
 JUDGE_LIBS = $(COMMON_LIBS) $(SQLITE_LIBS) -lpthread
 noinst_LIBRARIES += libjudge.a
 libjudge_a_SOURCES = $(JUDGE_CORE) $(JUDGE_SEAL)

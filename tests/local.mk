@@ -31,6 +31,7 @@ FUZZ_TARGETS += \
 	tests/fuzz/fuzz_b64 \
 	tests/fuzz/fuzz_http1 \
 	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_jwks \
 	tests/fuzz/fuzz_jwt \
 	tests/fuzz/fuzz_msg \
 	tests/fuzz/fuzz_rfc3339 \
@@ -39,6 +40,7 @@ FUZZ_TARGETS += \
 tests_fuzz_fuzz_b64_SOURCES = tests/fuzz/fuzz_b64.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_jwks_SOURCES = tests/fuzz/fuzz_jwks.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rfc3339_SOURCES = tests/fuzz/fuzz_rfc3339.c $(FUZZ_MAIN)
@@ -55,6 +57,7 @@ FUZZ_LIBS = $(FUZZ_LDFLAGS) $(COMMON_LIBS)
 tests_fuzz_fuzz_b64_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_http1_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_jwks_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_msg_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_rfc3339_LDADD = $(FUZZ_LIBS)

@@ -19,6 +19,7 @@
 #include "common/proto.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/turn.h"
 
@@ -39,6 +40,7 @@ on_gone(struct chan *c, void *owner)
 {
 	credential_act_gone(c);
 	ledger_act_gone(c);
+	operator_act_gone(c);
 	turn_forget(c);
 	free(owner);
 	connections--;

@@ -5,11 +5,13 @@
  */
 #include "keymasterd/judge/api.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/b64.h"
 #include "common/hex.h"
 #include "common/jsonw.h"
+#include "keymasterd/judge/api_session.h"
 #include "keymasterd/judge/attest.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
@@ -18,23 +20,26 @@
 
 #define BODY_ROOM 44000
 
-typedef void (*api_fn)(
-    struct decide *, const struct msg_api_request *, struct span query);
+static void tools_handle(struct api_call *);
+static void jwks_handle(struct api_call *);
 
-static void tools_handle(struct decide *, const struct msg_api_request *, struct span);
-static void jwks_handle(struct decide *, const struct msg_api_request *, struct span);
-
-/* One method a path, so Allow is that method. */
-static const struct {
-	const char *path, *method;
+/* {x} stands for one part of the path. */
+static const struct route {
+	const char *method, *path;
+	enum api_who who;
 	api_fn fn;
 } routes[] = {
-    {"/v1/seal/attest", "POST", attest_handle},
-    {"/v1/smcp/attest", "POST", attest_handle},
-    {"/v1/seal/tools", "GET", tools_handle},
-    {"/v1/smcp/tools", "GET", tools_handle},
-    {"/.well-known/jwks.json", "GET", jwks_handle},
+    {"POST", "/v1/seal/attest", API_ANYONE, attest_handle},
+    {"POST", "/v1/smcp/attest", API_ANYONE, attest_handle},
+    {"GET", "/v1/seal/tools", API_ANYONE, tools_handle},
+    {"GET", "/v1/smcp/tools", API_ANYONE, tools_handle},
+    {"GET", "/v1/seal/sessions", API_READER, api_session_list},
+    {"GET", "/v1/seal/sessions/{id}", API_READER, api_session_get},
+    {"DELETE", "/v1/seal/sessions/{id}", API_OPERATOR, api_session_delete},
+    {"GET", "/.well-known/jwks.json", API_ANYONE, jwks_handle},
 };
+
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 static struct buf body;
 
@@ -46,33 +51,47 @@ api_refuse(struct decide *d, unsigned code, const char *message)
 	seal_refuse(d, &r);
 }
 
+void
+api_answer(struct decide *d, uint32_t status, const void *json, size_t len)
+{
+	if (d->row.decision == 0)
+		d->row.decision = LEDGER_ALLOWED;
+	decide_answer(d, status, json, len);
+}
+
+/* Percent-decodes; 0, or -1: malformed, NUL or too long. */
+static int
+decode(const char *p, const char *end, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; p < end; p++) {
+		char c = *p;
+
+		if (c == '%') {
+			if (end - p < 3 || hex_decode(p + 1, 2, &c, 1) != 1 || c == '\0')
+				return -1;
+			p += 2;
+		}
+		if (n + 1 >= size)
+			return -1;
+		out[n++] = c;
+	}
+	out[n] = '\0';
+	return 0;
+}
+
 int
 api_query_get(struct span query, const char *name, char *out, size_t size)
 {
 	const char *p = query.p, *end = query.p + query.len, *amp, *eq;
-	size_t n = 0;
 
 	for (; p < end; p = amp + 1) {
 		if ((amp = memchr(p, '&', (size_t)(end - p))) == NULL)
 			amp = end;
 		eq = memchr(p, '=', (size_t)(amp - p));
-		if (eq == NULL || !span_eq(span_mem(p, (size_t)(eq - p)), name))
-			continue;
-		for (p = eq + 1; p < amp; p++) {
-			char c = *p;
-
-			if (c == '%') {
-				if (amp - p < 3 || hex_decode(p + 1, 2, &c, 1) != 1 ||
-				    c == '\0')
-					return -1;
-				p += 2;
-			}
-			if (n + 1 >= size)
-				return -1;
-			out[n++] = c;
-		}
-		out[n] = '\0';
-		return 0;
+		if (eq != NULL && span_eq(span_mem(p, (size_t)(eq - p)), name))
+			return decode(eq + 1, amp, out, size);
 	}
 	return -1;
 }
@@ -83,35 +102,45 @@ finish(struct decide *d, const struct jsonw *w)
 	if (jsonw_done(w) != 0)
 		api_refuse(d, 503, "The answer could not be written");
 	else
-		decide_answer(d, 200, body.p, body.len);
+		api_answer(d, 200, body.p, body.len);
 }
 
 /*
  * What a SecurityContext offers. Names and descriptions of tools are nobody else's
- * business, so it takes an agent that may use the context.
+ * business, so a list takes an agent that may use the context, or an operator; where to
+ * attest and to call is told to everybody.
  */
 static void
-tools_handle(struct decide *d, const struct msg_api_request *m, struct span query)
+tools_handle(struct api_call *c)
 {
+	struct decide *d = c->d;
 	struct context_entry *entry = NULL;
-	char name[STORE_CONTEXT_MAX];
-	const struct agent *agent;
+	char name[STORE_CONTEXT_MAX] = "";
+	const struct agent *agent = NULL;
 	const char *why = NULL;
+	struct operator_who op;
 	struct jsonw w;
 	bool named, more;
 
-	if ((agent = attest_agent(m, &why)) == NULL) {
+	named = api_query_get(c->query, "security_context", name, sizeof name) == 0 ||
+	    (c->m->context.len > 0 && span_copy(c->m->context, name, sizeof name) == 0);
+	if (named && (agent = attest_agent(c->m, &why)) != NULL) {
+		d->row.agent = span_str(agent->row.name);
+		c->tenant = agent->row.tenant;
+	} else if (named && operator_read(c->m->authorization, &op, &why) == 0) {
+		d->row.oper = span_str(op.name);
+		c->tenant = op.tenant;
+	} else if (named) {
 		d->budget = LEDGER_CAUSE_ATTEST;
-		api_refuse(d, SEAL_WORKLOAD, why);
+		api_refuse(d, SEAL_WORKLOAD,
+		    "A list of tools takes an agent's or an operator's token");
 		return;
 	}
-	d->row.agent = span_str(agent->row.name);
-	d->row.tenant = span_str(agent->row.tenant);
-	named = api_query_get(query, "security_context", name, sizeof name) == 0;
+	d->row.tenant = span_str(c->tenant);
 	if (named) {
 		d->row.context = span_str(name);
-		entry = context_find(agent->row.tenant, span_str(name));
-		if (entry == NULL || !agent_may_context(agent, name)) {
+		entry = context_find(c->tenant, span_str(name));
+		if (entry == NULL || (agent != NULL && !agent_may_context(agent, name))) {
 			api_refuse(d, SEAL_SCOPE,
 			    "This SecurityContext is not available to the workload");
 			return;
@@ -130,19 +159,19 @@ tools_handle(struct decide *d, const struct msg_api_request *m, struct span quer
 		(void)tools_write(&w, entry->rules, NULL, 0, BODY_ROOM, &more);
 	jsonw_arr_close(&w);
 	jsonw_obj_close(&w);
-	d->row.decision = LEDGER_ALLOWED;
+	if (!named)
+		d->row.kind = 0;
 	finish(d, &w);
 }
 
 /* RFC 7517 and RFC 8037: the key that signs security tokens. Public, so no row. */
 static void
-jwks_handle(struct decide *d, const struct msg_api_request *m, struct span query)
+jwks_handle(struct api_call *c)
 {
+	struct decide *d = c->d;
 	char x[B64_SIZE(32)];
 	struct jsonw w;
 
-	(void)m;
-	(void)query;
 	if (!judge_keys.have) {
 		api_refuse(d, 503, "The keys are not there yet");
 		return;
@@ -178,20 +207,128 @@ is_json(struct span type)
 	return span_ieq(span_mem(type.p, n), "application/json");
 }
 
+/* Does the path fit? What stands for {x} goes to arg, "" when it cannot be read. */
+static bool
+fits(const char *pattern, struct span path, char arg[API_ARG_MAX])
+{
+	const char *p = path.p, *end = path.p + path.len, *slash;
+
+	arg[0] = '\0';
+	for (; *pattern != '\0'; pattern++) {
+		if (*pattern != '{') {
+			if (p == end || *p++ != *pattern)
+				return false;
+			continue;
+		}
+		if ((slash = memchr(p, '/', (size_t)(end - p))) == NULL)
+			slash = end;
+		if (slash == p)
+			return false;
+		if (decode(p, slash, arg, API_ARG_MAX) != 0)
+			arg[0] = '\0';
+		p = slash;
+		pattern = strchr(pattern, '}');
+	}
+	return p == end;
+}
+
+/* GET answers HEAD as well; the gate leaves the body out. */
+static bool
+method_fits(const struct route *r, struct span method)
+{
+	return span_eq(method, r->method) ||
+	    (span_eq(method, "HEAD") && strcmp(r->method, "GET") == 0);
+}
+
+/* 404, or 405 with every method of this path. */
+static void
+refuse_route(struct decide *d, struct span path)
+{
+	char header[96] = "Allow: ", arg[API_ARG_MAX];
+	size_t n = strlen(header);
+
+	for (size_t i = 0; i < ROUTES; i++)
+		if (fits(routes[i].path, path, arg) && n + 12 < sizeof header)
+			n += (size_t)snprintf(header + n, sizeof header - n, "%s%s",
+			    n > 7 ? ", " : "", routes[i].method);
+	d->budget = LEDGER_CAUSE_ATTEST;
+	if (n == 7) {
+		api_refuse(d, 404, "There is nothing at this path");
+		return;
+	}
+	(void)snprintf(header + n, sizeof header - n, "\r\n");
+	d->headers = header;
+	api_refuse(d, 405, "This path knows other methods");
+}
+
+/* Lets the asker in, or answers. 0 or -1. */
+static int
+admit(struct api_call *c, enum api_who who, struct operator_who *op)
+{
+	struct decide *d = c->d;
+	const char *why = NULL;
+	unsigned status;
+
+	if (who == API_AGENT && (c->agent = attest_agent(c->m, &why)) == NULL) {
+		d->budget = LEDGER_CAUSE_ATTEST;
+		api_refuse(d, SEAL_WORKLOAD, why);
+		return -1;
+	}
+	if (c->agent != NULL) {
+		c->tenant = c->agent->row.tenant;
+		d->row.agent = span_str(c->agent->row.name);
+	}
+	if (who >= API_READER) {
+		if ((status = operator_read(c->m->authorization, op, &why)) != 0) {
+			d->budget = LEDGER_CAUSE_ATTEST;
+			d->row.event = span_str("operator.refused");
+			if (status == 401)
+				d->headers = "WWW-Authenticate: Bearer\r\n";
+			api_refuse(d, status, why);
+			return -1;
+		}
+		c->op = op;
+		c->tenant = op->tenant;
+		d->row.oper = span_str(op->name);
+	}
+	d->row.tenant = span_str(c->tenant);
+	if ((who == API_OPERATOR && op->role < OPERATOR_OPERATOR) ||
+	    (who == API_ADMIN && op->role < OPERATOR_ADMIN)) {
+		api_refuse(d, 403, "The operator's role does not allow this");
+		return -1;
+	}
+	return 0;
+}
+
+static void
+run(struct api_call *c, const struct route *r)
+{
+	struct operator_who op = {.role = 0};
+
+	if (!span_eq(c->m->method, "GET") && !span_eq(c->m->method, "HEAD") &&
+	    c->m->body.len > 0 && !is_json(c->m->content_type)) {
+		c->d->budget = LEDGER_CAUSE_ATTEST;
+		api_refuse(c->d, 415, "Content-Type must be application/json");
+	} else if (admit(c, r->who, &op) == 0) {
+		r->fn(c);
+	}
+}
+
 int
-api_request(struct chan *c, uint64_t reqid, void *msg)
+api_request(struct chan *chan, uint64_t reqid, void *msg)
 {
 	const struct msg_api_request *m = msg;
-	struct span path = m->target, query = {NULL, 0};
-	const char *mark = memchr(path.p, '?', path.len), *allow = NULL;
-	char header[64];
+	struct span path = m->target;
+	const char *mark = memchr(path.p, '?', path.len);
+	struct api_call c = {.m = m, .tenant = judge_conf.tenant};
 	struct decide d;
 
 	if (mark != NULL) {
-		query = span_mem(mark + 1, path.len - (size_t)(mark + 1 - path.p));
+		c.query = span_mem(mark + 1, path.len - (size_t)(mark + 1 - path.p));
 		path.len = (size_t)(mark - path.p);
 	}
-	decide_begin(&d, c, reqid, m->peer);
+	decide_begin(&d, chan, reqid, m->peer);
+	c.d = &d;
 	d.seal = 1;
 	d.row.method = m->method;
 	d.row.path = path;
@@ -200,29 +337,12 @@ api_request(struct chan *c, uint64_t reqid, void *msg)
 		api_refuse(&d, 503, "Shutting down");
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-		if (!span_eq(path, routes[i].path))
-			continue;
-		allow = routes[i].method;
-		if (!span_eq(m->method, allow))
-			continue;
-		if (span_eq(m->method, "POST") && !is_json(m->content_type)) {
-			d.budget = LEDGER_CAUSE_ATTEST;
-			api_refuse(&d, 415, "Content-Type must be application/json");
+	for (size_t i = 0; i < ROUTES; i++)
+		if (method_fits(&routes[i], m->method) &&
+		    fits(routes[i].path, path, c.arg)) {
+			run(&c, &routes[i]);
 			return 0;
 		}
-		routes[i].fn(&d, m, query);
-		return 0;
-	}
-	d.budget = LEDGER_CAUSE_ATTEST;
-	if (allow == NULL) {
-		api_refuse(&d, 404, "There is nothing at this path");
-		return 0;
-	}
-	memcpy(header, "Allow: ", 7);
-	(void)span_copy(span_str(allow), header + 7, sizeof header - 7 - 2);
-	memcpy(header + 7 + strlen(allow), "\r\n", 3);
-	d.headers = header;
-	api_refuse(&d, 405, "This path knows another method");
+	refuse_route(&d, path);
 	return 0;
 }

@@ -310,8 +310,10 @@ ask_vault(struct pending *p, const char *task)
 }
 
 void
-attest_handle(struct decide *d, const struct msg_api_request *m, struct span query)
+attest_handle(struct api_call *c)
 {
+	const struct msg_api_request *m = c->m;
+	struct decide *d = c->d;
 	struct seal_refusal busy = {.code = SEAL_RATE,
 	    .message = "Too many attestations of this workload",
 	    .flat = true};
@@ -321,7 +323,6 @@ attest_handle(struct decide *d, const struct msg_api_request *m, struct span que
 	char task[257], uuid[STORE_ID_MAX];
 	uint64_t now = judge_now_ms() / 1000 * 1000;
 
-	(void)query;
 	d->row.event = span_str("seal.attest");
 	if ((agent = attest_agent(m, &why)) == NULL) {
 		d->budget = LEDGER_CAUSE_ATTEST;

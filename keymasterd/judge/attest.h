@@ -6,7 +6,7 @@
 #include "keymasterd/judge/api.h"
 
 /* POST /v1/seal/attest; answers when vault has signed. */
-void attest_handle(struct decide *, const struct msg_api_request *, struct span query);
+void attest_handle(struct api_call *);
 /* The agent whose token the request carries; NULL with the reason. */
 struct agent *attest_agent(const struct msg_api_request *, const char **why);
 /* Nobody counts attestations of a removed agent any more. */

@@ -30,6 +30,8 @@ struct judge_conf {
 	uint32_t checkpoint_rows, checkpoint_seconds;
 	uint32_t seal_window_s, seal_token_ttl_s;
 	int seal_compat_spaced;
+	int seal_jti_once;
+	uint32_t seal_leeway_s;
 	uint32_t attest_per_minute;
 	char issuer[257], audience[257], gate_url[257];
 	char tenant[65]; /* of requests that belong to no agent; "default" */

@@ -45,10 +45,13 @@ struct ledger_row {
 	struct span server;
 	struct span context;
 	struct span session;
-	uint8_t decision;   /* 0 absent, LEDGER_ALLOWED, LEDGER_BLOCKED */
-	struct span code;   /* why, for machines: "domain_guard", "1003" */
-	uint32_t status;    /* HTTP status, 0 absent */
-	struct span reason; /* why, for people; an outcome's name in completions */
+	struct span exec;     /* the session's execution id */
+	struct span workload; /* what attested, in its own words */
+	struct span oper;     /* who asked through the API */
+	uint8_t decision;     /* 0 absent, LEDGER_ALLOWED, LEDGER_BLOCKED */
+	struct span code;     /* why, for machines: "domain_guard", "1003" */
+	uint32_t status;      /* HTTP status, 0 absent */
+	struct span reason;   /* why, for people; an outcome's name in completions */
 	uint8_t has_bytes, has_duration;
 	uint64_t bytes_in, bytes_out, duration_us;
 	const uint8_t *judged; /* 32 octets: SHA-256 of what a grant was given for */

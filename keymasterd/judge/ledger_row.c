@@ -171,6 +171,9 @@ ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
 	bad |= PUT_TEXT(out, "server", r->server);
 	bad |= PUT_TEXT(out, "context", r->context);
 	bad |= PUT_TEXT(out, "session", r->session);
+	bad |= PUT_TEXT(out, "exec", r->exec);
+	bad |= PUT_TEXT(out, "workload", r->workload);
+	bad |= PUT_TEXT(out, "operator", r->oper);
 	if (r->decision != 0)
 		bad |= PUT_TEXT(out, "decision",
 		    span_str(r->decision == LEDGER_ALLOWED ? "allowed" : "blocked"));

@@ -20,6 +20,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/waiting.h"
 
@@ -64,6 +65,8 @@ on_conf(void *msg)
 	c->seal_window_s = or_default(m->seal_window_s, 30);
 	c->seal_token_ttl_s = or_default(m->seal_token_ttl_s, 3600);
 	c->seal_compat_spaced = m->seal_compat_spaced;
+	c->seal_jti_once = m->seal_jti_once;
+	c->seal_leeway_s = m->seal_leeway_s;
 	c->attest_per_minute = or_default(m->attest_per_minute, 10);
 	return text_copy(m->issuer, c->issuer, sizeof(c->issuer)) == -1 ||
 		text_copy(m->audience, c->audience, sizeof(c->audience)) == -1 ||
@@ -171,6 +174,8 @@ main(int argc, char **argv)
 	    {MSG_conf_judge, on_conf},
 	    {MSG_conf_context, seal_conf_context},
 	    {MSG_conf_tool, seal_conf_tool},
+	    {MSG_conf_issuer, trust_conf_issuer},
+	    {MSG_conf_issuer_key, trust_conf_key},
 	    {0, NULL},
 	};
 	static const struct proc_serve serve = {judge_peers, admin_listen, on_stop, NULL};

@@ -9,6 +9,7 @@
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/redeemer.h"
 
@@ -71,6 +72,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_context_test, CHAN_READY, 0, admin_context_test},
     {MSG_session_list, CHAN_READY, 0, admin_session_list},
     {MSG_session_revoke, CHAN_READY, 0, admin_session_revoke},
+    {MSG_operator_token, CHAN_READY, 0, admin_operator_token},
     {MSG_tool_list, CHAN_READY, 0, admin_tool_list},
     {MSG_ledger_read, CHAN_READY, 0, admin_ledger_read},
     {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},

@@ -20,6 +20,7 @@ const char *serve_text(enum vault_code);
 int serve_credential_seal(struct chan *, uint64_t reqid, void *msg);
 int serve_credential_drop(struct chan *, uint64_t reqid, void *msg);
 int serve_token_sign(struct chan *, uint64_t reqid, void *msg);
+int serve_operator_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_checkpoint_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
 

@@ -175,6 +175,32 @@ serve_token_sign(struct chan *c, uint64_t reqid, void *msg)
 }
 
 int
+serve_operator_sign(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_operator_sign *m = msg;
+	const char *why;
+	struct buf token;
+	int r;
+	MSG_INIT(token_signed, a);
+
+	buf_init(&token);
+	why = sign_operator(serve_provider, m, loop_unix_ms() / 1000, &token);
+	if (why == NULL) {
+		a.token = span_mem(token.p, token.len);
+		LOG_INFO("vault.operator", LSN("sub", m->sub.p, m->sub.len),
+		    LU("role", m->role));
+	} else {
+		a.code = VAULT_REFUSED;
+		a.message = span_str(why);
+		LOG_WARN("vault.operator.refused", LSN("sub", m->sub.p, m->sub.len),
+		    LS("reason", why));
+	}
+	r = chan_answer(c, reqid, MSG_token_signed, &a);
+	buf_wipe_free(&token);
+	return r;
+}
+
+int
 serve_checkpoint_sign(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_checkpoint_sign *m = msg;

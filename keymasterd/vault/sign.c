@@ -81,17 +81,53 @@ put_claims(struct buf *out, const struct msg_token_sign *m)
 }
 
 static const char *
+refuse_times(uint64_t iat, uint64_t exp, uint64_t now)
+{
+	if (exp <= iat)
+		return "a token must end after it begins";
+	if (exp - iat > SIGN_LIFETIME_MAX)
+		return "a token may live a day at most";
+	if (iat > now + SIGN_CLOCK_SLACK)
+		return "a token may not begin in the future";
+	return NULL;
+}
+
+static const char *
 refuse_token(const struct msg_token_sign *m, uint64_t now)
 {
 	if (m->sub.len == 0 || m->scp.len == 0 || m->wid.len == 0)
 		return "a token needs sub, scp and wid";
-	if (m->exp <= m->iat)
-		return "a token must end after it begins";
-	if (m->exp - m->iat > SIGN_LIFETIME_MAX)
-		return "a token may live a day at most";
-	if (m->iat > now + SIGN_CLOCK_SLACK)
-		return "a token may not begin in the future";
-	return NULL;
+	if (span_eq(m->audience, SIGN_AUD_OPERATORS) ||
+	    span_eq(m->audience, SIGN_AUD_NODES))
+		return "this audience is not an agent's";
+	return refuse_times(m->iat, m->exp, now);
+}
+
+/* The compact form of these claims, signed; the claims are an object that we wrote. */
+static const char *
+make_token(const struct vault_provider *p, const struct buf *claims, struct buf *token)
+{
+	const char *why = "the token could not be made";
+	uint8_t signature[VAULT_SIGNATURE_LEN];
+	char kid[SIGN_KID_SIZE];
+	struct buf header;
+
+	buf_init(&header);
+	sign_kid(p->public_key(VAULT_KEY_TOKEN), kid);
+	if (put_header(&header, kid) == 0 &&
+	    b64_put(B64_URL, token, header.p, header.len) == 0 &&
+	    buf_putc(token, '.') == 0 &&
+	    b64_put(B64_URL, token, claims->p, claims->len) == 0 &&
+	    p->sign(VAULT_KEY_TOKEN, token->p, token->len, signature) == 0 &&
+	    buf_putc(token, '.') == 0 &&
+	    b64_put(B64_URL, token, signature, sizeof(signature)) == 0)
+		why = token->len > SIGN_TOKEN_MAX
+		    ? "the token would be longer than 4096 characters"
+		    : NULL;
+	buf_free(&header);
+	if (why != NULL)
+		buf_reset(token);
+	return why;
 }
 
 const char *
@@ -99,32 +135,62 @@ sign_token(const struct vault_provider *p, const struct msg_token_sign *m, uint6
     struct buf *token)
 {
 	const char *why = refuse_token(m, now);
-	uint8_t signature[VAULT_SIGNATURE_LEN];
-	char kid[SIGN_KID_SIZE];
-	struct buf part;
+	struct buf claims;
 
 	if (why != NULL)
 		return why;
-	buf_init(&part);
-	why = "the token could not be made";
-	sign_kid(p->public_key(VAULT_KEY_TOKEN), kid);
-	if (put_header(&part, kid) == -1 ||
-	    b64_put(B64_URL, token, part.p, part.len) == -1 || buf_putc(token, '.') == -1)
-		goto out;
-	buf_reset(&part);
-	if (put_claims(&part, m) == -1 ||
-	    b64_put(B64_URL, token, part.p, part.len) == -1 ||
-	    p->sign(VAULT_KEY_TOKEN, token->p, token->len, signature) == -1 ||
-	    buf_putc(token, '.') == -1 ||
-	    b64_put(B64_URL, token, signature, sizeof(signature)) == -1)
-		goto out;
-	why = token->len > SIGN_TOKEN_MAX
-	    ? "the token would be longer than 4096 characters"
-	    : NULL;
-out:
-	buf_free(&part);
+	buf_init(&claims);
+	why = put_claims(&claims, m) == -1 ? "the token could not be made"
+					   : make_token(p, &claims, token);
+	buf_free(&claims);
+	return why;
+}
+
+static const char *
+refuse_operator(const struct msg_operator_sign *m, uint64_t now)
+{
+	if (m->sub.len == 0 || m->tenant.len == 0 || m->issuer.len == 0)
+		return "a token of an operator needs sub, tenant and issuer";
+	if (m->role < OPERATOR_READONLY || m->role > OPERATOR_ADMIN)
+		return "there is no such role";
+	return refuse_times(m->iat, m->exp, now);
+}
+
+static int
+put_operator_claims(struct buf *out, const struct msg_operator_sign *m)
+{
+	static const char *const roles[] = {"", "readonly", "operator", "admin"};
+	struct jsonw w;
+
+	jsonw_init(&w, out);
+	jsonw_obj_open(&w);
+	claim(&w, "sub", m->sub);
+	claim(&w, "tenant_id", m->tenant);
+	jsonw_key_str(&w, "aegis_role", roles[m->role]);
+	claim_if(&w, "jti", m->jti);
+	claim(&w, "iss", m->issuer);
+	jsonw_key_str(&w, "aud", SIGN_AUD_OPERATORS);
+	jsonw_key(&w, "iat");
+	jsonw_uint(&w, m->iat);
+	jsonw_key(&w, "exp");
+	jsonw_uint(&w, m->exp);
+	jsonw_obj_close(&w);
+	return jsonw_done(&w);
+}
+
+const char *
+sign_operator(const struct vault_provider *p, const struct msg_operator_sign *m,
+    uint64_t now, struct buf *token)
+{
+	const char *why = refuse_operator(m, now);
+	struct buf claims;
+
 	if (why != NULL)
-		buf_reset(token);
+		return why;
+	buf_init(&claims);
+	why = put_operator_claims(&claims, m) == -1 ? "the token could not be made"
+						    : make_token(p, &claims, token);
+	buf_free(&claims);
 	return why;
 }
 

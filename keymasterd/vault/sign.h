@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only two things vault signs: a SEAL token made from typed claims, and a checkpoint
- * of the ledger. The octets are built here, never taken from a message. Runs in vault.
+ * All that vault signs: tokens of agents and of operators made from typed claims, and
+ * checkpoints of the ledger. The octets are built here, never taken from a message. Runs
+ * in vault.
  */
 #ifndef AEGIS_VAULT_SIGN_H
 #define AEGIS_VAULT_SIGN_H
@@ -18,6 +19,10 @@ struct buf;
 #define SIGN_KID_SIZE (SIGN_KID_LEN + 1)
 #define SIGN_CHECKPOINT_MAX 320
 
+/* Audiences that no agent's token has, so that tokens are never mistaken. */
+#define SIGN_AUD_OPERATORS "aegis-operators"
+#define SIGN_AUD_NODES "aegis-nodes"
+
 /* Key id: the first 16 hexadecimal digits of SHA-256 over the public key, with NUL. */
 void sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE]);
 
@@ -26,6 +31,10 @@ void sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE]);
  * why it was refused. `now` is our Unix time in seconds.
  */
 const char *sign_token(const struct vault_provider *, const struct msg_token_sign *,
+    uint64_t now, struct buf *token);
+
+/* The same for an operator's token: its audience is fixed, its role one of ours. */
+const char *sign_operator(const struct vault_provider *, const struct msg_operator_sign *,
     uint64_t now, struct buf *token);
 
 /*

@@ -345,7 +345,10 @@ def test_routes(judge):
 
 
 def test_tools_of_a_context(judge):
-    assert judge.api("GET", "/v1/seal/tools")[0] == 401
+    status, plain, _ = judge.api("GET", "/v1/seal/tools")
+    assert status == 200 and plain["tools"] == [] and plain["security_context"] is None
+    assert plain["attestation_endpoint"] == "/v1/seal/attest"
+    assert judge.api("GET", "/v1/seal/tools?security_context=coder")[0] == 401
     got = judge.api("GET", "/v1/seal/tools", token=judge.token)[1]
     assert got["tools"] == [] and got["security_context"] is None
     got = judge.api("GET", "/v1/seal/tools?x=1&security_context=w%6Frk", token=judge.token)[1]

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * People behind the API: who shows which token, and what it allows (section 12 of the
+ * protocol notes). Judge only.
+ */
+#ifndef AEGIS_JUDGE_OPERATOR_H
+#define AEGIS_JUDGE_OPERATOR_H
+
+#include <stdint.h>
+
+#include "common/chan.h"
+#include "common/proto.h"
+#include "common/span.h"
+#include "keymasterd/judge/store.h"
+
+struct operator_who {
+	enum operator_role role;
+	char tenant[STORE_TENANT_MAX];
+	char name[129]; /* the token's sub */
+};
+
+/*
+ * Reads an Authorization field. A token of our own has the audience aegis-operators,
+ * others come from operators.jwks_file; what an agent holds is neither. 0; 401 or 403
+ * with *why, an English text; or 503 when our own keys are not there yet.
+ */
+unsigned operator_read(
+    struct span authorization, struct operator_who *, const char **why);
+
+/* "readonly", "operator", "admin". */
+const char *operator_role_name(enum operator_role);
+
+/* Handler: the command line wants a token. */
+int admin_operator_token(struct chan *, uint64_t reqid, void *msg);
+/* The door is shut: nobody waits for vault any more. */
+void operator_act_gone(const struct chan *);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose tokens are believed: our own, those of operators' identity provider, those of
+ * other issuers of security tokens. Public keys only, from vault and the configuration.
+ * Judge only.
+ */
+#ifndef AEGIS_JUDGE_TRUST_H
+#define AEGIS_JUDGE_TRUST_H
+
+#include "common/jwt.h"
+#include "common/proto.h"
+#include "common/span.h"
+
+/* Audiences that vault puts into tokens which are not an agent's. */
+#define TRUST_AUD_OPERATORS "aegis-operators"
+#define TRUST_AUD_NODES "aegis-nodes"
+
+struct trust_issuer {
+	enum issuer_kind kind;
+	char issuer[257], audience[257];
+	uint32_t leeway_s;
+	char role_claim[129], tenant_claim[129];
+	/* names of roles, a line each, by enum operator_role; [0] unused */
+	char roles[OPERATOR_ADMIN + 1][2049];
+	struct jwt_keyset set;
+};
+
+/* conf_issuer and conf_issuer_key; 0 or -1. Before the box, as OpenSSL reads keys. */
+int trust_conf_issuer(void *msg);
+int trust_conf_key(void *msg);
+
+/* The issuer of this kind and name, or NULL. Our own is not among them. */
+const struct trust_issuer *trust_find(enum issuer_kind, const char *issuer);
+/* Is anybody but ourselves trusted with this kind of token? */
+bool trust_any(enum issuer_kind);
+
+/* Our own keys, the newest first; n 0 while vault has not named them. */
+const struct jwt_keyset *trust_own(void);
+
+#endif
