@@ -3,14 +3,16 @@
 and ratios to nginx in the same round; CPU is what all processes of a target used, from
 /proc/PID/schedstat. Target on one core, load and upstream on the other.
 
-	bench.py --prefix DIR [--rounds 5] [--seconds 3] [--markdown FILE]
+	bench.py --prefix DIR --build DIR --cache DIR [--rounds 5] [--seconds 3] [--markdown FILE]
 """
 
 import argparse
 import json
 import os
 import re
+import resource
 import secrets
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +25,8 @@ TOP = Path(__file__).resolve().parent
 sys.path.insert(0, str(TOP.parent / "lib"))
 from lab import Lab, Nginx, TestCA, free_port, wait_port  # noqa: E402
 from seal_client import SealClient  # noqa: E402
+
+from more import big_bodies, idle_connections  # noqa: E402
 
 TARGET, LOAD = 0, 1
 BODY = "x" * 1024
@@ -90,6 +94,7 @@ http {{
   fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
   upstream plain {{ server 127.0.0.1:{upstream.plain}; keepalive 128; keepalive_requests 10000000; }}
   upstream tls {{ server 127.0.0.1:{upstream.tls}; keepalive 128; keepalive_requests 10000000; }}
+  proxy_request_buffering off; proxy_max_temp_file_size 0;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Authorization "Bearer {key}";
   server {{ listen 127.0.0.1:{self.port_plain}; location / {{ proxy_pass http://plain; }} }}
   server {{ listen 127.0.0.1:{self.port_tls}; location / {{ proxy_pass https://tls;
@@ -162,15 +167,15 @@ def proxy_table(results):
     return "\n".join(lines)
 
 
-def seal_round(lab, token, connections, count, directory):
+def seal_round(lab, token, connections, count, directory, tool="noop"):
     """`count` fresh envelopes, signed beforehand, as fast as they are answered."""
     client = SealClient(lab.url, token, "bench")
     client.attest()
     file = directory / "envelopes"
     with open(file, "w") as f:
         for _ in range(count):
-            f.write(json.dumps(client.envelope("tools/call", {"name": "noop", "arguments":
-                    {"n": secrets.token_hex(4)}}, datetime.now(timezone.utc))) + "\n")
+            f.write(json.dumps(client.envelope("tools/call", {"name": tool, "arguments":
+                    {"message": secrets.token_hex(4)}}, datetime.now(timezone.utc))) + "\n")
     before = {p: cpu_ns([p]) for p in tree(lab.process.pid)}
     began = time.monotonic()
     out = subprocess.run(["taskset", "-c", str(LOAD), str(lab.loader), "127.0.0.1", str(lab.port),
@@ -185,6 +190,54 @@ def seal_round(lab, token, connections, count, directory):
                    for p, b in before.items() if Path(f"/proc/{p}").exists()}
     r["took"] = took
     return r
+
+
+def seal_row(lab, token, connections, args, directory, tool):
+    count = args.calls if connections > 1 and tool == "noop" else args.calls // 4
+    rs, ops = [], []
+    for _ in range(args.rounds):
+        ops.append(openssl_verifies())
+        rs.append(seal_round(lab, token, connections, count, directory, tool))
+        print(f"  seal {tool} c={connections} {rs[-1]['rate']:.0f}/s", file=sys.stderr)
+
+    def med(what):
+        return statistics.median(r[what] for r in rs)
+
+    def short(title):
+        return ":".join(part.split("/")[-1] for part in title.split(":")[:2])
+
+    ratio = statistics.median(r["rate"] / o for r, o in zip(rs, ops))
+    cpu = ", ".join(f"{short(t)} {v:.1f}" for t, v in rs[-1]["cpu_us"].items() if v > 0.2)
+    return (f"| {connections} | {med('rate'):,.0f} | {med('p50'):.0f} µs | {med('p99'):.0f} µs | "
+            f"{statistics.median(ops):,.0f} | {ratio:.2f} | {cpu} |")
+
+
+def strict_table(lab, strict, tokens, rounds, seconds):
+    """A ledger that is on the disk before every answer, beside the default."""
+    ratios = []
+    for _ in range(rounds):
+        a = wrk(f"{lab.url}/plain/x", 50, seconds, (f"X-Aegis-Agent: {tokens[0]}",))
+        b = wrk(f"{strict.url}/plain/x", 50, seconds, (f"X-Aegis-Agent: {tokens[1]}",))
+        ratios.append(b["rate"] / a["rate"])
+    return (f"`ledger.sync: full` at 50 connections: **{statistics.median(ratios):.2f}** of the "
+            "default's requests per second.")
+
+
+IDLE = 10000
+
+
+def more_table(lab, proxy, token, directory, rounds):
+    header = (f"X-Aegis-Agent: {token}",)
+    targets = {
+        "nginx": (f"http://127.0.0.1:{proxy.port_plain}", (), lambda: tree(proxy.process.pid)),
+        "aegis": (f"{lab.url}/plain", header, lambda: tree(lab.process.pid)),
+    }
+    text = big_bodies(targets, directory, rounds)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * IDLE, hard), hard))
+    request = f"GET /health HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    kib = idle_connections(lab.port, lambda: tree(lab.process.pid), IDLE, request)
+    return text + f"\n{IDLE:,} idle connections that have made a request: {kib:.1f} KiB each, all processes together.\n"
 
 
 def openssl_verifies():
@@ -214,10 +267,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--build", type=Path, required=True, help="where quick_tool and seal_load were built")
+    parser.add_argument("--cache", type=Path, required=True, help="of contrib/setup")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=40000)
-    parser.add_argument("--only", choices=["proxy", "seal"])
+    parser.add_argument("--only", choices=["proxy", "seal", "more"])
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     out = []
@@ -226,58 +280,76 @@ def main():
         d.chmod(0o711)
         key = secrets.token_hex(20)
         ca = TestCA(d / "ca")
-        upstream = Nginx(d / "upstream", ca, key, body=BODY)
+        shm = Path(tempfile.mkdtemp(prefix="aegis-bench-", dir="/dev/shm"))  # big bodies: no disk
+        shm.chmod(0o711)
+        upstream = Nginx(d / "upstream", ca, key, body=BODY, workers=1, extra=f"""
+    client_body_temp_path {shm}/b;
+    location /big {{ root {shm}; }}
+    location /put/ {{ root {shm}; dav_methods PUT; create_full_put_path on; }}""")
         for pid in tree(upstream.process.pid):
             pin(pid, LOAD)
         proxy = NginxProxy(d / "proxy", upstream, key, ca)
         tool = d / "quick_tool"
         tool.write_bytes((args.build / "tests/bench/quick_tool").read_bytes())
         tool.chmod(0o755)
-        lab = Lab(args.prefix, d / "aegis", ca=ca, log_level="warn",
-                  gate="  workers: 1\n  max_connections_per_agent: 1000",
-                  tools=f"tools:\n  mcp_servers:\n    - name: quick\n      executable: {tool}\n"
-                        "      capabilities: [noop]\n",
-                  contexts="contexts:\n  - name: bench\n    capabilities: [{tool_pattern: noop}]\n")
+        modules = args.cache / "node/node_modules/@modelcontextprotocol"
+
+        def aegis(name, extra=""):
+            return Lab(args.prefix, d / name, ca=ca, log_level="warn", extra=extra,
+                       gate="  workers: 1\n  max_connections: 20000\n  max_connections_per_agent: 20000\n"
+                            "  max_body_size: 2147483648\n  idle_timeout: 5m",
+                       tools=f"tools:\n  mcp_servers:\n    - name: quick\n      executable: {tool}\n"
+                             f"      capabilities: [noop]\n    - name: everything\n"
+                             f"      executable: {args.cache}/bin/node\n"
+                             f"      args: [{modules}/server-everything/dist/index.js]\n"
+                             "      capabilities: [echo]\n      resource_limits: {memory_mb: 2048}\n",
+                       contexts="contexts:\n  - name: bench\n    capabilities: "
+                                "[{tool_pattern: noop}, {tool_pattern: echo}]\n")
+
+        lab, strict = aegis("aegis"), aegis("strict", "ledger:\n  sync: full\n")
         lab.loader = args.build / "tests/bench/seal_load"
         try:
-            lab.init()
-            for name, port, scheme in (("plain", upstream.plain, "http"), ("tls", upstream.tls, "https")):
-                lab.credential(name, name, key, f"localhost:{port}", "--upstream",
-                               f"{scheme}://localhost:{port}", "--allow-private")
+            for one in (lab, strict):
+                one.init()
+                for name, port, scheme in (("plain", upstream.plain, "http"), ("tls", upstream.tls, "https")):
+                    one.credential(name, name, key, f"localhost:{port}", "--upstream",
+                                   f"{scheme}://localhost:{port}", "--allow-private")
             began = time.monotonic()
             lab.start()
             out.append(f"Start to ready: {(time.monotonic() - began) * 1000:.0f} ms.\n")
             token = lab.agent("bench", "plain", "tls", contexts=["bench"])
             out += ["Idle:\n", memory(lab), ""]
-            if args.only != "seal":
+            if args.only in (None, "proxy"):
                 results = proxy_rounds(lab, proxy, token, args.rounds, args.seconds)
                 out += ["## Proxied requests\n", proxy_table(results), ""]
-            if args.only != "proxy":
+            if args.only in (None, "more"):
+                for pid in tree(lab.process.pid) + tree(proxy.process.pid):
+                    os.sched_setaffinity(pid, {TARGET})
+                out += ["## Big bodies and idle connections\n",
+                        more_table(lab, proxy, token, shm, args.rounds), ""]
+                strict.start()
+                for pid in tree(strict.process.pid):
+                    os.sched_setaffinity(pid, {TARGET})
+                strict_token = strict.agent("bench", "plain")
+                out += [strict_table(lab, strict, (token, strict_token), args.rounds, args.seconds), ""]
+                strict.stop()
+            if args.only in (None, "seal"):
                 for pid in tree(lab.process.pid):
                     pin(pid, TARGET)
-                rows = ["| connections | calls/s | p50 | p99 | openssl verifies/s | ratio | CPU per call by process |",
-                        "|---|---|---|---|---|---|---|"]
-                for c in (1, 10, 50):
-                    rs, ops = [], []
-                    for _ in range(args.rounds):
-                        ops.append(openssl_verifies())
-                        rs.append(seal_round(lab, token, c, args.calls if c > 1 else args.calls // 4, d))
-                        print(f"  seal c={c} {rs[-1]['rate']:.0f}/s", file=sys.stderr)
-                    cpu = rs[-1]["cpu_us"]
-                    rows.append(
-                        f"| {c} | {statistics.median(r['rate'] for r in rs):,.0f} | "
-                        f"{statistics.median(r['p50'] for r in rs):.0f} µs | "
-                        f"{statistics.median(r['p99'] for r in rs):.0f} µs | "
-                        f"{statistics.median(ops):,.0f} | "
-                        f"{statistics.median(r['rate'] / o for r, o in zip(rs, ops)):.2f} | "
-                        + ", ".join(f"{t.split(':')[0].split('/')[-1]}{':' + t.split(':')[1] if ':' in t else ''} {v:.1f}"
-                                    for t, v in cpu.items() if v > 0.2) + " |")
+                rows = ["| tool server | connections | calls/s | p50 | p99 | openssl verifies/s | ratio | CPU per call by process |",
+                        "|---|---|---|---|---|---|---|---|"]
+                for tool, server in (("noop", "quick_tool, answers at once"),
+                                     ("echo", "server-everything, on Node")):
+                    for c in (1, 10, 50):
+                        rows.append(f"| {server} " + seal_row(lab, token, c, args, d, tool))
                 out += ["## SEAL calls through a stdio tool server\n", "\n".join(rows), ""]
             out += ["After the load:\n", memory(lab), ""]
         finally:
             lab.stop()
+            strict.stop()
             proxy.stop()
             upstream.stop()
+            shutil.rmtree(shm)
     text = "\n".join(out)
     print(text)
     if args.markdown:
