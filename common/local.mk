@@ -11,6 +11,12 @@ libcommon_a_SOURCES = \
 	common/canon.h \
 	common/chan.c \
 	common/chan.h \
+	common/context.c \
+	common/context.h \
+	common/context_entry.c \
+	common/context_entry.h \
+	common/context_path.c \
+	common/context_path.h \
 	common/domain.c \
 	common/ed25519.c \
 	common/ed25519.h \

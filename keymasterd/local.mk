@@ -68,13 +68,12 @@ JUDGE_SEAL = \
 	keymasterd/judge/api_session.c keymasterd/judge/api_session.h \
 	keymasterd/judge/attest.c keymasterd/judge/attest.h \
 	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
-	keymasterd/judge/context.c keymasterd/judge/context.h \
 	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
 	keymasterd/judge/context_builtin.c \
-	keymasterd/judge/context_entry.c keymasterd/judge/context_entry.h \
 	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \
+	keymasterd/judge/context_walk.c keymasterd/judge/context_walk.h \
 	keymasterd/judge/seal.c \
 	keymasterd/judge/seal_envelope.c keymasterd/judge/seal_envelope.h \
 	keymasterd/judge/seal_error.c keymasterd/judge/seal_error.h \

@@ -1,202 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arguments of tool calls: paths, commands, URLs. Runs in the judge on what agents wrote;
+ * Arguments of tool calls: commands and URLs. Runs in the judge on what agents wrote;
  * pure functions.
  */
 #include "keymasterd/judge/context_args.h"
 
 #include <string.h>
 
-#include "keymasterd/judge/context.h"
+#include "common/context_path.h"
 
-/* Arguments that hold a path, whatever the tool calls its own. */
-static const char *const path_names[] = {"path", "paths", "file", "files", "file_path",
-    "filepath", "filename", "source", "destination", "src", "dst", "dest", "old_path",
-    "new_path", "directory", "dir", "filePath", "filePaths", "file_paths", "fileName",
-    "oldPath", "newPath", "sourcePath", "source_path", "destinationPath",
-    "destination_path", "targetPath", "target_path", "repo_path", "repoPath", "dirPath",
-    "dir_path", "directoryPath", "directory_path", "folder", "folderPath", "folder_path",
-    "rootPath", "root_path", "inputPath", "input_path", "outputPath", "output_path",
-    "inputFile", "input_file", "outputFile", "output_file", NULL};
-static const char *const url_names[] = {
-    "url", "urls", "uri", "uris", "href", "link", "endpoint", "base_url", NULL};
 /* Arguments that could carry a command beside `command`. */
 static const char *const other_commands[] = {
     "cmd", "commands", "argv", "script", "subcommand", NULL};
-
-/* ---- paths ---- */
-
-static bool
-escapes_something(struct span s)
-{
-	static const char *const bad[] = {"2e", "2f", "5c", "00", "25"};
-
-	for (size_t i = 0; i + 2 < s.len; i++) {
-		if (s.p[i] != '%')
-			continue;
-		for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++)
-			if (ascii_lower(s.p[i + 1]) == bad[k][0] &&
-			    ascii_lower(s.p[i + 2]) == bad[k][1])
-				return true;
-	}
-	return false;
-}
-
-/* Copies the components without "." and empty ones. */
-static const char *
-normalise(struct span s, struct context_path *out)
-{
-	size_t i = 0, start, n;
-
-	out->len = 0;
-	while (i < s.len) {
-		while (i < s.len && s.p[i] == '/')
-			i++;
-		for (start = i; i < s.len && s.p[i] != '/'; i++)
-			;
-		n = i - start;
-		if (n == 0 || (n == 1 && s.p[start] == '.'))
-			continue;
-		if (n == 2 && s.p[start] == '.' && s.p[start + 1] == '.')
-			return "\"..\" is not allowed";
-		if (out->len + n + 2 > sizeof out->text)
-			return "too long";
-		out->text[out->len++] = '/';
-		memcpy(out->text + out->len, s.p + start, n);
-		out->len += n;
-	}
-	if (out->len == 0)
-		out->text[out->len++] = '/';
-	out->text[out->len] = '\0';
-	return NULL;
-}
-
-const char *
-context_path_read(struct span s, struct context_path *out)
-{
-	if (s.len == 0)
-		return "empty";
-	if (s.len >= CONTEXT_PATH_MAX)
-		return "too long";
-	for (size_t i = 0; i < s.len; i++) {
-		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return "control character";
-		if (s.p[i] == '\\')
-			return "backslash";
-	}
-	if (s.p[0] == '~')
-		return "\"~\" in front";
-	if (escapes_something(s))
-		return "percent escape";
-	out->relative = s.p[0] != '/';
-	if (out->relative)
-		for (size_t i = 0; i < s.len && s.p[i] != '/'; i++)
-			if (s.p[i] == ':')
-				return "a scheme or drive in front";
-	return normalise(s, out);
-}
-
-const char *
-context_path_pattern(struct span s, struct context_path *out)
-{
-	const char *why;
-
-	if (s.len == 0 || s.p[0] != '/')
-		return "must begin with \"/\"";
-	for (size_t i = 0; i < s.len; i++)
-		if (strchr("?[]{}", s.p[i]) != NULL)
-			return "only \"*\" is a wildcard here; write it for ? [ ] { } "
-			       "too";
-	if ((why = context_path_read(s, out)) != NULL)
-		return why;
-	if (out->len >= 2 && strcmp(out->text + out->len - 2, "/*") == 0)
-		out->len -= 2;
-	else if (out->len >= 3 && strcmp(out->text + out->len - 3, "/**") == 0)
-		out->len -= 3;
-	if (out->len == 0)
-		out->text[out->len++] = '/';
-	out->text[out->len] = '\0';
-	return strstr(out->text, "**") != NULL ? "\"**\" is allowed at the end only"
-					       : NULL;
-}
-
-/* One component against one pattern component; "*" is any number of octets. */
-static bool
-glob(const char *p, size_t plen, const char *s, size_t slen)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, mark = 0;
-
-	while (k < slen) {
-		if (i < plen && p[i] == '*') {
-			star = i++;
-			mark = k;
-		} else if (i < plen && p[i] == s[k]) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			i = star + 1;
-			k = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (i < plen && p[i] == '*')
-		i++;
-	return i == plen;
-}
-
-/* The next component from p on, which stands at a "/" or the end. */
-static struct span
-component(const char *p, const char *end)
-{
-	struct span s = {p, 0};
-
-	if (p < end && *p == '/')
-		s.p = ++p;
-	while (s.p + s.len < end && s.p[s.len] != '/')
-		s.len++;
-	return s;
-}
-
-/* Do the first components of [s, end) match the pattern's? */
-static bool
-match_front(const char *pattern, const char *s, const char *end)
-{
-	const char *pend = pattern + strlen(pattern);
-
-	while (pattern < pend) {
-		struct span a = component(pattern, pend), b = component(s, end);
-
-		if (b.len == 0 || !glob(a.p, a.len, b.p, b.len))
-			return false;
-		pattern = a.p + a.len;
-		s = b.p + b.len;
-	}
-	return true;
-}
-
-bool
-context_path_match(const char *pattern, const struct context_path *path)
-{
-	if (strcmp(pattern, "/") == 0)
-		return true;
-	return match_front(pattern, path->text, path->text + path->len);
-}
-
-bool
-context_path_has(const char *components, const struct context_path *path)
-{
-	const char *s = path->text, *end = s + path->len;
-	struct span c;
-
-	while (s < end) {
-		if (match_front(components, s, end))
-			return true;
-		c = component(s, end);
-		s = c.p + c.len;
-	}
-	return false;
-}
 
 /* ---- URLs ---- */
 
@@ -229,6 +44,33 @@ context_url_host(struct span url, char host[static HOST_MAX], bool *address)
 		return host_strerror(kind);
 	*address = kind != HOST_NAME;
 	return NULL;
+}
+
+static bool
+scheme_char(char c, bool first)
+{
+	c = ascii_lower(c);
+	return (c >= 'a' && c <= 'z') ||
+	    (!first && ((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'));
+}
+
+bool
+context_url_like(struct span s)
+{
+	size_t n = 0;
+
+	s = context_trim(s);
+	if (s.len >= 2 && (s.p[0] == '/' || s.p[0] == '\\') &&
+	    (s.p[1] == '/' || s.p[1] == '\\'))
+		return true;
+	while (n < s.len && scheme_char(s.p[n], n == 0))
+		n++;
+	if (n > 0 && s.len - n >= 3 && memcmp(s.p + n, "://", 3) == 0)
+		return true;
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] <= 0x20)
+			return false;
+	return memmem(s.p, s.len, "://", 3) != NULL;
 }
 
 /* ---- commands ---- */
@@ -340,69 +182,4 @@ context_words_read(
 			*why = "\"args\" is not a list";
 	}
 	return *why == NULL ? CONTEXT_ARG_GOOD : CONTEXT_ARG_BAD;
-}
-
-/* ---- walking over arguments ---- */
-
-static int
-one_value(const struct json_doc *d, uint32_t node, const char *name, context_value_fn fn,
-    void *arg)
-{
-	char text[CONTEXT_PATH_MAX];
-	struct span s = {NULL, 0};
-
-	if (json_str_copy(d, node, text, sizeof text, &s.len) == 0)
-		s.p = text;
-	return fn(s, name, arg);
-}
-
-static int
-named(const struct json_doc *d, uint32_t args, const char *name, context_value_fn fn,
-    void *arg, int *count)
-{
-	uint32_t node = json_get(d, args, name);
-	struct json_iter it;
-
-	if (node == JSON_NONE)
-		return 0;
-	if (json_type(d, node) != JT_ARRAY) {
-		++*count;
-		return one_value(d, node, name, fn, arg);
-	}
-	json_iter_init(&it, d, node);
-	while (json_iter_next(&it, d)) {
-		++*count;
-		if (one_value(d, it.value, name, fn, arg) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-each(const struct json_doc *d, uint32_t args, const char *const *names,
-    const struct context_list *more, context_value_fn fn, void *arg)
-{
-	int count = 0;
-
-	for (; *names != NULL; names++)
-		if (named(d, args, *names, fn, arg, &count) != 0)
-			return -1;
-	for (size_t i = 0; i < more->n; i++)
-		if (named(d, args, more->v[i], fn, arg, &count) != 0)
-			return -1;
-	return count;
-}
-
-int
-context_paths_each(const struct json_doc *d, uint32_t args,
-    const struct context_list *more, context_value_fn fn, void *arg)
-{
-	return each(d, args, path_names, more, fn, arg);
-}
-
-int
-context_urls_each(const struct json_doc *d, uint32_t args,
-    const struct context_list *more, context_value_fn fn, void *arg)
-{
-	return each(d, args, url_names, more, fn, arg);
 }

@@ -4,7 +4,7 @@
  * why they are as narrow as they are. `unrestricted` is reserved but not among them:
  * whoever wants it has to write it down. Runs in the judge.
  */
-#include "keymasterd/judge/context.h"
+#include "keymasterd/judge/context_table.h"
 
 static const char *const builtin[] = {
     "{\"name\":\"read-only-research\","

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/context_path.h"
 #include "keymasterd/judge/context_args.h"
+#include "keymasterd/judge/context_walk.h"
 
 enum {
 	NOT_ALLOWED = 2000,
@@ -34,6 +36,7 @@ struct question {
 	const struct context_list *paths;
 	const struct context_domains *domains;
 	const struct context_deny *deny;
+	struct context_scope scope;
 };
 
 static int
@@ -77,7 +80,7 @@ path_in_list(struct span value, const char *name, void *arg)
 	if ((why = context_path_read(value, &path)) != NULL)
 		return refuse(q->out, PATH_REFUSED, name, value, why);
 	for (size_t i = 0; i < q->paths->n; i++)
-		if (path.relative || context_path_match(q->paths->v[i], &path))
+		if (path.relative || context_path_match(q->paths->v[i], &path, false))
 			return 0;
 	return refuse(q->out, PATH_REFUSED, name, value, "not below a permitted path");
 }
@@ -90,8 +93,7 @@ check_paths(struct question *q, const struct context_list *paths)
 	if (!paths->present)
 		return 0;
 	q->paths = paths;
-	n = context_paths_each(
-	    q->call->doc, q->call->args, &q->c->path_arguments, path_in_list, q);
+	n = context_paths_each(q->call->doc, q->call->args, &q->scope, path_in_list, q);
 	if (n == 0)
 		return refuse(q->out, PATH_REFUSED, "path", span_str(NULL),
 		    "the call names no path");
@@ -199,8 +201,7 @@ check_domains(struct question *q, const struct context_domains *domains)
 	if (!domains->present)
 		return 0;
 	q->domains = domains;
-	n = context_urls_each(
-	    q->call->doc, q->call->args, &q->c->url_arguments, host_in_list, q);
+	n = context_urls_each(q->call->doc, q->call->args, &q->scope, host_in_list, q);
 	if (n == 0 && !is_search(q->call))
 		return refuse(q->out, DOMAIN_REFUSED, "url", span_str(NULL),
 		    "the call names no URL");
@@ -221,7 +222,7 @@ path_denied(struct span value, const char *name, void *arg)
 	if (q->deny->kind == CONTEXT_DENY_WORD)
 		return context_path_has(q->deny->arg, &path) ? -1 : 0;
 	/* where a relative path begins is not known */
-	return path.relative || context_path_match(q->deny->arg, &path) ? -1 : 0;
+	return path.relative || context_path_match(q->deny->arg, &path, true) ? -1 : 0;
 }
 
 static int
@@ -288,13 +289,13 @@ denied(struct question *q, const struct context_deny *deny)
 		return true;
 	case CONTEXT_DENY_WORD:
 		if (command_denied(q) ||
-		    context_urls_each(q->call->doc, q->call->args, &q->c->url_arguments,
-			host_denied, q) < 0)
+		    context_urls_each(
+			q->call->doc, q->call->args, &q->scope, host_denied, q) < 0)
 			return true;
 		__attribute__((fallthrough));
 	case CONTEXT_DENY_PATH:
-		return context_paths_each(q->call->doc, q->call->args,
-			   &q->c->path_arguments, path_denied, q) < 0;
+		return context_paths_each(
+			   q->call->doc, q->call->args, &q->scope, path_denied, q) < 0;
 	}
 	return true;
 }
@@ -304,7 +305,8 @@ context_eval(const struct context *c, const struct context_call *call,
     context_rate_fn rate, void *arg, struct context_verdict *out)
 {
 	struct context_verdict first = {.allowed = false};
-	struct question q = {.c = c, .call = call, .out = out};
+	struct question q = {
+	    .c = c, .call = call, .out = out, .scope = {.c = c, .tool = call->tool}};
 	bool named = false;
 	uint32_t wait;
 
@@ -323,6 +325,7 @@ context_eval(const struct context *c, const struct context_call *call,
 		if (!context_pattern_match(&cap->tool, call->tool))
 			continue;
 		out->cap = i;
+		q.scope.cap = cap;
 		if (check_paths(&q, &cap->paths) == 0 && check_command(&q, cap) == 0 &&
 		    check_domains(&q, &cap->domains) == 0) {
 			wait = cap->rate_calls == 0 || rate == NULL ? 0 : rate(i, arg);

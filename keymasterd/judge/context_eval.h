@@ -12,7 +12,7 @@
 
 #include "common/json.h"
 #include "common/span.h"
-#include "keymasterd/judge/context.h"
+#include "common/context.h"
 
 struct context_call {
 	struct span tool;
@@ -36,5 +36,8 @@ typedef uint32_t (*context_rate_fn)(size_t cap, void *arg);
  * when the call is allowed. */
 void context_eval(const struct context *, const struct context_call *,
     context_rate_fn rate, void *arg, struct context_verdict *);
+
+/* Some capability names the tool and no deny entry forbids it whatever its arguments. */
+bool context_names_tool(const struct context *, struct span tool);
 
 #endif

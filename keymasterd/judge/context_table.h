@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/span.h"
-#include "keymasterd/judge/context.h"
+#include "common/context.h"
 #include "keymasterd/judge/store.h"
 
 enum context_origin { CONTEXT_BUILTIN = 1, CONTEXT_CONFIGURED, CONTEXT_MADE };
@@ -43,6 +43,10 @@ struct context_entry *context_find(const char *tenant, struct span name);
 struct context_entry *context_enter(const char *tenant, enum context_origin,
     struct context *rules, struct span json, uint32_t version, uint64_t updated_ms);
 void context_remove_entry(struct context_entry *);
+
+/* The contexts every judge has unless an administrator made ones of the same name; as
+ * JSON text. NULL beyond the last. */
+const char *context_builtin(size_t i);
 
 /* Adds the built-in ones and those of the database. 0 or -1. */
 int context_table_load(void);

@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 #include "common/span.h"
-#include "keymasterd/judge/context.h"
+#include "common/context.h"
 #include "keymasterd/judge/store.h"
 
 struct limiter;

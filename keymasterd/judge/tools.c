@@ -16,6 +16,7 @@
 #include "common/jsonw.h"
 #include "common/log.h"
 #include "common/msg.h"
+#include "keymasterd/judge/context_eval.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/session.h"

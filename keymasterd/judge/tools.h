@@ -13,7 +13,7 @@
 
 #include "common/json.h"
 #include "common/span.h"
-#include "keymasterd/judge/context.h"
+#include "common/context.h"
 
 struct jsonw;
 struct session;

@@ -3,10 +3,11 @@
  * SecurityContexts: what the sessions of agents may call. A context comes as JSON from an
  * administrator or the configuration (never from an agent), is checked strictly, and is
  * compiled once into the form below, which never changes afterwards. The rules are in
- * doc/contexts.md; context_eval.c decides by them. Runs in the judge.
+ * doc/contexts.md. The judge decides by them; the master compiles what the configuration
+ * holds too, for errors with a line.
  */
-#ifndef AEGIS_JUDGE_CONTEXT_H
-#define AEGIS_JUDGE_CONTEXT_H
+#ifndef AEGIS_COMMON_CONTEXT_H
+#define AEGIS_COMMON_CONTEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +53,12 @@ struct context_domains {
 	bool present;
 };
 
+/* Names of arguments beside the usual ones: of paths, of URLs, and of free text, which is
+ * not looked at; "*" among the last: nothing is looked at but what is named. */
+struct context_arguments {
+	struct context_list paths, urls, texts;
+};
+
 struct context_subcommands {
 	char *command; /* NULL: of any permitted command (the array form) */
 	struct context_list allowed;
@@ -69,6 +76,7 @@ struct context_capability {
 	uint32_t rate_calls; /* 0: no limit */
 	uint64_t rate_window_ms;
 	uint64_t max_response; /* octets; 0: no limit of its own */
+	struct context_arguments arguments;
 };
 
 enum context_deny_kind {
@@ -91,14 +99,19 @@ struct context {
 	size_t ncaps;
 	struct context_deny *deny;
 	size_t ndeny;
-	struct context_list path_arguments, url_arguments; /* beside the usual names */
+	struct context_arguments arguments; /* for all tools */
 };
+
+extern const struct json_limits context_json_limits;
 
 /*
  * Compiles the JSON text of a context. NULL with a text for the administrator in err that
  * names the member, such as `capabilities[0].path_allowlist[2]: must begin with "/"`.
  */
 struct context *context_parse(const void *json, size_t len, char *err, size_t err_size);
+/* The same for a value of a document; when it is refused *at is the node to blame. */
+struct context *context_compile(
+    const struct json_doc *, uint32_t node, char *err, size_t err_size, uint32_t *at);
 void context_free(struct context *);
 
 /* May a context have this name: ^[a-z][a-z0-9-]*$, at most 128 octets. */
@@ -110,12 +123,5 @@ bool context_pattern_match(const struct context_pattern *, struct span tool);
 /* Compiles "*", "p.*" or a name. 0, or -1 when it is none of these. */
 int context_pattern_init(struct context_pattern *, struct span text);
 void context_pattern_clear(struct context_pattern *);
-
-/* Some capability names the tool and no deny entry forbids it whatever its arguments. */
-bool context_names_tool(const struct context *, struct span tool);
-
-/* The contexts every judge has unless an administrator made ones of the same name; as
- * JSON text. NULL beyond the last. */
-const char *context_builtin(size_t i);
 
 #endif

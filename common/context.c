@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compiles SecurityContexts. Runs in the judge on JSON of administrators. Everything
- * unknown is refused: a constraint that is not understood must not be dropped silently.
+ * Compiles SecurityContexts. Judge, on JSON of administrators, and master, on the
+ * configuration. Everything unknown is refused: a constraint that is not understood must
+ * not be dropped silently.
  */
-#include "keymasterd/judge/context.h"
+#include "common/context.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,23 +12,27 @@
 #include <string.h>
 
 #include "common/host.h"
-#include "keymasterd/judge/context_entry.h"
+#include "common/context_entry.h"
 
 #define DESCRIPTION_MAX 1024
 #define RATE_CALLS_MAX 1000000
 #define RATE_WINDOW_MAX 86400 /* seconds */
 
+const struct json_limits context_json_limits = {.depth = 16, .nodes = 65536};
+
 struct reader {
 	const struct json_doc *d;
 	char *err;
 	size_t err_size;
+	uint32_t at; /* the node that is looked at: where an error lies */
 };
 
 /* Which members an object may have; the value is handled by name. */
 static const char *const top_members[] = {"name", "description", "capabilities",
-    "deny_list", "path_arguments", "url_arguments", "metadata", NULL};
+    "deny_list", "path_arguments", "url_arguments", "text_arguments", "metadata", NULL};
 static const char *const constraint_members[] = {"path_allowlist", "command_allowlist",
-    "subcommand_allowlist", "domain_allowlist", "rate_limit", "max_response_size", NULL};
+    "subcommand_allowlist", "domain_allowlist", "rate_limit", "max_response_size",
+    "path_arguments", "url_arguments", "text_arguments", NULL};
 
 __attribute__((format(printf, 2, 3))) static int
 fail(struct reader *r, const char *fmt, ...)
@@ -38,6 +43,14 @@ fail(struct reader *r, const char *fmt, ...)
 	vsnprintf(r->err, r->err_size, fmt, ap);
 	va_end(ap);
 	return -1;
+}
+
+/* An absent member is not there to be blamed: what holds it stays so. */
+static void
+look_at(struct reader *r, uint32_t node)
+{
+	if (node != JSON_NONE)
+		r->at = node;
 }
 
 static bool
@@ -65,6 +78,7 @@ read_text(struct reader *r, uint32_t node, const char *where, char *buf, size_t 
 {
 	size_t len;
 
+	look_at(r, node);
 	if (json_type(r->d, node) != JT_STRING)
 		return fail(r, "%s: must be a text", where);
 	if (json_str_copy(r->d, node, buf, max + 1, &len) != 0)
@@ -89,6 +103,7 @@ read_list(struct reader *r, uint32_t node, const char *where, context_entry_fn c
 
 	if (node == JSON_NONE)
 		return 0;
+	look_at(r, node);
 	if (json_type(r->d, node) != JT_ARRAY)
 		return fail(r, "%s: must be a list of texts", where);
 	if (json_count(r->d, node) > CONTEXT_LIST_MAX)
@@ -122,6 +137,7 @@ read_domains(
 
 	if (node == JSON_NONE)
 		return 0;
+	look_at(r, node);
 	if (json_type(r->d, node) != JT_ARRAY)
 		return fail(r, "%s: must be a list of texts", where);
 	if (json_count(r->d, node) > CONTEXT_LIST_MAX)
@@ -154,6 +170,7 @@ read_subcommands(
 
 	if (node == JSON_NONE)
 		return 0;
+	look_at(r, node);
 	if (json_type(r->d, node) != JT_ARRAY && json_type(r->d, node) != JT_OBJECT)
 		return fail(r, "%s: must be a list, or an object of lists", where);
 	if (json_count(r->d, node) > CONTEXT_LIST_MAX)
@@ -178,6 +195,7 @@ read_subcommands(
 		if ((sub->command = strdup(out)) == NULL)
 			return fail(r, "out of memory");
 		cap->nsubcommands++;
+		look_at(r, it.value);
 		if (json_type(r->d, it.value) != JT_ARRAY)
 			return fail(r, "%s: must be a list of texts", at);
 		if (read_list(r, it.value, at, context_entry_word, &sub->allowed) != 0)
@@ -194,16 +212,42 @@ read_rate(
 
 	if (node == JSON_NONE)
 		return 0;
+	look_at(r, node);
 	if (json_type(r->d, node) != JT_OBJECT || json_count(r->d, node) != 2 ||
 	    json_int64(r->d, json_get(r->d, node, "calls"), &calls) != 0 ||
 	    json_int64(r->d, json_get(r->d, node, "per_seconds"), &seconds) != 0)
 		return fail(r, "%s: must be {\"calls\": N, \"per_seconds\": S}", where);
+	look_at(r, json_get(r->d, node, "calls"));
 	if (calls < 1 || calls > RATE_CALLS_MAX)
 		return fail(r, "%s.calls: must be 1 to %d", where, RATE_CALLS_MAX);
+	look_at(r, json_get(r->d, node, "per_seconds"));
 	if (seconds < 1 || seconds > RATE_WINDOW_MAX)
 		return fail(r, "%s.per_seconds: must be 1 to %d", where, RATE_WINDOW_MAX);
 	cap->rate_calls = (uint32_t)calls;
 	cap->rate_window_ms = (uint64_t)seconds * 1000;
+	return 0;
+}
+
+/* Names of arguments, for one capability or for all. */
+static int
+read_arguments(
+    struct reader *r, uint32_t node, const char *where, struct context_arguments *a)
+{
+	const struct {
+		const char *name;
+		struct context_list *list;
+	} lists[] = {{"path_arguments", &a->paths}, {"url_arguments", &a->urls},
+	    {"text_arguments", &a->texts}};
+	char at[128];
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		snprintf(at, sizeof at, "%s%s%s", where, where[0] == '\0' ? "" : ".",
+		    lists[i].name);
+		if (read_list(r, member(r->d, node, lists[i].name), at,
+			i == 2 ? context_entry_text_argument : context_entry_word,
+			lists[i].list) != 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -226,10 +270,12 @@ read_constraints(
 		AT("subcommand_allowlist"), cap) != 0 ||
 	    read_domains(r, member(d, node, "domain_allowlist"), AT("domain_allowlist"),
 		&cap->domains) != 0 ||
-	    read_rate(r, member(d, node, "rate_limit"), AT("rate_limit"), cap) != 0)
+	    read_rate(r, member(d, node, "rate_limit"), AT("rate_limit"), cap) != 0 ||
+	    read_arguments(r, node, where, &cap->arguments) != 0)
 		return -1;
 	if ((m = member(d, node, "max_response_size")) == JSON_NONE)
 		return 0;
+	look_at(r, m);
 	if (json_int64(d, m, &size) != 0 || size < 1 || size > (int64_t)1 << 40)
 		return fail(r, "%s: must be 1 to 2^40 octets", AT("max_response_size"));
 	cap->max_response = (uint64_t)size;
@@ -248,6 +294,7 @@ read_capability(
 	uint32_t nested;
 
 	snprintf(where, sizeof where, "capabilities[%zu]", index);
+	look_at(r, node);
 	if (json_type(d, node) != JT_OBJECT)
 		return fail(r, "%s: must be an object", where);
 	json_iter_init(&it, d, node);
@@ -257,7 +304,11 @@ read_capability(
 		    !is_one_of(d, it.name, constraint_members)) {
 			buf[0] = '\0';
 			json_str_copy(d, it.name, buf, sizeof buf, NULL);
-			return fail(r, "%s.%.64s: not known here", where, buf);
+			look_at(r, it.name);
+			return fail(r,
+			    "%s.%.64s: not known here: expected tool_pattern, "
+			    "constraints or one of the constraints",
+			    where, buf);
 		}
 	snprintf(at, sizeof at, "%s.tool_pattern", where);
 	if (read_text(
@@ -269,14 +320,20 @@ read_capability(
 	if ((nested = member(d, node, "constraints")) == JSON_NONE)
 		return read_constraints(r, node, where, cap);
 	snprintf(at, sizeof at, "%s.constraints", where);
+	look_at(r, nested);
 	if (json_type(d, nested) != JT_OBJECT)
 		return fail(r, "%s: must be an object", at);
 	json_iter_init(&it, d, nested);
 	while (json_iter_next(&it, d)) {
 		buf[0] = '\0';
 		json_str_copy(d, it.name, buf, sizeof buf, NULL);
+		look_at(r, it.name);
 		if (!is_one_of(d, it.name, constraint_members))
-			return fail(r, "%s.%.64s: not known here", at, buf);
+			return fail(r,
+			    "%s.%.64s: not known here: expected path_allowlist, "
+			    "command_allowlist, subcommand_allowlist, domain_allowlist, "
+			    "rate_limit or max_response_size",
+			    at, buf);
 		if (json_getn(d, node, buf, strlen(buf)) != JSON_NONE)
 			return fail(
 			    r, "%s.%.64s: also stands beside constraints", at, buf);
@@ -297,6 +354,7 @@ read_deny(struct reader *r, uint32_t node, size_t index, struct context_deny *de
 	const char *colon, *why = NULL;
 
 	snprintf(where, sizeof where, "deny_list[%zu]", index);
+	look_at(r, node);
 	if (json_type(d, node) == JT_OBJECT) {
 		if (json_count(d, node) != 1 ||
 		    json_get(d, node, "tool_pattern") == JSON_NONE)
@@ -337,14 +395,15 @@ read_deny(struct reader *r, uint32_t node, size_t index, struct context_deny *de
 }
 
 static int
-read_context(struct reader *r, struct context *c)
+read_context(struct reader *r, uint32_t root, struct context *c)
 {
 	const struct json_doc *d = r->d;
-	uint32_t root = json_root(d), m;
+	uint32_t m;
 	char buf[DESCRIPTION_MAX + 1];
 	struct json_iter it;
 	struct span s;
 
+	r->at = root;
 	if (json_type(d, root) != JT_OBJECT)
 		return fail(r, "a SecurityContext must be an object");
 	json_iter_init(&it, d, root);
@@ -352,7 +411,12 @@ read_context(struct reader *r, struct context *c)
 		if (!is_one_of(d, it.name, top_members)) {
 			buf[0] = '\0';
 			json_str_copy(d, it.name, buf, sizeof buf, NULL);
-			return fail(r, "%.64s: not known here", buf);
+			look_at(r, it.name);
+			return fail(r,
+			    "%.64s: not known here: expected name, description, "
+			    "capabilities, deny_list, path_arguments, url_arguments, "
+			    "text_arguments or metadata",
+			    buf);
 		}
 	if (read_text(r, json_get(d, root, "name"), "name", buf, CONTEXT_NAME_MAX, &s) !=
 	    0)
@@ -362,8 +426,8 @@ read_context(struct reader *r, struct context *c)
 		    r, "name: must be small letters, digits and \"-\", a letter first");
 	if ((c->name = context_dup(s)) == NULL)
 		return fail(r, "out of memory");
-	if ((m = member(d, root, "description")) != JSON_NONE &&
-	    json_type(d, m) != JT_STRING)
+	look_at(r, m = member(d, root, "description"));
+	if (m != JSON_NONE && json_type(d, m) != JT_STRING)
 		return fail(r, "description: must be a text");
 	buf[0] = '\0';
 	if (m != JSON_NONE && json_str_copy(d, m, buf, sizeof buf, NULL) != 0)
@@ -371,7 +435,8 @@ read_context(struct reader *r, struct context *c)
 	if ((c->description = strdup(buf)) == NULL)
 		return fail(r, "out of memory");
 
-	m = json_get(d, root, "capabilities");
+	r->at = root;
+	look_at(r, m = json_get(d, root, "capabilities"));
 	if (json_type(d, m) != JT_ARRAY)
 		return fail(
 		    r, "capabilities: must be a list (an empty one denies everything)");
@@ -387,7 +452,7 @@ read_context(struct reader *r, struct context *c)
 			return -1;
 	}
 
-	m = member(d, root, "deny_list");
+	look_at(r, m = member(d, root, "deny_list"));
 	if (m != JSON_NONE && json_type(d, m) != JT_ARRAY)
 		return fail(r, "deny_list: must be a list");
 	if (json_count(d, m) > CONTEXT_LIST_MAX)
@@ -400,37 +465,40 @@ read_context(struct reader *r, struct context *c)
 		if (read_deny(r, it.value, c->ndeny - 1, &c->deny[c->ndeny - 1]) != 0)
 			return -1;
 	}
-	if (read_list(r, member(d, root, "path_arguments"), "path_arguments",
-		context_entry_word, &c->path_arguments) != 0)
-		return -1;
-	return read_list(r, member(d, root, "url_arguments"), "url_arguments",
-	    context_entry_word, &c->url_arguments);
+	return read_arguments(r, root, "", &c->arguments);
+}
+
+struct context *
+context_compile(
+    const struct json_doc *d, uint32_t node, char *err, size_t err_size, uint32_t *at)
+{
+	struct context *c = calloc(1, sizeof *c);
+	struct reader r = {.d = d, .err = err, .err_size = err_size, .at = node};
+
+	if (c == NULL)
+		fail(&r, "out of memory");
+	else if (read_context(&r, node, c) != 0) {
+		context_free(c);
+		c = NULL;
+	}
+	if (at != NULL)
+		*at = r.at;
+	return c;
 }
 
 struct context *
 context_parse(const void *json, size_t len, char *err, size_t err_size)
 {
-	static const struct json_limits limits = {.depth = 16, .nodes = 65536};
-	struct context *c = calloc(1, sizeof *c);
+	struct context *c = NULL;
 	struct json_doc doc;
-	struct reader r = {&doc, err, err_size};
 	enum json_err e;
 
-	if (c == NULL) {
-		fail(&r, "out of memory");
-		return NULL;
-	}
 	json_init(&doc);
-	if ((e = json_parse(&doc, json, len, &limits)) != JSON_OK) {
-		fail(&r, "not JSON: %s at octet %u", json_strerror(e), doc.err_at);
-		goto out;
-	}
-	if (read_context(&r, c) == 0) {
-		json_free(&doc);
-		return c;
-	}
-out:
+	if ((e = json_parse(&doc, json, len, &context_json_limits)) != JSON_OK)
+		snprintf(err, err_size, "not JSON: %s at octet %u", json_strerror(e),
+		    doc.err_at);
+	else
+		c = context_compile(&doc, json_root(&doc), err, err_size, NULL);
 	json_free(&doc);
-	context_free(c);
-	return NULL;
+	return c;
 }

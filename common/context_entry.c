@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of a SecurityContext: names, patterns, entries of lists. Runs in the judge;
- * contexts come from administrators, names of tools from agents.
+ * The parts of a SecurityContext: names, patterns, entries of lists. Judge and
+ * master; contexts come from administrators, names of tools from agents.
  */
-#include "keymasterd/judge/context_entry.h"
+#include "common/context_entry.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "keymasterd/judge/context_args.h"
+#include "common/context_path.h"
+#include "common/host.h"
 
 char *
 context_dup(struct span s)
@@ -101,6 +102,13 @@ context_entry_word(struct span s, char *out, size_t size)
 }
 
 const char *
+context_entry_text_argument(struct span s, char *out, size_t size)
+{
+	return span_eq(s, "*") ? (span_copy(s, out, size) == 0 ? NULL : "too long")
+			       : context_entry_word(s, out, size);
+}
+
+const char *
 context_entry_domain(struct span s, struct context_domain *d)
 {
 	char host[HOST_MAX];
@@ -135,6 +143,14 @@ list_free(struct context_list *l)
 	free(l->v);
 }
 
+static void
+arguments_free(struct context_arguments *a)
+{
+	list_free(&a->paths);
+	list_free(&a->urls);
+	list_free(&a->texts);
+}
+
 void
 context_free(struct context *c)
 {
@@ -154,6 +170,7 @@ context_free(struct context *c)
 		for (size_t k = 0; k < cap->domains.n; k++)
 			free(cap->domains.v[k].host);
 		free(cap->domains.v);
+		arguments_free(&cap->arguments);
 	}
 	for (size_t i = 0; i < c->ndeny; i++) {
 		context_pattern_clear(&c->deny[i].tool);
@@ -161,8 +178,7 @@ context_free(struct context *c)
 		free(c->deny[i].text);
 		free(c->deny[i].host.host);
 	}
-	list_free(&c->path_arguments);
-	list_free(&c->url_arguments);
+	arguments_free(&c->arguments);
 	free(c->caps);
 	free(c->deny);
 	free(c->name);
