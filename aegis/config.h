@@ -33,6 +33,7 @@ struct config_tool {
 	struct config_variable *variables;
 	size_t nvariables;
 	char *workdir;
+	char **paths; /* what it sees: r or w, then the path; NULL-terminated */
 	bool network;
 	bool at_start;
 	unsigned memory_mb, cpu_millicores, processes;

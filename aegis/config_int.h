@@ -36,6 +36,9 @@ void config_finish(struct loading *);
 void config_read_contexts(struct loading *);
 void config_free_contexts(struct config *);
 void config_read_tools(struct loading *);
+/* The paths of one tool server; its working directory was read before. */
+void config_read_room(struct loading *, struct config_tool *,
+    const struct yaml_node *paths, const char *prefix);
 void config_free_tools(struct config *);
 /* Operators' and issuers' key sets. */
 void config_read_issuers(struct loading *);

@@ -24,7 +24,7 @@ struct reading {
 	struct loading *l;
 	struct config_tool *t;
 	const char *prefix;
-	const struct yaml_node *executable, *capabilities;
+	const struct yaml_node *executable, *capabilities, *paths;
 	const struct yaml_node *variables[3]; /* credentials, env, environment */
 };
 
@@ -50,6 +50,8 @@ on_key(const struct config_key *k, const struct yaml_node *n, void *arg)
 		r->executable = n;
 	else if (strcmp(k->path, "capabilities") == 0)
 		r->capabilities = n;
+	else if (strcmp(k->path, "paths") == 0)
+		r->paths = n;
 	else if (strcmp(k->path, "credentials") == 0)
 		r->variables[0] = n;
 	else if (strcmp(k->path, "env") == 0)
@@ -366,6 +368,7 @@ read_server(struct loading *l, const struct yaml_node *map, size_t index)
 	read_variables(&r);
 	if (t->workdir == NULL)
 		t->workdir = strdup("");
+	config_read_room(l, t, r.paths, prefix);
 }
 
 /* Secrets that were read from the environment leave it. */
@@ -426,6 +429,7 @@ config_free_tools(struct config *c)
 		free(t->executable);
 		free_list(t->capabilities);
 		free_list(t->environment);
+		free_list(t->paths);
 		for (j = 0; j < t->nvariables; j++) {
 			free(t->variables[j].name);
 			free(t->variables[j].reference);

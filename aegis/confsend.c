@@ -341,18 +341,20 @@ static int
 send_toolexec(struct child *child, const struct config *c)
 {
 	const struct config_tool *t = &c->tools[child->index];
-	struct buf args, environment, hide;
+	struct buf args, environment, hide, paths;
 	MSG_INIT(conf_tool_exec, m);
 	int r;
 
 	buf_init(&args);
 	buf_init(&environment);
 	buf_init(&hide);
+	buf_init(&paths);
 	r = pack(t->args, &args) == 0 && pack(t->environment, &environment) == 0 &&
-		pack_hidden(c, &hide) == 0
+		pack(t->paths, &paths) == 0 && pack_hidden(c, &hide) == 0
 	    ? 0
 	    : -1;
 	m.hide = span_mem(hide.p, hide.len);
+	m.paths = span_mem(paths.p, paths.len);
 	m.server = child->index;
 	m.name = span_str(t->name);
 	m.executable = span_str(t->executable);
@@ -372,6 +374,7 @@ send_toolexec(struct child *child, const struct config *c)
 	buf_free(&args);
 	buf_free(&environment);
 	buf_free(&hide);
+	buf_free(&paths);
 	return r;
 }
 

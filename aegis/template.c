@@ -32,6 +32,7 @@ static const char examples[] =
     "#       executable: mcp-server-files\n"
     "#       args: [--root, /workspace]\n"
     "#       capabilities: [fs.*]\n"
+    "#       paths: [{path: /workspace, mode: rw}]\n"
     "#       credentials:\n"
     "#         API_TOKEN: secret:files-token\n"
     "#       env:\n"

@@ -116,7 +116,7 @@ sandbox_level_text(const struct sandbox_level *level, char *buf, size_t size)
 int
 sandbox_tool_files(const struct sandbox_paths *paths)
 {
-	return box_landlock(paths, BOX_TCP_PORTS);
+	return box_landlock(paths, BOX_TCP_ALL);
 }
 
 int

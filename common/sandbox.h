@@ -21,7 +21,8 @@ enum sandbox_access {
 	SANDBOX_READ = 1,  /* read files, list directories */
 	SANDBOX_WRITE = 2, /* write, create, rename, remove files and directories */
 	SANDBOX_EXEC = 4,  /* execute: for tool servers only */
-	SANDBOX_MAYBE = 8  /* no error when the path does not exist */
+	SANDBOX_MAYBE = 8, /* no error when the path does not exist */
+	SANDBOX_ALL = 16   /* whatever can be done to files: for tool servers only */
 };
 
 struct sandbox_path {
@@ -78,9 +79,8 @@ void sandbox_enter(
 void sandbox_level_text(const struct sandbox_level *level, char *buf, size_t size);
 
 /**
- * sandbox_tool_files - Landlock for a tool server: only @paths, no TCP but @ports, no
- * signals to and no abstract sockets of others. sandbox_enter(ROLE_TOOLEXEC) does this
- * and the deny-list; alone it is for a toolexec that boxes its child only. Needs
+ * sandbox_tool_files - Landlock for a tool server: only @paths, no signals to and no
+ * abstract sockets of others. TCP is its network namespace's business. Needs
  * no_new_privs. Returns the ABI, 0 without Landlock, -1 with errno.
  */
 int sandbox_tool_files(const struct sandbox_paths *paths);

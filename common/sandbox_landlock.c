@@ -61,6 +61,8 @@ add_path(int ruleset, const struct sandbox_path *p, uint64_t known)
 		attr.allowed_access |= FS_READ | FS_WRITE;
 	if (p->access & SANDBOX_EXEC)
 		attr.allowed_access |= FS_READ | LANDLOCK_ACCESS_FS_EXECUTE;
+	if (p->access & SANDBOX_ALL)
+		attr.allowed_access = known;
 	attr.allowed_access &= known;
 	if (!S_ISDIR(st.st_mode))
 		attr.allowed_access &= FS_FILE;
@@ -106,9 +108,9 @@ box_landlock(const struct sandbox_paths *paths, enum box_tcp tcp)
 		attr.fs |= FS_REFER;
 	if (abi >= 3)
 		attr.fs |= FS_TRUNCATE;
-	if (abi >= 5)
+	if (abi >= 5 && tcp != BOX_TCP_ALL)
 		attr.fs |= FS_IOCTL_DEV;
-	if (abi >= 4)
+	if (abi >= 4 && tcp != BOX_TCP_ALL)
 		attr.net = tcp == BOX_TCP_PORTS ? NET_BIND | NET_CONNECT : NET_BIND;
 	if (abi >= 6)
 		attr.scoped = SCOPE_UNIX | SCOPE_SIGNAL;

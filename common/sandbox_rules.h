@@ -99,7 +99,11 @@ int box_load(struct sock_filter *prog, size_t len);
 size_t box_syscalls(unsigned int kind);
 
 /* What TCP a Landlock box leaves. */
-enum box_tcp { BOX_TCP_ANY_CONNECT, BOX_TCP_PORTS };
+enum box_tcp {
+	BOX_TCP_ANY_CONNECT,
+	BOX_TCP_PORTS,
+	BOX_TCP_ALL /* tool servers: not its business, nor devices' ioctl */
+};
 
 /** box_landlock - confine this thread and its children; the ABI, 0 without, -1 with
  * errno. */

@@ -73,10 +73,12 @@ tools:
       executable: {node}
       args: ["{modules}/server-filesystem/dist/index.js", "{workspace}"]
       capabilities: [read_text_file, write_file, list_directory]
+      paths: ["{modules.parent}", {{path: "{workspace}", mode: rw}}]
     - name: everything
       executable: {node}
       args: ["{modules}/server-everything/dist/index.js", "stdio"]
       capabilities: [echo, get-sum]
+      paths: ["{modules.parent}"]
       credentials:
         DEMO_API_KEY: "secret:demo-api"
 """

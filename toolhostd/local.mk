@@ -17,5 +17,6 @@ toolhostd_toolexec_toolexec_SOURCES = \
 	toolhostd/toolexec/isolate.c toolhostd/toolexec/isolate.h \
 	toolhostd/toolexec/main.c \
 	toolhostd/toolexec/plan.c toolhostd/toolexec/plan.h \
-	toolhostd/toolexec/pump.c toolhostd/toolexec/pump.h
+	toolhostd/toolexec/pump.c toolhostd/toolexec/pump.h \
+	toolhostd/toolexec/room.c toolhostd/toolexec/room.h
 toolhostd_toolexec_toolexec_LDADD = $(COMMON_LIBS)

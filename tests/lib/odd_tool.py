@@ -24,6 +24,63 @@ def text(value):
     return {"content": [{"type": "text", "text": value}]}
 
 
+def attempt(what):
+    """"done: ..." when it could be done, else why not."""
+    try:
+        return f"done: {what()!r}"[:200]
+    except OSError as e:
+        return e.strerror or str(e)
+
+
+def attempts(a):
+    """What a captured tool server would try first."""
+    import ctypes
+    import socket
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def system(number, *args):
+        if libc.syscall(number, *args) == -1:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return "yes"
+
+    def connect(host, port):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
+            s.settimeout(1)
+            s.connect((host, port))
+
+    def local(path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect("\0" + path[1:] if path[0] == "@" else path)
+
+    def write(path):
+        with open(path, "w") as f:
+            f.write("was here")
+
+    found = {"fds": sorted(int(f) for f in os.listdir("/proc/self/fd")
+                           if os.path.exists(f"/proc/self/fd/{f}")),
+             "uid": os.getuid(), "pids": [int(p) for p in os.listdir("/proc") if p.isdigit()],
+             "root": sorted(os.listdir("/")), "etc": sorted(os.listdir("/etc")),
+             "tmp": sorted(os.listdir("/tmp"))}
+    tries = {f"read {p}": (lambda p=p: open(p, "rb").read(64)) for p in a.get("read", [])}
+    tries |= {f"list {p}": (lambda p=p: os.listdir(p)) for p in a.get("list", [])}
+    tries |= {f"write {p}": (lambda p=p: write(p)) for p in a.get("write", [])}
+    tries |= {f"connect {h} {p}": (lambda h=h, p=p: connect(h, p)) for h, p in a.get("connect", [])}
+    tries |= {f"local {p}": (lambda p=p: local(p)) for p in a.get("local", [])}
+    for pid in a.get("pids", []):
+        tries |= {f"signal {pid}": (lambda p=pid: os.kill(p, 0)),
+                  f"environ {pid}": (lambda p=pid: open(f"/proc/{p}/environ", "rb").read(64)),
+                  f"ptrace {pid}": (lambda p=pid: system(101, 16, p, 0, 0))}
+    tries |= {"mount": lambda: system(165, b"none", b"/tmp", b"tmpfs", 0, 0),
+              "unshare": lambda: system(272, 0x10000000), "setns": lambda: system(308, 0, 0),
+              "bpf": lambda: system(321, 0, 0, 0), "keyctl": lambda: system(250, 0, -3, 1),
+              "userfaultfd": lambda: system(323, 0), "perf": lambda: system(298, 0, 0, -1, -1, 0),
+              "io_uring": lambda: system(425, 1, 0), "chroot": lambda: system(161, b"/tmp"),
+              "setuid": lambda: os.setuid(0), "netlink": lambda: socket.socket(16, 3, 0),
+              "raw": lambda: socket.socket(2, 3, 1), "packet": lambda: socket.socket(17, 3, 0)}
+    return found | {name: attempt(what) for name, what in tries.items()}
+
+
 def call(ident, name, a):
     if name == "odd.sleep":
         end = time.monotonic() + a["seconds"]
@@ -37,16 +94,8 @@ def call(ident, name, a):
                                   for k, v in os.environ.items()}))
     elif name == "odd.leak":
         result = text(os.environ["SECRET_KEY"])
-    elif name == "odd.see":
-        found = {}
-        for what in a["paths"]:
-            try:
-                found[what] = sorted(os.listdir(what)) if os.path.isdir(what) else open(what, "rb").read(64).hex()
-            except OSError as e:
-                found[what] = e.strerror
-        found["fds"] = sorted(int(f) for f in os.listdir("/proc/self/fd"))
-        found["uid"], found["pids"] = os.getuid(), sorted(p for p in os.listdir("/proc") if p.isdigit())
-        result = text(json.dumps(found))
+    elif name == "odd.attempt":
+        result = text(json.dumps(attempts(a)))
     elif name == "odd.connect":
         import socket
         try:
@@ -83,7 +132,7 @@ def call(ident, name, a):
     send({"jsonrpc": "2.0", "id": ident, "result": result})
 
 
-NAMES = ["sleep", "cancelled", "env", "leak", "see", "connect", "die", "garbage", "huge", "flood",
+NAMES = ["sleep", "attempt", "cancelled", "env", "leak", "connect", "die", "garbage", "huge", "flood",
          "fail", "never", "close"]
 
 

@@ -112,10 +112,12 @@ tools:
       executable: {node}
       args: ["{modules}/server-filesystem/dist/index.js", "{workspace}"]
       capabilities: [read_text_file, write_file, list_directory]
+      paths: ["{modules.parent}", {{path: "{workspace}", mode: rw}}]
     - name: everything
       executable: {node}
       args: ["{modules}/server-everything/dist/index.js", "stdio"]
       capabilities: [echo, get-sum, get-env]
+      paths: ["{modules.parent}"]
       credentials:
         PLANTED: "secret:api"
 {extra}"""

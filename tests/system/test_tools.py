@@ -24,6 +24,7 @@ def tool(name, program, args="", more=""):
     - name: {name}
       executable: /usr/bin/python3
       args: ["{program}"{args}]
+      paths: ["{program}"]
 {more}"""
 
 
@@ -43,7 +44,7 @@ def tools(prefix, cache, module_place):
       environment: {PLAIN: "literal:visible"}
       credentials: {SECRET_KEY: "secret:toolkey"}
 """) + tool("good", good, more="""\
-      capabilities: ["good.sleep", "good.env", "good.see"]
+      capabilities: ["good.sleep", "good.env", "good.attempt"]
       credentials: {SECRET_OTHER: "secret:otherkey"}
 """), contexts="""\
 contexts:
@@ -201,22 +202,85 @@ def test_secrets_of_a_tool_server(tools, client):
     assert KEY not in (tools.log.read_text() + str(tools.ledger()))
 
 
+def listening(family=socket.AF_INET, address=("127.0.0.1", 0)):
+    s = socket.socket(family)
+    s.bind(address)
+    s.listen()
+    return s
+
+
 def test_what_a_tool_server_can_reach(tools, client):
-    own = json.loads(said(client.call("odd.see", {"paths": [
-        str(tools.data), str(tools.config), "/etc/shadow", "/proc/1/environ", ".", "etc/passwd"]})))
-    assert own["."] == [] and own["etc/passwd"] == "No such file or directory"
-    assert own[str(tools.data)] in ([], "Permission denied")
-    assert own[str(tools.config)] in ("", "Permission denied")
-    assert set(own["fds"]) - {0, 1, 2} <= {3, 4, 5}, own["fds"]  # the listing's own
+    """S6: nothing of others, of Aegis and of the host but what was named."""
+    other = json.loads(said(client.call("good.attempt", {})))
+    pids = [p for p, c in tools.children().items() if p != tools.process.pid]
+    with listening() as loopback, listening(socket.AF_INET6, ("::1", 0)) as six, \
+            listening(socket.AF_UNIX, "\0aegis-test-host") as abstract:
+        assert abstract.fileno() >= 0
+        reached = json.loads(said(client.call("odd.attempt", {
+            "read": ["/etc/shadow", "/etc/hostname", "/proc/kcore", str(tools.config), str(tools.log),
+                     str(tools.dir / "other_tool.py"), str(tools.data / "judge" / "judge.db")],
+            "list": [str(tools.data), str(tools.dir), "/home", "/root", "/run", "/var/lib", "/srv", "/sys"],
+            "write": ["/here", "/usr/here", "/etc/here", "/var/empty/here", "here",
+                      str(tools.dir / "here"), str(tools.dir.parent / "odd_tool.py"), "/tmp/here"],
+            "connect": [["127.0.0.1", loopback.getsockname()[1]], ["::1", six.getsockname()[1]],
+                        ["127.0.0.1", tools.port], ["169.254.169.254", 80], ["10.0.0.1", 443]],
+            "local": [str(tools.admin), "@aegis-test-host"], "pids": [1, *pids]})))
+    done = {k: v for k, v in reached.items() if str(v).startswith("done")}
+    # signalling its own first process is asking whether it lives; that one is of its user
+    assert set(done) <= {"write /tmp/here", "signal 1"}, done
+    assert "write /tmp/here" in done
+    # descriptors: the standard ones
+    assert reached["fds"] == [0, 1, 2]
+    assert len(reached["pids"]) == 2 and not set(pids) & set(reached["pids"])
+    assert set(reached["root"]) <= {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin",
+                                    "tmp", "usr", "var", *Path(tools.dir).parts[1:2]}
+    assert not {"shadow", "hosts.allow", "ssh", "resolv.conf"} & set(reached["etc"])
+    assert reached["tmp"] in ([], [Path(tools.dir).parts[2]]), "a /tmp of its own"
     if os.getuid() == 0:
-        assert own["/etc/shadow"] == "Permission denied" and own["uid"] not in (0, os.getuid())
-    assert len(own["pids"]) <= 4, "it sees only its own PID namespace"
-    other = json.loads(said(client.call("good.see", {"paths": []})))
-    if os.getuid() == 0:
-        assert other["uid"] != own["uid"]
-    # its environment cannot be read by another server, nor by an ordinary user
-    pid = next(p for p, c in tools.children().items() if "odd_tool.py" in c)
-    assert os.stat(f"/proc/{pid}/environ").st_mode & 0o077 == 0
+        assert reached["uid"] not in (0, other["uid"]) and other["uid"] >= 61100
+        # nor may an ordinary user of the host look
+        pid = next(p for p, c in tools.children().items() if "odd_tool.py" in c and "python3" in c)
+        assert os.stat(f"/proc/{pid}/environ").st_mode & 0o077 == 0
+
+
+def test_paths_that_are_named(fresh, prefix, place):
+    program = place / "odd_tool.py"
+    shutil.copy(Path(__file__).parent.parent / "lib" / "odd_tool.py", program)
+    place.chmod(0o711)
+    (place / "read").mkdir()
+    (place / "read" / "file").write_text("to be read")
+    (place / "read" / "write").mkdir()
+    (place / "read" / "write").chmod(0o777)
+    (place / "forgotten").write_text("")
+    lab = fresh(tools=f"""\
+tools:
+  mcp_servers:
+    - name: odd
+      executable: /usr/bin/python3
+      args: ["{program}", "{place}/forgotten"]
+      working_directory: {place}/read
+      paths: ["{program}", {{path: "{place}/read/write", mode: rw}}, {{path: "{place}", mode: ro}}]
+      capabilities: ["odd.*"]
+    - name: bare
+      executable: /usr/bin/python3
+      args: ["{program}", "{place}/forgotten"]
+      paths: ["{program}"]
+      capabilities: ["bare.*"]
+""", contexts="contexts:\n  - name: all\n    capabilities: [{tool_pattern: \"odd.*\"}]\n").start()
+    c = SealClient(lab.url, lab.agent("bot", contexts=["all"]), "all")
+    c.attest()
+    found = json.loads(said(c.call("odd.attempt", {
+        "read": ["file", str(lab.config)], "write": ["file", "write/new", f"{place}/new"],
+        "list": [str(lab.data)], "local": [str(lab.admin)]})))
+    assert found["read file"] == "done: b'to be read'" and found["write write/new"].startswith("done")
+    assert found["write file"] == found[f"write {place}/new"] == "Read-only file system"
+    assert (place / "read" / "write" / "new").read_text() == "was here"
+    # what is Aegis' own stays hidden, also within a path that was named
+    assert found[f"read {lab.config}"] == "done: b''" or "denied" in found[f"read {lab.config}"]
+    assert found[f"list {lab.data}"] in ("done: []", "Permission denied")
+    assert "done" not in found[f"local {lab.admin}"]
+    hidden = [line for line in lab.log.read_text().splitlines() if "event=tool.hidden" in line]
+    assert len(hidden) == 1 and "server=bare" in hidden[0] and f"{place}/forgotten" in hidden[0]
 
 
 def test_no_network_unless_allowed(tools, client):

@@ -7,6 +7,7 @@
 #include "toolhostd/toolexec/environ.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,23 +97,37 @@ environ_wipe(char **env)
 			}
 }
 
+/* Whether the plan or vault has the variable of this NAME=VALUE. */
+static bool
+is_given(const char *variable)
+{
+	size_t len = (size_t)(strchr(variable, '=') - variable), i;
+
+	for (i = 0; i < plan.nenvironment; i++)
+		if (strncmp(plan.environment[i], variable, len + 1) == 0)
+			return true;
+	for (i = 0; i < nvalues; i++)
+		if (strlen(names[i]) == len && memcmp(names[i], variable, len) == 0)
+			return true;
+	return false;
+}
+
 char **
 environ_make(void)
 {
-	static const char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
-	char **env = calloc(plan.nenvironment + nvalues + 2, sizeof(*env));
+	static const char *const defaults[] = {
+	    "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp"};
+	char **env = calloc(plan.nenvironment + nvalues + 3, sizeof(*env));
 	struct joined j;
 	size_t i, n = 0;
-	int has_path = 0;
 
 	if (env == NULL)
 		return NULL;
-	for (i = 0; i < plan.nenvironment; i++) {
+	for (i = 0; i < plan.nenvironment; i++)
 		env[n++] = plan.environment[i];
-		has_path |= strncmp(plan.environment[i], "PATH=", 5) == 0;
-	}
-	if (!has_path && (env[n++] = strdup(path)) == NULL)
-		return NULL;
+	for (i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		if (!is_given(defaults[i]) && (env[n++] = strdup(defaults[i])) == NULL)
+			return NULL;
 	for (i = 0; i < nvalues; i++) {
 		j.name = strlen(names[i]);
 		j.at = calloc(1, j.name + secret_len(values[i]) + 2);

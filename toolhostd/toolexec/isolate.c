@@ -8,13 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -30,6 +31,19 @@ write_file(const char *path, const char *text)
 	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		fatal("%s", path);
 	close(fd);
+}
+
+/* The way back to itself: helpers of a server speak over it with each other. */
+static void
+loopback_up(void)
+{
+	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1 || ioctl(fd, SIOCSIFFLAGS, &r) == -1)
+		LOG_WARN("tool.isolate", LS("server", plan.name), LE("loopback", errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 void
@@ -60,40 +74,29 @@ isolate_namespaces(void)
 		write_file("/proc/self/gid_map", map);
 	}
 	prctl(PR_SET_DUMPABLE, 0);
+	if (flags & CLONE_NEWNET)
+		loopback_up();
 }
 
-/* Puts nothing where `path` was. A path that is not there is hidden already. */
+/* The same once more, by path: a mistake in the room would not be the end of it; and the
+ * abstract sockets of a network that is shared. */
 static void
-hide(const char *path)
+confine(void)
 {
-	struct stat st;
-	int r;
-
-	if (stat(path, &st) == -1)
-		return;
-	if (S_ISDIR(st.st_mode))
-		r = mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		    "size=4k,mode=0555");
-	else
-		r = mount("/dev/null", path, NULL, MS_BIND, NULL);
-	if (r == -1)
-		fatal("%s: %s cannot be hidden", plan.name, path);
-}
-
-void
-isolate_mounts(void)
-{
+	struct sandbox_path list[PLAN_PATHS_MAX + 5] = {
+	    {"/", SANDBOX_READ | SANDBOX_EXEC}, {"/tmp", SANDBOX_ALL},
+	    {"/dev", SANDBOX_WRITE}, {"/dev/shm", SANDBOX_ALL}};
+	struct sandbox_paths paths = {.list = list, .n = 4};
 	size_t i;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-		fatal("%s: mounts cannot be made private", plan.name);
-	for (i = 0; plan.hide[i] != NULL; i++)
-		hide(plan.hide[i]);
-	/* where the host's own /proc is partly covered the kernel allows no new one to a
-	 * user namespace; the server then sees the host's list of processes, but not into
-	 * them */
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == -1)
-		LOG_WARN("tool.isolate", LS("server", plan.name), LE("proc", errno));
+	for (i = 0; i < plan.npaths; i++)
+		if (plan.paths[i][0] == PLAN_WRITE)
+			list[paths.n++] =
+			    (struct sandbox_path){plan.paths[i] + 1, SANDBOX_ALL};
+	if (!plan.no_proc) /* names of its threads, and the like */
+		list[paths.n++] = (struct sandbox_path){"/proc", SANDBOX_WRITE};
+	if (sandbox_tool_files(&paths) == -1)
+		fatal("%s: Landlock", plan.name);
 }
 
 static void
@@ -128,6 +131,7 @@ isolate_self(void)
 	limit(RLIMIT_DATA, (rlim_t)plan.memory_mb * 1024 * 1024 * 4);
 	limit(RLIMIT_NPROC, plan.processes);
 	isolate_user();
+	confine();
 	if (sandbox_tool_denylist() == -1)
 		fatal("%s: seccomp", plan.name);
 }

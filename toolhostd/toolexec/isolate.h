@@ -8,15 +8,13 @@
  * and network unless the plan allows it). fatal() when one cannot be had.
  */
 void isolate_namespaces(void);
-/* In the first process of the PID namespace: its own /proc and /tmp, hidden paths. */
-void isolate_mounts(void);
 /*
  * The server's user (as root), no capabilities, no way back: for the pump and the first
  * process too, which hold the server's secrets and need nothing of root once it runs.
  */
 void isolate_user(void);
-/* Limits, user, capabilities, no_new_privs, system calls: the last steps before execve.
- */
+/* Limits, user, capabilities, no_new_privs, Landlock, system calls: the last steps before
+ * execve. */
 void isolate_self(void);
 
 #endif

@@ -26,6 +26,7 @@
 #include "toolhostd/toolexec/isolate.h"
 #include "toolhostd/toolexec/plan.h"
 #include "toolhostd/toolexec/pump.h"
+#include "toolhostd/toolexec/room.h"
 
 #define PEER_TIMEOUT_MS 10000
 
@@ -65,8 +66,8 @@ become_server(char **env, int in, int out, int err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* without a directory of its own an empty one: a relative path that a context
 	 * allows must not begin where the master happened to be started */
-	workdir = plan.workdir[0] != '\0' ? plan.workdir : plan.hide[0];
-	if (workdir != NULL && chdir(workdir) == -1)
+	workdir = plan.workdir[0] != '\0' ? plan.workdir : ROOM_EMPTY;
+	if (chdir(workdir) == -1)
 		fatal("%s: working_directory %s", plan.name, workdir);
 	setsid();
 	isolate_self();
@@ -85,7 +86,7 @@ be_init(char **env, int in, int out, int err)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	priv_close_fds(keep, 4); /* not the door to the master, nor the pump's ends */
-	isolate_mounts();
+	room_enter();
 	child = pid = fork();
 	if (pid == -1)
 		fatal("%s: fork", plan.name);

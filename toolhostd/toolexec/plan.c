@@ -54,7 +54,8 @@ plan_take(void *msg)
 	    unpack(m->args, plan.args + 1, PLAN_LIST_MAX, &n) == -1 ||
 	    unpack(m->environment, plan.environment, PLAN_LIST_MAX, &plan.nenvironment) ==
 		-1 ||
-	    unpack(m->hide, plan.hide, 16, &n) == -1)
+	    unpack(m->hide, plan.hide, 16, &n) == -1 ||
+	    unpack(m->paths, plan.paths, PLAN_PATHS_MAX, &plan.npaths) == -1)
 		return -1;
 	plan.args[0] = plan.executable;
 	plan.secrets = m->secrets;

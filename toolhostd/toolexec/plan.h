@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #define PLAN_LIST_MAX 256
+#define PLAN_PATHS_MAX 64
+#define PLAN_WRITE 'w' /* first character of a path that may be written; others: 'r' */
 
 struct plan {
 	char name[65];
@@ -16,10 +18,12 @@ struct plan {
 	    *args[PLAN_LIST_MAX + 2]; /* with the program's name first, NULL-terminated */
 	char *environment[PLAN_LIST_MAX + 1];
 	char *hide[16 + 1];
-	size_t nenvironment;
+	char *paths[PLAN_PATHS_MAX + 1]; /* with the character in front */
+	size_t nenvironment, npaths;
 	uint32_t secrets, uid, gid, memory_mb, processes, cpu_millicores;
 	uint64_t max_output;
 	int network;
+	int no_proc; /* found out on the way: the kernel allowed none */
 };
 
 extern struct plan plan;
