@@ -324,6 +324,7 @@ admin_agent_run_end(struct chan *c, uint64_t reqid, void *msg)
 		failed(c, reqid);
 		return 0;
 	}
+	session_run_ended(t->row.tenant, t->row.agent_id, t->row.run);
 	token_forget(t);
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;

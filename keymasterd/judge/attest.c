@@ -21,6 +21,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/seal_error.h"
 #include "keymasterd/judge/session.h"
 
@@ -34,6 +35,7 @@ struct pending {
 	char peer[65];
 	char agent[65];
 	char wid[WID_MAX + 1];
+	uint8_t shown[STORE_HASH_LEN]; /* the agent's token */
 	struct store_session row;
 	TAILQ_ENTRY(pending) link;
 };
@@ -51,12 +53,12 @@ static struct buf body;
 
 /* ---- who asks ---- */
 
-struct agent *
-attest_agent(const struct msg_api_request *m, const char **why)
+struct token *
+attest_token(const struct msg_api_request *m, const char **why)
 {
 	enum agent_token_state state;
 	struct span token = m->token;
-	struct agent *a;
+	struct token *t;
 
 	if (token.len == 0 && m->authorization.len > 7 &&
 	    span_ieq(span_mem(m->authorization.p, 7), "bearer "))
@@ -69,10 +71,18 @@ attest_agent(const struct msg_api_request *m, const char **why)
 		*why = "The workload showed no agent token";
 		return NULL;
 	}
-	a = agent_by_token(token, judge_now_ms(), &state);
+	t = token_by_text(token, judge_now_ms(), &state);
 	*why = state == TOKEN_EXPIRED ? "The agent token has expired"
 				      : "The agent token is not known";
-	return a;
+	return t;
+}
+
+struct agent *
+attest_agent(const struct msg_api_request *m, const char **why)
+{
+	struct token *t = attest_token(m, why);
+
+	return t != NULL ? t->agent : NULL;
 }
 
 void
@@ -259,6 +269,7 @@ static void
 on_signed(struct chan *vault, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_token_signed *m = msg;
+	const struct token *shown;
 	struct pending *p = arg;
 	struct session *s;
 
@@ -267,13 +278,16 @@ on_signed(struct chan *vault, enum chan_status status, void *msg, void *arg)
 		pending_free(p);
 		return;
 	}
+	shown = token_by_hash(p->shown, judge_now_ms());
 	if (status != CHAN_OK || m->code != 0 || m->token.len == 0) {
 		LOG_WARN("attest.vault", LS("agent", p->agent), LI("status", status),
 		    LU("code", status == CHAN_OK ? m->code : 0));
 		refuse(&p->d, 503, "Tokens cannot be signed at the moment", NULL);
-	} else if (agent_by_id(p->row.tenant, p->row.agent_id) == NULL ||
-	    context_find(p->row.tenant, span_str(p->row.context)) == NULL) {
-		/* removed while vault was signing */
+	} else if (shown == NULL) { /* replaced, or its run ended, while vault signed */
+		refuse(&p->d, SEAL_WORKLOAD, "The agent token has ended", NULL);
+	} else if (context_find(p->row.tenant, span_str(p->row.context)) == NULL ||
+	    !agent_may_context(shown->agent, p->row.context)) {
+		/* removed or withdrawn while vault was signing */
 		refuse(&p->d, SEAL_SCOPE,
 		    "This SecurityContext is not available to the workload", "removed");
 	} else {
@@ -318,17 +332,19 @@ attest_handle(struct api_call *c)
 	    .message = "Too many attestations of this workload",
 	    .flat = true};
 	const struct agent *agent;
+	const struct token *token;
 	const char *why = NULL;
 	struct pending *p;
 	char task[257], uuid[STORE_ID_MAX];
 	uint64_t now = judge_now_ms() / 1000 * 1000;
 
 	d->row.event = span_str("seal.attest");
-	if ((agent = attest_agent(m, &why)) == NULL) {
+	if ((token = attest_token(m, &why)) == NULL) {
 		d->budget = LEDGER_CAUSE_ATTEST;
 		refuse(d, SEAL_WORKLOAD, why, NULL);
 		return;
 	}
+	agent = token->agent;
 	d->row.agent = span_str(agent->row.name);
 	d->row.tenant = span_str(agent->row.tenant);
 	if ((busy.retry_after = count_attempt(agent)) != 0) {
@@ -356,6 +372,16 @@ attest_handle(struct api_call *c)
 	p->row.state = SESSION_ACTIVE;
 	p->row.created_ms = now;
 	p->row.expires_ms = now + (uint64_t)judge_conf.seal_token_ttl_s * 1000;
+	/* a session does not outlive what it was attested with; tokens tell seconds */
+	if (token->row.expires_ms != 0 && token->row.expires_ms < p->row.expires_ms)
+		p->row.expires_ms = token->row.expires_ms / 1000 * 1000;
+	if (p->row.expires_ms <= now) {
+		refuse(d, SEAL_WORKLOAD, "The agent token has expired", NULL);
+		pending_free(p);
+		return;
+	}
+	(void)span_copy(span_str(token->row.run), p->row.run, sizeof p->row.run);
+	memcpy(p->shown, token->row.hash, sizeof p->shown);
 
 	/* the answer comes in a later turn: nothing of it may point into this message */
 	p->d = *d;

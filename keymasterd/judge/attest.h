@@ -5,9 +5,12 @@
 
 #include "keymasterd/judge/api.h"
 
+struct token;
+
 /* POST /v1/seal/attest; answers when vault has signed. */
 void attest_handle(struct api_call *);
-/* The agent whose token the request carries; NULL with the reason. */
+/* The token that the request carries, and its agent; NULL with the reason. */
+struct token *attest_token(const struct msg_api_request *, const char **why);
 struct agent *attest_agent(const struct msg_api_request *, const char **why);
 /* Nobody counts attestations of a removed agent any more. */
 void attest_agent_gone(const char *agent_id);

@@ -68,6 +68,8 @@ int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 void session_agent_removed(const char *tenant, const char *agent_id);
 /* An agent has another token: what was attested with the old one ends. */
 void session_agent_renewed(const char *tenant, const char *agent_id);
+/* A run of the agent ended: what was attested with its token ends. */
+void session_run_ended(const char *tenant, const char *agent_id, const char *run);
 /* The agent may no longer use this context: its sessions in it end. */
 void session_context_revoked(
     const char *tenant, const char *agent_id, const char *context);

@@ -66,7 +66,10 @@ static const char schema_1[] =
     " head BLOB NOT NULL, time TEXT NOT NULL, kid TEXT NOT NULL,"
     " signature BLOB NOT NULL, PRIMARY KEY(seq, kid)) WITHOUT ROWID;";
 
-static const char *const steps[] = {schema_1};
+static const char schema_2[] =
+    "ALTER TABLE sessions ADD COLUMN run TEXT NOT NULL DEFAULT '';";
+
+static const char *const steps[] = {schema_1, schema_2};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

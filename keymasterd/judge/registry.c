@@ -2,6 +2,7 @@
 /* Agents and their tokens in memory, and the reading of everything. Judge only. */
 #include "keymasterd/judge/registry.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,22 @@ trim(struct span s)
 	return s;
 }
 
-struct agent *
-agent_by_token(struct span text, uint64_t unix_ms, enum agent_token_state *state)
+static bool
+token_ended(const struct token *t, uint64_t unix_ms)
+{
+	return t->row.expires_ms != 0 && t->row.expires_ms <= unix_ms;
+}
+
+struct token *
+token_by_hash(const uint8_t hash[STORE_HASH_LEN], uint64_t unix_ms)
+{
+	struct token *t = map_get(&by_hash, hash, STORE_HASH_LEN);
+
+	return t != NULL && !token_ended(t, unix_ms) ? t : NULL;
+}
+
+struct token *
+token_by_text(struct span text, uint64_t unix_ms, enum agent_token_state *state)
 {
 	uint8_t hash[STORE_HASH_LEN];
 	struct token *t;
@@ -61,10 +76,18 @@ agent_by_token(struct span text, uint64_t unix_ms, enum agent_token_state *state
 	text = trim(text);
 	judge_sha256(text.p, text.len, hash);
 	t = map_get(&by_hash, hash, sizeof(hash));
-	*state = t == NULL                                           ? TOKEN_UNKNOWN
-	    : t->row.expires_ms != 0 && t->row.expires_ms <= unix_ms ? TOKEN_EXPIRED
-								     : TOKEN_GOOD;
-	return *state == TOKEN_GOOD ? t->agent : NULL;
+	*state = t == NULL            ? TOKEN_UNKNOWN
+	    : token_ended(t, unix_ms) ? TOKEN_EXPIRED
+				      : TOKEN_GOOD;
+	return *state == TOKEN_GOOD ? t : NULL;
+}
+
+struct agent *
+agent_by_token(struct span text, uint64_t unix_ms, enum agent_token_state *state)
+{
+	struct token *t = token_by_text(text, unix_ms, state);
+
+	return t != NULL ? t->agent : NULL;
 }
 
 /* A changed or new rate on a limiter that may exist. */

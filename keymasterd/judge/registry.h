@@ -72,6 +72,11 @@ void token_forget(struct token *);
 /* Forgets tokens of runs that ended more than a day ago; a hundred at most. */
 void tokens_purge(uint64_t unix_ms);
 struct token *token_find(const struct agent *, const char *run);
+/* As agent_by_token(), the token itself. */
+struct token *token_by_text(
+    struct span token, uint64_t unix_ms, enum agent_token_state *);
+/* The token with this hash, unless it has ended. */
+struct token *token_by_hash(const uint8_t hash[STORE_HASH_LEN], uint64_t unix_ms);
 
 /* May the agent use the credential? */
 int grant_has(const struct agent *, const struct credential *);

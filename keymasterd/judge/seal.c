@@ -84,6 +84,17 @@ session_agent_renewed(const char *tenant, const char *agent_id)
 }
 
 void
+session_run_ended(const char *tenant, const char *agent_id, const char *run)
+{
+	struct session *s;
+
+	TAILQ_FOREACH (s, &sessions, link)
+		if (s->run[0] != '\0' && strcmp(s->run, run) == 0 &&
+		    strcmp(s->agent_id, agent_id) == 0 && strcmp(s->tenant, tenant) == 0)
+			revoke_with_row(s, "run ended");
+}
+
+void
 session_context_revoked(const char *tenant, const char *agent_id, const char *context)
 {
 	struct session *s;

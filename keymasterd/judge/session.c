@@ -112,6 +112,7 @@ session_enter(const struct store_session *row)
 	memcpy(s->context, row->context, sizeof s->context);
 	memcpy(s->exec_id, row->exec_id, sizeof s->exec_id);
 	memcpy(s->reason, row->reason, sizeof s->reason);
+	memcpy(s->run, row->run, sizeof s->run);
 	memcpy(s->public_key, row->public_key, sizeof s->public_key);
 	memcpy(s->token_hash, row->token_hash, sizeof s->token_hash);
 	s->state = row->state == SESSION_ACTIVE ? SESSION_ACTIVE : SESSION_REVOKED;
@@ -146,6 +147,7 @@ row_of(const struct session *s, struct store_session *row)
 	memcpy(row->context, s->context, sizeof row->context);
 	memcpy(row->exec_id, s->exec_id, sizeof row->exec_id);
 	memcpy(row->reason, s->reason, sizeof row->reason);
+	memcpy(row->run, s->run, sizeof row->run);
 	memcpy(row->public_key, s->public_key, sizeof row->public_key);
 	memcpy(row->token_hash, s->token_hash, sizeof row->token_hash);
 	snprintf(row->patterns, sizeof row->patterns, "%s", s->patterns_json);

@@ -30,6 +30,7 @@ struct session {
 	char context[STORE_CONTEXT_MAX];
 	char exec_id[65];
 	char reason[129];
+	char run[65]; /* "aegis run" that it belongs to and ends with, or "" */
 	uint8_t public_key[32];
 	uint8_t token_hash[STORE_HASH_LEN];
 	enum session_state state;

@@ -158,6 +158,7 @@ struct store_session {
 	uint8_t state;       /* enum session_state of session.h */
 	uint64_t created_ms, expires_ms;
 	char reason[129]; /* why it was revoked */
+	char run[65];     /* of the token that attested it; "": the agent's own */
 };
 /* Inserts or overwrites by tenant and id. */
 int store_session_put(struct store *, const struct store_session *);

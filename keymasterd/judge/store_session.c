@@ -68,15 +68,15 @@ store_session_put(struct store *s, const struct store_session *x)
 	sqlite3_stmt *st = store_write(s, SLOT_SESSION_PUT,
 	    "INSERT INTO sessions(id, tenant_id, agent_id, sub, context, public_key, "
 	    "exec_id,"
-	    " token_hash, patterns, state, created_at, expires_at, reason)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+	    " token_hash, patterns, state, created_at, expires_at, reason, run)"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
 	    " ON CONFLICT(tenant_id, id) DO UPDATE SET agent_id = excluded.agent_id,"
 	    " sub = excluded.sub, context = excluded.context, public_key = "
 	    "excluded.public_key,"
 	    " exec_id = excluded.exec_id, token_hash = excluded.token_hash,"
 	    " patterns = excluded.patterns, state = excluded.state,"
 	    " created_at = excluded.created_at, expires_at = excluded.expires_at,"
-	    " reason = excluded.reason");
+	    " reason = excluded.reason, run = excluded.run");
 
 	if (st == NULL)
 		return -1;
@@ -93,6 +93,7 @@ store_session_put(struct store *s, const struct store_session *x)
 	bind_u64(st, 11, x->created_ms);
 	bind_u64(st, 12, x->expires_ms);
 	bind_str(st, 13, x->reason);
+	bind_str(st, 14, x->run);
 	return store_run(s, st);
 }
 
@@ -116,7 +117,7 @@ store_session_each(struct store *s, uint64_t now_ms,
 	sqlite3_stmt *st = store_stmt(s, SLOT_SESSION_EACH,
 	    "SELECT id, tenant_id, agent_id, sub, context, public_key, exec_id, "
 	    "token_hash,"
-	    " patterns, state, created_at, expires_at, reason FROM sessions"
+	    " patterns, state, created_at, expires_at, reason, run FROM sessions"
 	    " WHERE expires_at > ?1 ORDER BY created_at");
 	struct store_session x;
 	int r;
@@ -138,6 +139,7 @@ store_session_each(struct store *s, uint64_t now_ms,
 		x.created_ms = column_u64(st, 10);
 		x.expires_ms = column_u64(st, 11);
 		column_str(st, 12, x.reason, sizeof(x.reason));
+		column_str(st, 13, x.run, sizeof(x.run));
 		if (fn(&x, arg) != 0)
 			break;
 	}

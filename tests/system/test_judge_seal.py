@@ -642,6 +642,84 @@ def test_acts_that_end_sessions(judge):
     assert Session(judge, token, "configured").status == 401
 
 
+def run_of(judge, name, ttl_s):
+    got = json.loads(judge.act("agent_run", name=name, ttl_s=ttl_s)["json"])
+    return got["run"], got["token"]
+
+
+def test_sessions_end_with_their_run(judge):
+    own = judge.agent("runner", "configured")
+    (run, token), (other, other_token) = run_of(judge, "runner", 600), run_of(judge, "runner", 600)
+    mine, its, others = (Session(judge, t, "configured") for t in (own, token, other_token))
+    # a session does not outlive the token that it was attested with
+    until = {e["run"]: e["expires_at"] for r in judge.act("agent_list")["rows"]
+             for e in json.loads(r["json"])["runs"]}
+    assert its.answer["expires_at"][:19] == until[run][:19]
+    assert mine.answer["expires_at"] > its.answer["expires_at"]
+    for s in (mine, its, others):
+        s.result(judge.envelope(s.make("ping")))
+    judge.act("agent_run_end", run=run)
+    its.refused(judge.envelope(its.make("ping")), 401, 1006, "revoked")
+    row, = judge.rows(event="session.revoke", session=its.id)
+    assert (row["reason"], row["agent"]) == ("run ended", "runner")
+    for s in (mine, others):
+        s.result(judge.envelope(s.make("ping")))
+    assert Session(judge, token, "configured").answer["error"]["code"] == 3000
+    judge.act("agent_run_end", run=other)
+    others.refused(judge.envelope(others.make("ping")), 401, 1006, "revoked")
+    mine.result(judge.envelope(mine.make("ping")))
+
+
+def test_sessions_end_when_their_run_is_over(judge):
+    judge.agent("brief", "configured")
+    _, token = run_of(judge, "brief", 3)
+    s = Session(judge, token, "configured")
+    s.result(judge.envelope(s.make("ping")))
+    time.sleep(3)
+    s.refused(judge.envelope(s.make("ping")), 401, 1003)
+
+
+@pytest.mark.parametrize("act", ["agent_run_end", "agent_regenerate", "agent_context"])
+def test_what_ends_while_vault_signs_gets_no_session(prefix, act):
+    j = Judge(prefix)
+    token = j.agent("bob", "configured")
+    fields = {"agent_regenerate": {"name": "bob"},
+              "agent_context": {"agent": "bob", "context": "configured", "revoke": 1}}
+    if act == "agent_run_end":
+        run, token = run_of(j, "bob", 600)
+        fields[act] = {"run": run}
+    os.kill(j.vault.pid, signal.SIGSTOP)
+    body = {"public_key": pub64(Ed25519PrivateKey.generate()), "security_context": "configured"}
+    j.gate.send("api_request", 77, peer="192.0.2.7", method="POST", target="/v1/seal/attest",
+                content_type="application/json", authorization="", token=token, host="h",
+                origin="", body=json.dumps(body).encode())
+    j.gate.send("api_request", 78, peer="192.0.2.7", method="GET", target="/v1/nothing",
+                content_type="", authorization="", token="", host="h", origin="", body=b"")
+    assert j.gate.recv().reqid == 78  # so the other waits for vault
+    j.act(act, **fields[act])
+    os.kill(j.vault.pid, signal.SIGCONT)
+    got = j.gate.recv()
+    assert (got.reqid, got.fields["status"]) == (77, 401), got
+    assert j.act("session_list")["rows"] == []
+    row = j.rows(event="seal.attest")[-1]
+    assert row["decision"] == "blocked" and "session" not in row
+    j.stop()
+
+
+def test_runs_are_remembered_across_a_restart(prefix):
+    j = Judge(prefix)
+    j.agent("bob", "configured")
+    run, token = run_of(j, "bob", 600)
+    s = Session(j, token, "configured")
+    s.result(j.envelope(s.make("ping")))
+    j.kill()
+    j.start()
+    s.result(j.envelope(s.make("ping")))
+    j.act("agent_run_end", run=run)
+    s.refused(j.envelope(s.make("ping")), 401, 1006, "revoked")
+    j.stop()
+
+
 def test_tool_list(judge):
     rows = [json.loads(r["json"]) for r in judge.act("tool_list")["rows"]]
     assert rows[0].pop("message").startswith("number ")
