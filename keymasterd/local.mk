@@ -8,11 +8,13 @@ libvault_a_SOURCES = \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
 	keymasterd/vault/line.c keymasterd/vault/line.h \
+	keymasterd/vault/pending.c keymasterd/vault/pending.h \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
 	keymasterd/vault/provider.h keymasterd/vault/provider_embedded.c \
 	keymasterd/vault/record.c keymasterd/vault/record.h \
 	keymasterd/vault/seal.c keymasterd/vault/seal.h \
 	keymasterd/vault/serve.h keymasterd/vault/serve_judge.c \
+	keymasterd/vault/serve_sign.c \
 	keymasterd/vault/serve_toolexec.c keymasterd/vault/serve_worker.c \
 	keymasterd/vault/sign.c keymasterd/vault/sign.h \
 	keymasterd/vault/store.c keymasterd/vault/store.h \

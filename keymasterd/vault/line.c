@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
 
 struct line_list lines = LIST_HEAD_INITIALIZER(lines);
@@ -34,9 +35,16 @@ serve_line_gone(struct chan *c, void *owner)
 {
 	struct line *l = owner;
 
-	(void)c;
+	pending_forget(c);
 	if (l == NULL)
 		return;
 	LIST_REMOVE(l, entry);
 	free(l);
+}
+
+void
+serve_judge_gone(struct chan *c, void *owner)
+{
+	(void)owner;
+	pending_forget(c);
 }

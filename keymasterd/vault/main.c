@@ -22,7 +22,7 @@
 #define ARENA_OCTETS (2u * 1024 * 1024)
 
 static const struct proc_peer_row peers[] = {
-    {.role = ROLE_JUDGE, .permits = permit_vault_judge},
+    {.role = ROLE_JUDGE, .permits = permit_vault_judge, .on_gone = serve_judge_gone},
     {.role = ROLE_WORKER,
 	.permits = permit_vault_worker,
 	.on_peer = serve_line_new,

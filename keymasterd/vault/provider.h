@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where secrets and signing keys live. The handlers of vault know only this interface, so
- * that another home for them can be added beside the embedded file. Calls are
- * synchronous: vault is asked when a worker starts, an operator types or a token is
- * issued, never for a request that passes through.
+ * that another home for them can be added beside the embedded file. What another machine
+ * may have to be asked for comes through a callback, at once or in a later turn of the
+ * loop; what is kept in our own file is synchronous. vault is asked when a worker starts,
+ * an operator types or a token is issued, never for a request that passes through.
  */
 #ifndef AEGIS_VAULT_PROVIDER_H
 #define AEGIS_VAULT_PROVIDER_H
@@ -29,6 +30,21 @@ struct vault_open {
 	int create;
 };
 
+/* What became of a question. All of it lives until the callback returns. */
+struct vault_answer {
+	enum vault_code code;
+	const char *why; /* for the one who asked, without secrets; NULL: serve_text() */
+	const uint8_t *signature;      /* sign: VAULT_SIGNATURE_LEN octets */
+	const struct credential *meta; /* fetch */
+	struct secret *secret;         /* fetch */
+};
+
+/*
+ * Called exactly once for each question, perhaps before the question's function returns.
+ * A provider that waits for another machine gives up by itself, after 4 s at most.
+ */
+typedef void (*vault_done_fn)(const struct vault_answer *, void *arg);
+
 struct vault_provider {
 	const char *name;
 	/* 0; or -1 with a text for the operator in why: what is wrong and what to do. */
@@ -43,14 +59,15 @@ struct vault_provider {
 	enum vault_code (*seal)(
 	    const struct credential *, const struct secret *, int replace);
 	enum vault_code (*drop)(struct span tenant, struct span name);
+	/* A credential: its secret and its description. */
+	void (*fetch)(
+	    struct span tenant, struct span name, vault_done_fn done, void *arg);
 	/*
-	 * The secret (the caller's to free) and, unless NULL, the description, whose
-	 * texts live until the next call of seal or drop.
+	 * Ed25519 over octets that sign.c built from typed values, by the key whose
+	 * public half public_key() gives in the same turn. The octets are copied.
 	 */
-	enum vault_code (*fetch)(
-	    struct span tenant, struct span name, struct credential *, struct secret **);
-	/* Ed25519 over octets that sign.c built from typed values. 0 or -1. */
-	int (*sign)(enum vault_key, const void *, size_t len, uint8_t *signature);
+	void (*sign)(
+	    enum vault_key, const void *, size_t len, vault_done_fn done, void *arg);
 	const uint8_t *(*public_key)(enum vault_key);
 	void (*close)(void);
 };

@@ -209,20 +209,20 @@ embedded_drop(struct span tenant, struct span name)
 	return rec == NULL ? VAULT_MISSING : code_of(store_remove(&store, rec));
 }
 
-static enum vault_code
-embedded_fetch(
-    struct span tenant, struct span name, struct credential *c, struct secret **secret)
+static void
+embedded_fetch(struct span tenant, struct span name, vault_done_fn done, void *arg)
 {
 	const struct record *rec = store_find(&store, RECORD_CREDENTIAL, tenant, name);
+	struct vault_answer a = {.code = VAULT_MISSING};
 
-	if (rec == NULL)
-		return VAULT_MISSING;
-	*secret = record_open(store.keys.record, rec);
-	if (*secret == NULL)
-		return VAULT_IO; /* no memory: the file's MAC was right */
-	if (c != NULL)
-		*c = rec->meta;
-	return VAULT_OK;
+	if (rec != NULL) {
+		a.secret = record_open(store.keys.record, rec);
+		a.meta = &rec->meta;
+		/* without memory only: the file's MAC was right */
+		a.code = a.secret == NULL ? VAULT_IO : VAULT_OK;
+	}
+	done(&a, arg);
+	secret_free(a.secret);
 }
 
 struct signing {
@@ -245,15 +245,19 @@ sign_with_seed(const void *seed, size_t len, void *arg)
 	return r;
 }
 
-static int
-embedded_sign(enum vault_key key, const void *p, size_t len, uint8_t *signature)
+static void
+embedded_sign(
+    enum vault_key key, const void *p, size_t len, vault_done_fn done, void *arg)
 {
+	uint8_t signature[VAULT_SIGNATURE_LEN];
 	struct signing s = {p, len, signature};
+	struct vault_answer a = {.code = VAULT_IO, .signature = signature};
 	struct secret *seed = signing_seed(key);
-	int r = seed == NULL ? -1 : secret_use(seed, sign_with_seed, &s);
 
+	if (seed != NULL && secret_use(seed, sign_with_seed, &s) == 0)
+		a.code = VAULT_OK;
 	secret_free(seed);
-	return r;
+	done(&a, arg);
 }
 
 static const uint8_t *

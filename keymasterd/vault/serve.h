@@ -36,5 +36,6 @@ int serve_env_fetch(struct chan *, uint64_t reqid, void *msg);
 void *serve_line_new(
     struct chan *, uint32_t instance, const char *tenant, const char *name);
 void serve_line_gone(struct chan *, void *owner);
+void serve_judge_gone(struct chan *, void *owner);
 
 #endif

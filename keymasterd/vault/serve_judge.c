@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the judge may ask: seal and drop credentials, sign typed values, name the public
- * keys. Runs in vault. The judge reads what agents write and may be captured, so it can
- * add and remove secrets but never read one back.
+ * What the judge may ask: seal and drop credentials, name the public keys. What it may
+ * have signed is in serve_sign.c. Runs in vault. The judge reads what agents write and
+ * may be captured, so it can add and remove secrets but never read one back.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/log.h"
-#include "common/loop.h"
 #include "common/secret.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/sign.h"
@@ -146,80 +144,6 @@ serve_credential_drop(struct chan *c, uint64_t reqid, void *msg)
 	if (code == VAULT_OK)
 		serve_credential_changed(m->tenant, m->name, 1);
 	return answer_done(c, reqid, code, NULL);
-}
-
-int
-serve_token_sign(struct chan *c, uint64_t reqid, void *msg)
-{
-	const struct msg_token_sign *m = msg;
-	const char *why;
-	struct buf token;
-	int r;
-	MSG_INIT(token_signed, a);
-
-	buf_init(&token);
-	why = sign_token(serve_provider, m, loop_unix_ms() / 1000, &token);
-	if (why == NULL) {
-		a.token = span_mem(token.p, token.len);
-		LOG_DEBUG("vault.token", LSN("tenant", m->tenant.p, m->tenant.len),
-		    LSN("sub", m->sub.p, m->sub.len));
-	} else {
-		a.code = VAULT_REFUSED;
-		a.message = span_str(why);
-		LOG_WARN("vault.token.refused", LSN("tenant", m->tenant.p, m->tenant.len),
-		    LSN("sub", m->sub.p, m->sub.len), LS("reason", why));
-	}
-	r = chan_answer(c, reqid, MSG_token_signed, &a);
-	buf_wipe_free(&token);
-	return r;
-}
-
-int
-serve_operator_sign(struct chan *c, uint64_t reqid, void *msg)
-{
-	const struct msg_operator_sign *m = msg;
-	const char *why;
-	struct buf token;
-	int r;
-	MSG_INIT(token_signed, a);
-
-	buf_init(&token);
-	why = sign_operator(serve_provider, m, loop_unix_ms() / 1000, &token);
-	if (why == NULL) {
-		a.token = span_mem(token.p, token.len);
-		LOG_INFO("vault.operator", LSN("sub", m->sub.p, m->sub.len),
-		    LU("role", m->role));
-	} else {
-		a.code = VAULT_REFUSED;
-		a.message = span_str(why);
-		LOG_WARN("vault.operator.refused", LSN("sub", m->sub.p, m->sub.len),
-		    LS("reason", why));
-	}
-	r = chan_answer(c, reqid, MSG_token_signed, &a);
-	buf_wipe_free(&token);
-	return r;
-}
-
-int
-serve_checkpoint_sign(struct chan *c, uint64_t reqid, void *msg)
-{
-	const struct msg_checkpoint_sign *m = msg;
-	char kid[SIGN_KID_SIZE];
-	const char *why;
-	MSG_INIT(checkpoint_signed, a);
-
-	why = sign_checkpoint(serve_provider, m, a.signature);
-	if (why == NULL) {
-		sign_kid(serve_provider->public_key(VAULT_KEY_LEDGER), kid);
-		a.kid = span_str(kid);
-		LOG_DEBUG("vault.checkpoint", LU("seq", m->seq));
-	} else {
-		a.code = VAULT_REFUSED;
-		a.message = span_str(why);
-		LOG_ERROR(
-		    "vault.checkpoint.refused", LU("seq", m->seq), LS("reason", why));
-	}
-	return chan_answer(c, reqid, MSG_checkpoint_signed, &a);
 }
 
 int

@@ -5,29 +5,38 @@
  */
 #include "common/log.h"
 #include "common/proc.h"
-#include "common/secret.h"
 #include "keymasterd/vault/line.h"
+#include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/toolenv.h"
 
-/* The value; *fetched is the caller's to free, the configuration's own value is not. */
-static enum vault_code
-resolve(const struct line *l, const struct toolenv *row, struct secret **value,
-    struct secret **fetched)
+static int
+answer_env(struct chan *c, uint64_t reqid, const char *variable, enum vault_code code,
+    const char *why, struct secret *value)
 {
-	struct span name = toolenv_credential(row);
-	const char *tenant = l->tenant[0] != '\0' ? l->tenant : proc_self.tenant;
-	enum vault_code code;
+	MSG_INIT(env_item, a);
 
-	if (row->reference[0] == '\0') {
-		*value = row->value;
-		return VAULT_OK;
-	}
-	if (name.len == 0)
-		return VAULT_BAD_REFERENCE;
-	code = serve_provider->fetch(span_str(tenant), name, NULL, fetched);
-	*value = *fetched;
-	return code;
+	a.code = code;
+	if (code != VAULT_OK)
+		a.message = span_str(why != NULL ? why : serve_text(code));
+	else
+		a.value = value;
+	a.variable = span_str(variable);
+	return chan_answer(c, reqid, MSG_env_item, &a);
+}
+
+static void
+resolved(const struct vault_answer *answer, void *arg)
+{
+	struct pending *p = arg;
+
+	LOG_INFO("vault.env", LS("server", p->subject), LU("index", p->number),
+	    LS("variable", p->variable), LU("code", answer->code),
+	    LS("why", answer->why));
+	if (p->chan != NULL)
+		(void)answer_env(p->chan, p->reqid, p->variable, answer->code,
+		    answer->why, answer->secret);
+	pending_free(p);
 }
 
 int
@@ -35,26 +44,34 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_env_fetch *m = msg;
 	const struct line *l = chan_owner(c);
+	struct vault_answer a = {.code = VAULT_OK};
 	const struct toolenv *row;
-	struct secret *fetched = NULL;
-	enum vault_code code;
-	int r;
-	MSG_INIT(env_item, a);
+	struct pending *p;
+	struct span name;
 
 	if (l == NULL)
 		return -1;
 	row = toolenv_get(l->name, m->index);
-	code = row == NULL ? VAULT_MISSING : resolve(l, row, &a.value, &fetched);
-	a.code = code;
 	if (row == NULL)
-		a.message = span_str("this tool server has no such variable");
-	else if (code != VAULT_OK)
-		a.message = span_str(serve_text(code));
-	a.variable = span_str(row == NULL ? NULL : row->variable);
-	LOG_INFO("vault.env", LS("server", l->name), LU("index", m->index),
-	    LS("variable", row == NULL ? NULL : row->variable),
-	    LS("reference", row == NULL ? NULL : row->reference), LU("code", code));
-	r = chan_answer(c, reqid, MSG_env_item, &a);
-	secret_free(fetched);
-	return r;
+		return answer_env(c, reqid, NULL, VAULT_MISSING,
+		    "this tool server has no such variable", NULL);
+	p = pending_new(c, reqid);
+	if (p == NULL)
+		return answer_env(c, reqid, row->variable, VAULT_IO, NULL, NULL);
+	(void)span_copy(span_str(l->tenant[0] != '\0' ? l->tenant : proc_self.tenant),
+	    p->tenant, sizeof(p->tenant));
+	(void)span_copy(span_str(l->name), p->subject, sizeof(p->subject));
+	(void)span_copy(span_str(row->variable), p->variable, sizeof(p->variable));
+	p->number = m->index;
+	name = toolenv_credential(row);
+	if (name.len > 0) {
+		serve_provider->fetch(span_str(p->tenant), name, resolved, p);
+		return 0;
+	}
+	if (row->reference[0] == '\0')
+		a.secret = row->value;
+	else
+		a.code = VAULT_BAD_REFERENCE;
+	resolved(&a, p);
+	return 0;
 }

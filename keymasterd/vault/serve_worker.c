@@ -4,45 +4,66 @@
  * may be captured, so nothing in its message chooses anything.
  */
 #include "common/log.h"
-#include "common/secret.h"
 #include "keymasterd/vault/line.h"
+#include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
+
+static int
+answer_fetch(struct chan *c, uint64_t reqid, const struct vault_answer *answer)
+{
+	const struct credential *cred = answer->meta;
+	MSG_INIT(credential_secret, a);
+
+	a.code = answer->code;
+	if (answer->code != VAULT_OK) {
+		a.message = span_str(
+		    answer->why != NULL ? answer->why : serve_text(answer->code));
+		return chan_answer(c, reqid, MSG_credential_secret, &a);
+	}
+	a.tenant = cred->tenant;
+	a.name = cred->name;
+	a.service = cred->service;
+	a.domains = cred->domains;
+	a.auth_type = cred->auth_type;
+	a.header_name = cred->header_name;
+	a.query_param = cred->query_param;
+	a.scheme = cred->scheme;
+	a.port = cred->port;
+	a.allow_private = cred->allow_private;
+	a.secret = answer->secret;
+	return chan_answer(c, reqid, MSG_credential_secret, &a);
+}
+
+static void
+fetched(const struct vault_answer *answer, void *arg)
+{
+	struct pending *p = arg;
+
+	LOG_INFO("vault.fetch", LS("tenant", p->tenant), LS("credential", p->subject),
+	    LU("worker", p->number), LU("code", answer->code), LS("why", answer->why));
+	if (p->chan != NULL)
+		(void)answer_fetch(p->chan, p->reqid, answer);
+	pending_free(p);
+}
 
 int
 serve_credential_fetch(struct chan *c, uint64_t reqid, void *msg)
 {
+	static const struct vault_answer no_memory = {.code = VAULT_IO};
 	const struct line *l = chan_owner(c);
-	struct credential cred = {0};
-	struct secret *secret = NULL;
-	enum vault_code code;
-	int r;
-	MSG_INIT(credential_secret, a);
+	struct pending *p;
 
 	(void)msg;
 	if (l == NULL)
 		return -1;
-	code =
-	    serve_provider->fetch(span_str(l->tenant), span_str(l->name), &cred, &secret);
-	a.code = code;
-	a.message = span_str(code == VAULT_OK ? "" : serve_text(code));
-	if (code == VAULT_OK) {
-		a.tenant = cred.tenant;
-		a.name = cred.name;
-		a.service = cred.service;
-		a.domains = cred.domains;
-		a.auth_type = cred.auth_type;
-		a.header_name = cred.header_name;
-		a.query_param = cred.query_param;
-		a.scheme = cred.scheme;
-		a.port = cred.port;
-		a.allow_private = cred.allow_private;
-		a.secret = secret;
-	}
-	LOG_INFO("vault.fetch", LS("tenant", l->tenant), LS("credential", l->name),
-	    LU("worker", l->instance), LU("code", code));
-	r = chan_answer(c, reqid, MSG_credential_secret, &a);
-	secret_free(secret);
-	return r;
+	p = pending_new(c, reqid);
+	if (p == NULL)
+		return answer_fetch(c, reqid, &no_memory);
+	(void)span_copy(span_str(l->tenant), p->tenant, sizeof(p->tenant));
+	(void)span_copy(span_str(l->name), p->subject, sizeof(p->subject));
+	p->number = l->instance;
+	serve_provider->fetch(span_str(p->tenant), span_str(p->subject), fetched, p);
+	return 0;
 }
 
 void

@@ -16,6 +16,8 @@
 #include "common/jsonw.h"
 #include "common/rfc3339.h"
 
+#define SIGNATURE_CHARS ((VAULT_SIGNATURE_LEN * 8 + 5) / 6)
+
 void
 sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE])
 {
@@ -103,36 +105,32 @@ refuse_token(const struct msg_token_sign *m, uint64_t now)
 	return refuse_times(m->iat, m->exp, now);
 }
 
-/* The compact form of these claims, signed; the claims are an object that we wrote. */
+/* What is signed: header and claims, RFC 7515 section 5.1. Claims are text we wrote. */
 static const char *
-make_token(const struct vault_provider *p, const struct buf *claims, struct buf *token)
+put_input(const struct vault_provider *p, const struct buf *claims, struct buf *input)
 {
 	const char *why = "the token could not be made";
-	uint8_t signature[VAULT_SIGNATURE_LEN];
 	char kid[SIGN_KID_SIZE];
 	struct buf header;
 
 	buf_init(&header);
 	sign_kid(p->public_key(VAULT_KEY_TOKEN), kid);
 	if (put_header(&header, kid) == 0 &&
-	    b64_put(B64_URL, token, header.p, header.len) == 0 &&
-	    buf_putc(token, '.') == 0 &&
-	    b64_put(B64_URL, token, claims->p, claims->len) == 0 &&
-	    p->sign(VAULT_KEY_TOKEN, token->p, token->len, signature) == 0 &&
-	    buf_putc(token, '.') == 0 &&
-	    b64_put(B64_URL, token, signature, sizeof(signature)) == 0)
-		why = token->len > SIGN_TOKEN_MAX
+	    b64_put(B64_URL, input, header.p, header.len) == 0 &&
+	    buf_putc(input, '.') == 0 &&
+	    b64_put(B64_URL, input, claims->p, claims->len) == 0)
+		why = input->len + 1 + SIGNATURE_CHARS > SIGN_TOKEN_MAX
 		    ? "the token would be longer than 4096 characters"
 		    : NULL;
 	buf_free(&header);
 	if (why != NULL)
-		buf_reset(token);
+		buf_reset(input);
 	return why;
 }
 
 const char *
 sign_token(const struct vault_provider *p, const struct msg_token_sign *m, uint64_t now,
-    struct buf *token)
+    struct buf *input)
 {
 	const char *why = refuse_token(m, now);
 	struct buf claims;
@@ -141,9 +139,17 @@ sign_token(const struct vault_provider *p, const struct msg_token_sign *m, uint6
 		return why;
 	buf_init(&claims);
 	why = put_claims(&claims, m) == -1 ? "the token could not be made"
-					   : make_token(p, &claims, token);
+					   : put_input(p, &claims, input);
 	buf_free(&claims);
 	return why;
+}
+
+int
+sign_token_end(struct buf *token, const uint8_t signature[VAULT_SIGNATURE_LEN])
+{
+	return buf_putc(token, '.') == 0
+	    ? b64_put(B64_URL, token, signature, VAULT_SIGNATURE_LEN)
+	    : -1;
 }
 
 static const char *
@@ -180,7 +186,7 @@ put_operator_claims(struct buf *out, const struct msg_operator_sign *m)
 
 const char *
 sign_operator(const struct vault_provider *p, const struct msg_operator_sign *m,
-    uint64_t now, struct buf *token)
+    uint64_t now, struct buf *input)
 {
 	const char *why = refuse_operator(m, now);
 	struct buf claims;
@@ -189,7 +195,7 @@ sign_operator(const struct vault_provider *p, const struct msg_operator_sign *m,
 		return why;
 	buf_init(&claims);
 	why = put_operator_claims(&claims, m) == -1 ? "the token could not be made"
-						    : make_token(p, &claims, token);
+						    : put_input(p, &claims, input);
 	buf_free(&claims);
 	return why;
 }
@@ -249,10 +255,9 @@ checkpoint_text(
 }
 
 const char *
-sign_checkpoint(const struct vault_provider *p, const struct msg_checkpoint_sign *m,
-    uint8_t signature[VAULT_SIGNATURE_LEN])
+sign_checkpoint(const struct msg_checkpoint_sign *m, struct buf *text)
 {
-	char chain[65], text[SIGN_CHECKPOINT_MAX];
+	char chain[65], lines[SIGN_CHECKPOINT_MAX];
 	const char *why;
 	size_t n;
 
@@ -261,9 +266,10 @@ sign_checkpoint(const struct vault_provider *p, const struct msg_checkpoint_sign
 	why = refuse_checkpoint(m, chain);
 	if (why != NULL)
 		return why;
-	n = checkpoint_text(m, chain, text, sizeof(text));
-	if (n == 0 || p->sign(VAULT_KEY_LEDGER, text, n, signature) == -1)
+	n = checkpoint_text(m, chain, lines, sizeof(lines));
+	if (n == 0 || buf_put(text, lines, n) == -1)
 		return "the checkpoint could not be made";
+	/* from here on nothing else is signed for this row, whenever the key answers */
 	memcpy(last.chain, chain, sizeof(last.chain));
 	last.seq = m->seq;
 	memcpy(last.head, m->head, sizeof(last.head));

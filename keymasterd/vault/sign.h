@@ -27,23 +27,26 @@ struct buf;
 void sign_kid(const uint8_t *public_key, char kid[SIGN_KID_SIZE]);
 
 /*
- * Appends the compact JWT (RFC 7515, 8037) for these claims to an empty buffer. NULL, or
- * why it was refused. `now` is our Unix time in seconds.
+ * Appends to an empty buffer what has to be signed for a token (RFC 7515, 8037) with
+ * these claims: header and claims, which name the provider's token key of this turn.
+ * NULL, or why it was refused. `now` is our Unix time in seconds.
  */
 const char *sign_token(const struct vault_provider *, const struct msg_token_sign *,
-    uint64_t now, struct buf *token);
+    uint64_t now, struct buf *input);
 
 /* The same for an operator's token: its audience is fixed, its role one of ours. */
 const char *sign_operator(const struct vault_provider *, const struct msg_operator_sign *,
-    uint64_t now, struct buf *token);
+    uint64_t now, struct buf *input);
+
+/* Makes the compact JWT of what was signed. 0, or -1 without memory. */
+int sign_token_end(struct buf *token, const uint8_t signature[VAULT_SIGNATURE_LEN]);
 
 /*
- * Signs the text of doc/design.md, "The ledger". One process signs for one chain, never a
- * smaller row number than before and never two heads or roots for one number, so whoever captures
- * the judge cannot have a shortened or rewritten ledger sealed. NULL, or why it was
- * refused.
+ * Appends the text of doc/design.md, "The ledger", for VAULT_KEY_LEDGER to sign. One
+ * process signs for one chain, never a smaller row number than before and never two heads
+ * or roots for one number, so whoever captures the judge cannot have a shortened or
+ * rewritten ledger sealed. NULL, or why it was refused.
  */
-const char *sign_checkpoint(const struct vault_provider *,
-    const struct msg_checkpoint_sign *, uint8_t signature[VAULT_SIGNATURE_LEN]);
+const char *sign_checkpoint(const struct msg_checkpoint_sign *, struct buf *text);
 
 #endif
