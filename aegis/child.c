@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "aegis/accuse.h"
 #include "aegis/confsend.h"
-#include "aegis/link.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -26,24 +26,23 @@ static const struct config *config;
 static uint32_t last_instance;
 
 static int on_ready_note(struct chan *, uint64_t, void *);
-static int on_misbehaved(struct chan *, uint64_t, void *);
 
 /* What a child may say to its master: by role, because only two may ask for processes. */
 static const struct permit permit_plain[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
-    {MSG_misbehaved, CHAN_READY, 0, on_misbehaved},
+    {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     PERMIT_LAST,
 };
 static const struct permit permit_dispatcher[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
-    {MSG_misbehaved, CHAN_READY, 0, on_misbehaved},
+    {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     {MSG_worker_spawn, CHAN_READY, 0, spawn_worker},
     {MSG_child_kill, CHAN_READY, 0, spawn_kill},
     PERMIT_LAST,
 };
 static const struct permit permit_toolhost[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
-    {MSG_misbehaved, CHAN_READY, 0, on_misbehaved},
+    {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     {MSG_tool_spawn, CHAN_READY, 0, spawn_tool},
     {MSG_child_kill, CHAN_READY, 0, spawn_kill},
     PERMIT_LAST,
@@ -287,25 +286,5 @@ on_ready_note(struct chan *c, uint64_t reqid, void *msg)
 		child->state = CHILD_READY;
 		master_on_ready(child);
 	}
-	return 0;
-}
-
-/* A peer of this child broke a permit table: end that peer; it will be started anew. */
-static int
-on_misbehaved(struct chan *c, uint64_t reqid, void *msg)
-{
-	const struct msg_misbehaved *m = msg;
-	struct child *peer = child_find(m->instance), *self = chan_owner(c);
-
-	(void)reqid;
-	/* only the network's side can be accused: nobody gets judge or vault ended; and
-	 * only by whoever can have heard it */
-	if (peer == NULL || peer->role == ROLE_JUDGE || peer->role == ROLE_VAULT ||
-	    !link_has_edge(self->role, peer->role))
-		return 0;
-	LOG_WARN("child.misbehaved", LS("child", role_name(peer->role)),
-	    LU("instance", peer->instance), LS("by", role_name(self->role)),
-	    LSN("reason", m->reason.p, m->reason.len));
-	child_end(peer, 0);
 	return 0;
 }

@@ -26,6 +26,8 @@ libverify_a_SOURCES = aegis/verify.c aegis/verify.h aegis/verify_key.c
 
 bin_PROGRAMS += aegis/aegis
 aegis_aegis_SOURCES = \
+	aegis/accuse.c \
+	aegis/accuse.h \
 	aegis/admin.c \
 	aegis/admin.h \
 	aegis/cert.c \

@@ -19,6 +19,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/peers.h"
+#include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
@@ -178,7 +179,8 @@ main(int argc, char **argv)
 	    {MSG_conf_issuer_key, trust_conf_key},
 	    {0, NULL},
 	};
-	static const struct proc_serve serve = {judge_peers, admin_listen, on_stop, NULL};
+	static const struct proc_serve serve = {
+	    judge_peers, admin_listen, on_stop, permit_judge_master};
 	struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
 	struct sandbox_paths paths = {
 	    .list = &dir, .n = 1, .start_threads = open_database};

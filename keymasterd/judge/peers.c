@@ -54,6 +54,31 @@ peer_violation(enum role role, uint32_t instance, unsigned type, const char *rea
 	violation_row(role_name(role), ROLE_JUDGE, instance, type, span_str(reason));
 }
 
+int
+peer_child_ended(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_child_ended *m = msg;
+	char detail[256];
+	struct ledger_row row = {.kind = LEDGER_SYSTEM,
+	    .event = span_str("process.ended"),
+	    .code = span_str(m->too_often ? "accuses_too_often" : "accused"),
+	    .reason = m->reason};
+
+	(void)c;
+	(void)reqid;
+	if (m->too_often)
+		snprintf(detail, sizeof(detail),
+		    "%s %u, which had others ended too often",
+		    role_name((enum role)m->role), m->instance);
+	else
+		snprintf(detail, sizeof(detail), "%s %u, at the word of %s %u",
+		    role_name((enum role)m->role), m->instance,
+		    role_name((enum role)m->by_role), m->by_instance);
+	row.detail = span_str(detail);
+	(void)ledger_append(&row, NULL);
+	return 0;
+}
+
 static void
 gate_gone(struct chan *c, void *owner)
 {

@@ -10,6 +10,8 @@ extern const struct proc_peer_row judge_peers[];
 
 /* Handler: another process saw a peer break its permit table. */
 int peer_permit_refused(struct chan *, uint64_t reqid, void *msg);
+/* Handler: the master ended a child at a peer's word. */
+int peer_child_ended(struct chan *, uint64_t reqid, void *msg);
 /* The same seen by the judge itself. */
 void peer_violation(enum role, uint32_t instance, unsigned type, const char *reason);
 

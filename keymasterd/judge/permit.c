@@ -49,6 +49,12 @@ const struct permit permit_judge_vault[] = {
     PERMIT_LAST,
 };
 
+/* Besides what every daemon takes from the master. */
+const struct permit permit_judge_master[] = {
+    {MSG_child_ended, CHAN_READY, 0, peer_child_ended},
+    PERMIT_LAST,
+};
+
 /* Whoever gets here is root or the configured user; admin.c sees to that. */
 const struct permit permit_judge_admin[] = {
     {MSG_credential_add, CHAN_READY, 0, admin_credential_add},

@@ -11,5 +11,6 @@ extern const struct permit permit_judge_toolhost[];
 extern const struct permit permit_judge_dispatch[];
 extern const struct permit permit_judge_vault[];
 extern const struct permit permit_judge_admin[];
+extern const struct permit permit_judge_master[];
 
 #endif

@@ -74,6 +74,43 @@ while door.recv(60).name != "stop":
     assert {name: lab.pids(name) for name in before} == before
 
 
+def test_who_accuses_too_often_is_ended(captured):
+    """Gates and dispatcher are started anew as often as somebody says; but only three times a
+    minute by the same child, which is then ended itself."""
+    lab = captured("egressd-worker", "WORKER", """
+import time
+for instance in list(range(1, 60)) * 400:
+    door.send("misbehaved", instance=instance, reason="I say so")
+    time.sleep(0.001)
+while door.recv(60).name != "stop":
+    pass
+""")
+    lab.start()
+    lab.credential("victim", "api", "sk-0123456789abcdef", "localhost")
+    token = lab.agent("bot", "victim")
+    try:
+        requests.get(lab.url + "/api/x", headers={"X-Aegis-Agent": token}, timeout=10)
+    except requests.ConnectionError:
+        pass  # its gate was ended
+    end = time.monotonic() + 10
+    while "child.accuser" not in lab.log.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    text = lab.log.read_text()
+    accuser = re.search(r"child.accuser.* child=worker instance=(\d+)", text)[1]
+    assert len(re.findall(rf"child.misbehaved.* by=worker by_instance={accuser}\b", text)) == 3
+    # it is gone, and the ledger says why
+    lab.ledger()  # the judge is there
+    rows = [r for r in lab.ledger() if r.get("event") == "process.ended"]
+    mine = [r for r in rows if f"worker {accuser}" in r["detail"]]
+    assert [r["code"] for r in mine] == ["accused"] * 3 + ["accuses_too_often"], rows
+    assert all(r["reason"] == "I say so" for r in mine)
+    assert re.search(rf"child.exit.* instance={accuser}\b", text := lab.log.read_text()), text
+    end = time.monotonic() + 10
+    while not lab.pids("gated") and time.monotonic() < end:
+        time.sleep(0.05)
+    assert lab.pids("gated") and lab.pids("egressd: dispatcher")
+
+
 def test_children_are_counted(captured):
     lab = captured("egressd-dispatcher", "DISPATCH", """
 for i in range(300):
