@@ -14,6 +14,7 @@
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
 #include "aegis/ledger_read.h"
+#include "aegis/line.h"
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/proto.h"
@@ -28,13 +29,20 @@ struct export
 {
 	FILE *f;
 	uint64_t rows;
+	bool bare; /* rows without their evidence */
 };
 
 static int
 write_line(const char *line, size_t len, void *arg)
 {
 	struct export *x = arg;
+	struct line_row row;
 
+	if (x->bare && line_read_row(line, len, &row) == 0 && row.evidence != LINE_NONE)
+		return fwrite(line, 1, row.bare_len, x->f) == row.bare_len &&
+			fputs("}\n", x->f) >= 0
+		    ? 0
+		    : -1;
 	return fwrite(line, 1, len, x->f) == len && fputc('\n', x->f) == '\n' ? 0 : -1;
 }
 
@@ -189,7 +197,7 @@ cmd_ledger_export(struct cli *cli)
 	const struct ledger_query q = {.since = cli_text(cli, "since"),
 	    .service = cli_text(cli, "service"),
 	    .agent = cli_text(cli, "agent")};
-	struct export x = {0};
+	struct export x = {.bare = cli_given(cli, "no-evidence")};
 	char *temporary = NULL;
 	int r;
 
@@ -197,6 +205,11 @@ cmd_ledger_export(struct cli *cli)
 	    strcmp(format, "jsonl") != 0) {
 		cli_error(NULL, "--format: found \"%.20s\", expected csv, json or jsonl",
 		    format);
+		return ADMIN_USAGE;
+	}
+	if (x.bare && strcmp(format, "jsonl") != 0) {
+		cli_error(
+		    NULL, "--no-evidence is for --format jsonl; others never have it");
 		return ADMIN_USAGE;
 	}
 	r = admin_open(cli, ADMIN_NEED_DATA);

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aegis ledger: show, stats, key, verify. Exporting is in cmd_export.c.
+ * aegis ledger: show, stats, key. Exporting is in cmd_export.c, verifying in
+ * cmd_verify.c.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "aegis/admin.h"
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
 #include "aegis/ledger_read.h"
 #include "aegis/out.h"
-#include "aegis/verify.h"
 #include "common/b64.h"
 #include "common/hex.h"
 #include "common/json.h"
-#include "common/jsonw.h"
 #include "common/proto.h"
 
 /* -- show -- */
@@ -229,185 +222,4 @@ cmd_ledger_key(struct cli *cli)
 	else
 		printf("%s\n", b64);
 	return ADMIN_OK;
-}
-
-/* -- verify -- */
-
-static void
-report_json(const struct verify *v, bool good)
-{
-	struct buf out;
-	struct jsonw w;
-	unsigned i;
-
-	buf_init(&out);
-	jsonw_init(&w, &out);
-	jsonw_obj_open(&w);
-	jsonw_key_bool(&w, "integrity", good);
-	jsonw_key_bool(&w, "complete", v->complete);
-	jsonw_key_str(&w, "chain", v->chain);
-	jsonw_key_str(&w, "kid", v->kid);
-	jsonw_key(&w, "rows");
-	jsonw_uint(&w, v->rows);
-	jsonw_key(&w, "first");
-	jsonw_uint(&w, v->first_row);
-	jsonw_key(&w, "last");
-	jsonw_uint(&w, v->last_row);
-	jsonw_key(&w, "sealed");
-	jsonw_uint(&w, v->sealed_row);
-	jsonw_key_str(&w, "sealed_at", v->sealed_time[0] ? v->sealed_time : NULL);
-	jsonw_key(&w, "findings");
-	jsonw_arr_open(&w);
-	for (i = 0; i < v->nfindings && i < VERIFY_FINDINGS_MAX; i++) {
-		jsonw_obj_open(&w);
-		jsonw_key_str(&w, "kind", verify_kind_name(v->findings[i].kind));
-		jsonw_key(&w, "first");
-		jsonw_uint(&w, v->findings[i].first);
-		jsonw_key(&w, "last");
-		jsonw_uint(&w, v->findings[i].last);
-		jsonw_key(&w, "line");
-		jsonw_uint(&w, v->findings[i].line);
-		jsonw_obj_close(&w);
-	}
-	jsonw_arr_close(&w);
-	jsonw_obj_close(&w);
-	if (jsonw_done(&w) == 0)
-		printf("%.*s\n", (int)out.len, (char *)out.p);
-	buf_free(&out);
-}
-
-/* Only what a checkpoint seals was shown: anyone can chain rows behind the last one. */
-static bool
-only_end_unsealed(const struct verify *v)
-{
-	return v->nfindings == 1 && v->findings[0].kind == VERIFY_CUT &&
-	    v->findings[0].last == 0 && v->sealed_row > 0;
-}
-
-static void
-report(const struct verify *v)
-{
-	char text[200];
-	unsigned i;
-
-	if (v->nfindings == 0)
-		cli_ok("Integrity: %" PRIu64 " rows are as they were written", v->rows);
-	else if (only_end_unsealed(v))
-		cli_error(NULL,
-		    "Integrity: rows %" PRIu64 " to %" PRIu64
-		    " are as they were written; nothing shows it of later ones",
-		    v->first_row, v->sealed_row);
-	else
-		cli_error(NULL, "Integrity: the export is not what was written");
-	for (i = 0; i < v->nfindings && i < VERIFY_FINDINGS_MAX; i++) {
-		verify_describe(&v->findings[i], text, sizeof(text));
-		fprintf(stderr, "  %s\n", text);
-	}
-	if (v->nfindings > VERIFY_FINDINGS_MAX)
-		fprintf(stderr, "  and %u more\n", v->nfindings - VERIFY_FINDINGS_MAX);
-	if (v->complete)
-		cli_ok("Completeness: rows 1 to %" PRIu64
-		       ", sealed %s; later rows are not part "
-		       "of it",
-		    v->last_row, v->sealed_time);
-	else if (v->nfindings == 0)
-		cli_error(NULL, "Completeness: the export begins with row %" PRIu64,
-		    v->first_row);
-	else if (v->sealed_row > 0)
-		cli_error(NULL, "Completeness: sealed up to row %" PRIu64 " of %" PRIu64,
-		    v->sealed_row, v->last_row);
-	else
-		cli_error(NULL, "Completeness: nothing is sealed");
-	printf("  chain %s, key %s\n", v->chain[0] ? v->chain : "unknown", v->kid);
-}
-
-static int
-verify_file(struct verify *v, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *p = NULL;
-
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		cli_error(
-		    NULL, "%s: %s", path, fd == -1 ? strerror(errno) : "not a file");
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	if (st.st_size > 0) {
-		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (p == MAP_FAILED) {
-			cli_error(NULL, "%s: %s", path, strerror(errno));
-			close(fd);
-			return -1;
-		}
-		(void)madvise(p, (size_t)st.st_size, MADV_SEQUENTIAL);
-		verify_text(v, p, (size_t)st.st_size);
-		munmap(p, (size_t)st.st_size);
-	}
-	close(fd);
-	return 0;
-}
-
-static int
-on_line(const char *line, size_t len, void *arg)
-{
-	verify_line(arg, line, len);
-	return 0;
-}
-
-/* The key named, or the one of the running judge. */
-static int
-find_key(struct cli *cli, bool live, uint8_t key[32])
-{
-	const char *named = cli_text(cli, "key");
-	char err[200], kid[65];
-
-	if (named != NULL) {
-		if (verify_key_parse(named, key, err, sizeof(err)) == 0)
-			return 0;
-		cli_error(NULL, "--key: %s", err);
-		return ADMIN_USAGE;
-	}
-	if (live)
-		return ledger_read_key(key, kid, sizeof(kid));
-	cli_error("\"aegis ledger key\" prints it; keep it apart from the exports.",
-	    "--key KEY is missing: an export proves nothing without the ledger's public "
-	    "key");
-	return ADMIN_USAGE;
-}
-
-int
-cmd_ledger_verify(struct cli *cli)
-{
-	bool live = cli->nrest == 0, good;
-	struct verify *v = calloc(1, sizeof(*v));
-	uint8_t key[32];
-	int r = live ? admin_open(cli, ADMIN_NEED_DATA) : 0;
-
-	if (v == NULL)
-		r = ADMIN_FAILED;
-	if (r == 0)
-		r = find_key(cli, live, key);
-	if (r == 0 && verify_begin(v, key) == -1)
-		r = ADMIN_FAILED;
-	if (r == 0)
-		r = live                                ? ledger_read_export(on_line, v)
-		    : verify_file(v, cli->rest[0]) == 0 ? 0
-							: ADMIN_FAILED;
-	if (live)
-		admin_close();
-	if (r == 0) {
-		good = verify_end(v);
-		if (cli->json)
-			report_json(v, good);
-		else
-			report(v);
-		r = v->complete ? ADMIN_OK : ADMIN_FAILED;
-	}
-	if (v != NULL)
-		verify_free(v);
-	free(v);
-	return r;
 }

@@ -14,6 +14,7 @@
 #define NUMBER(name, letter, value, about) {name, letter, FLAG_NUMBER, false, value, about}
 #define SWITCH(name, letter, about) {name, letter, FLAG_SWITCH, false, NULL, about}
 #define END {NULL, 0, FLAG_SWITCH, false, NULL, NULL}
+#define ANY_FILES (UINT_MAX - 1) /* flags may stand behind them */
 #define FLAGS(...) (const struct flag[]) {__VA_ARGS__, END}
 
 #define SECRET_FLAGS \
@@ -121,10 +122,14 @@ const struct command commands[] = {
     {"ledger", "export", "", 0, "Export rows; jsonl can be verified",
 	FLAGS(TEXT("format", 'f', "FORMAT", "csv, json or jsonl (csv)"),
 	    TEXT("output", 'o', "FILE", "Write to a file"),
+	    SWITCH("no-evidence", 0, "jsonl without what agents signed"),
 	    TEXT("service", 's', "SERVICE", "Only of this service"), SINCE,
 	    TEXT("agent", 0, "NAME", "Only of this agent")), cmd_ledger_export},
-    {"ledger", "verify", "[FILE]", 1, "Verify an export, or the ledger itself",
-	FLAGS(TEXT("key", 'k', "KEY", "Public key: base64, hexadecimal, or a file with it")),
+    {"ledger", "verify", "[FILE...]", ANY_FILES, "Verify exports, its files, or the ledger itself",
+	FLAGS(TEXT("key", 'k', "KEY", "Public key: base64, hexadecimal, or a file with it"),
+	    TEXT("head", 0, "HEAD", "ROW:HASH or a file, kept elsewhere: rows must reach it"),
+	    SWITCH("signatures", 0, "Verify what agents signed as well"),
+	    TEXT("receipt", 0, "FILE", "Verify a receipt instead")),
 	cmd_ledger_verify},
     {"ledger", "key", "", 0, "Print the public key that verifies exports", NULL, cmd_ledger_key},
 

@@ -11,6 +11,7 @@
 
 #include "aegis/admin.h"
 #include "aegis/cli.h"
+#include "aegis/line.h"
 #include "common/buf.h"
 #include "common/hex.h"
 #include "common/json.h"
@@ -19,8 +20,6 @@
 #define PAGE 1000 /* rows a question, as many as the judge gives */
 
 #define ROW_HEAD "{\"row\":"
-#define ROW_TAIL ",\"hash\":\""
-#define ROW_TAIL_LEN (sizeof(ROW_TAIL) - 1 + 64 + 2)
 
 /* Rows of one page, each with a newline: what they mean is known at the page's end. */
 static void
@@ -121,12 +120,12 @@ static int
 give_text(const char *line, size_t len, void *arg)
 {
 	struct rows *rows = arg;
-	size_t head = sizeof(ROW_HEAD) - 1;
+	struct line_row row;
 
-	if (len < head + ROW_TAIL_LEN || rows->left == 0)
+	if (rows->left == 0 || line_read_row(line, len, &row) == -1)
 		return -1;
 	rows->left--;
-	return rows->fn(line + head, len - head - ROW_TAIL_LEN, rows->arg);
+	return rows->fn(row.text.p, row.text.len, rows->arg);
 }
 
 int

@@ -22,7 +22,16 @@ libconfig_a_SOURCES = \
 libconfig_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
 
 noinst_LIBRARIES += libverify.a
-libverify_a_SOURCES = aegis/verify.c aegis/verify.h aegis/verify_key.c
+libverify_a_SOURCES = \
+	aegis/evidence.c \
+	aegis/evidence.h \
+	aegis/line.c \
+	aegis/line.h \
+	aegis/verify.c \
+	aegis/verify.h \
+	aegis/verify_key.c \
+	aegis/verify_receipt.c \
+	aegis/verify_words.c
 
 bin_PROGRAMS += aegis/aegis
 aegis_aegis_SOURCES = \
@@ -48,6 +57,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_operator.c \
 	aegis/cmd_run.c \
 	aegis/cmd_vault.c \
+	aegis/cmd_verify.c \
 	aegis/commands.c \
 	aegis/completion.c \
 	aegis/confsend.c \
@@ -73,14 +83,19 @@ aegis_aegis_SOURCES = \
 	aegis/template.h
 aegis_aegis_LDADD = libconfig.a libverify.a $(COMMON_LIBS) $(YAML_LIBS)
 
-check_PROGRAMS += tests/unit/config tests/unit/verify tests/fuzz/fuzz_config tests/fuzz/fuzz_export
-TESTS += tests/unit/config tests/unit/verify
+check_PROGRAMS += tests/unit/config tests/unit/receipt tests/unit/verify \
+	tests/fuzz/fuzz_config tests/fuzz/fuzz_export tests/fuzz/fuzz_receipt
+TESTS += tests/unit/config tests/unit/receipt tests/unit/verify
+EXTRA_DIST += tests/unit/export_make.h
+tests_unit_receipt_LDADD = $(CHECK_LIBS) libverify.a $(COMMON_LIBS)
 tests_unit_config_LDADD = $(CHECK_LIBS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
 tests_unit_verify_LDADD = $(CHECK_LIBS) libverify.a $(COMMON_LIBS)
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_LDFLAGS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
 tests_fuzz_fuzz_export_SOURCES = tests/fuzz/fuzz_export.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_export_LDADD = $(FUZZ_LDFLAGS) libverify.a $(COMMON_LIBS)
+tests_fuzz_fuzz_receipt_SOURCES = tests/fuzz/fuzz_receipt.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_receipt_LDADD = $(FUZZ_LDFLAGS) libverify.a $(COMMON_LIBS)
 if !FUZZERS
-TESTS += tests/fuzz/fuzz_config tests/fuzz/fuzz_export
+TESTS += tests/fuzz/fuzz_config tests/fuzz/fuzz_export tests/fuzz/fuzz_receipt
 endif

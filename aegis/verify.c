@@ -1,98 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verifier. Lines have one form only, so a cursor that expects literal text reads
- * them: whatever differs is malformed. A row's text is hashed as it stands.
+ * The verifier; line.c takes the lines apart. A row's text is hashed as it stands. The
+ * judge goes on writing while vault signs, so a checkpoint may stand behind rows that it
+ * does not seal: the Merkle tree grows when a checkpoint comes, over the rows it names.
  */
 #include "aegis/verify.h"
 
-#include <inttypes.h>
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/b64.h"
+#include "aegis/evidence.h"
+#include "aegis/line.h"
 #include "common/ed25519.h"
 #include "common/hex.h"
-#include "common/rfc3339.h"
-
-#define HEX_LEN 64
-
-/* -- a cursor over one line -- */
-
-struct cursor {
-	const char *p, *end;
-	bool bad;
-};
-
-#define EXPECT(c, literal) expect((c), (literal), sizeof(literal) - 1)
-
-static void
-expect(struct cursor *c, const char *literal, size_t len)
-{
-	if (c->bad || (size_t)(c->end - c->p) < len || memcmp(c->p, literal, len) != 0)
-		c->bad = true;
-	else
-		c->p += len;
-}
-
-/* Digits without leading zeros, 1 and up. */
-static uint64_t
-take_number(struct cursor *c)
-{
-	uint64_t v = 0;
-	const char *start = c->p;
-
-	while (!c->bad && c->p < c->end && *c->p >= '0' && *c->p <= '9') {
-		if (__builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(*c->p - '0'), &v))
-			c->bad = true;
-		c->p++;
-	}
-	if (c->p == start || *start == '0')
-		c->bad = true;
-	return v;
-}
-
-static bool
-lower_hex(const char *p, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f')))
-			return false;
-	return true;
-}
-
-/* 64 lower-case digits as 32 octets. */
-static void
-take_hash(struct cursor *c, uint8_t out[32])
-{
-	if (c->bad || c->end - c->p < HEX_LEN || !lower_hex(c->p, HEX_LEN) ||
-	    hex_decode(c->p, HEX_LEN, out, 32) != 32) {
-		c->bad = true;
-		return;
-	}
-	c->p += HEX_LEN;
-}
-
-/* Text up to the next quote, which stays; no escapes are expected in it. */
-static void
-take_text(struct cursor *c, char *out, size_t size)
-{
-	const char *quote = c->bad ? NULL : memchr(c->p, '"', (size_t)(c->end - c->p));
-	size_t len = quote != NULL ? (size_t)(quote - c->p) : 0;
-
-	if (quote == NULL || len == 0 || len >= size || memchr(c->p, '\\', len) != NULL ||
-	    memchr(c->p, '\0', len) != NULL) {
-		c->bad = true;
-		return;
-	}
-	memcpy(out, c->p, len);
-	out[len] = '\0';
-	c->p = quote;
-}
+#include "common/sha256.h"
 
 /* -- findings -- */
 
@@ -101,21 +22,8 @@ found(struct verify *v, enum verify_kind kind, uint64_t first, uint64_t last)
 {
 	if (v->nfindings < VERIFY_FINDINGS_MAX)
 		v->findings[v->nfindings] =
-		    (struct verify_finding){kind, first, last, v->lines};
+		    (struct verify_finding){kind, first, last, v->lines, v->file};
 	v->nfindings++;
-}
-
-/* -- hashing -- */
-
-static void
-digest(struct verify *v, const void *a, size_t alen, const void *b, size_t blen,
-    uint8_t out[32])
-{
-	if (EVP_DigestInit_ex(v->ctx, NULL, NULL) != 1 ||
-	    EVP_DigestUpdate(v->ctx, a, alen) != 1 ||
-	    EVP_DigestUpdate(v->ctx, b, blen) != 1 ||
-	    EVP_DigestFinal_ex(v->ctx, out, NULL) != 1)
-		memset(out, 0, 32);
 }
 
 void
@@ -123,36 +31,111 @@ verify_kid(const uint8_t key[32], char kid[17])
 {
 	uint8_t hash[32];
 
-	if (EVP_Digest(key, 32, hash, NULL, EVP_sha256(), NULL) != 1)
-		memset(hash, 0, sizeof(hash));
+	sha256_two(key, 32, NULL, 0, hash);
 	(void)hex_encode(hash, 8, kid, 17);
+}
+
+/* -- hashes that wait for a checkpoint -- */
+
+/* The rows before `row` are not here, so neither is the root over them; `known`: v->hash
+ * is that of the one before. */
+static void
+restart(struct verify *v, uint64_t row, bool known)
+{
+	v->nwaiting = 0;
+	v->grown = row - 1;
+	v->grown_known = known;
+	memcpy(v->grown_hash, v->hash, 32);
+	v->rooted = row == 1;
+	merkle_init(&v->tree);
+}
+
+static void
+wait_hash(struct verify *v, const uint8_t hash[32])
+{
+	size_t size = v->size > 0 ? 2 * v->size : 4096;
+	void *p;
+
+	if (v->nwaiting == v->size) {
+		p = reallocarray(v->waiting, size, sizeof(*v->waiting));
+		if (p == NULL)
+			abort(); /* a verifier that forgets would be worse */
+		v->waiting = p;
+		v->size = size;
+	}
+	memcpy(v->waiting[v->nwaiting++], hash, 32);
+}
+
+/* The tree grows up to a row that is here. */
+static void
+grow(struct verify *v, uint64_t row)
+{
+	size_t n = (size_t)(row - v->grown), i;
+	uint8_t leaf[32];
+
+	if (n == 0)
+		return;
+	for (i = 0; i < n && v->rooted; i++) {
+		merkle_leaf(v->waiting[i], 32, leaf);
+		merkle_push(&v->tree, leaf);
+	}
+	memcpy(v->grown_hash, v->waiting[n - 1], 32);
+	v->nwaiting -= n;
+	memmove(v->waiting, v->waiting + n, v->nwaiting * sizeof(*v->waiting));
+	v->grown = row;
+	v->grown_known = true;
 }
 
 /* -- lines -- */
 
-static bool
-take_header(struct verify *v, struct cursor *c)
+/* The first row that is here and not sealed. */
+static uint64_t
+unsealed(const struct verify *v)
 {
-	uint8_t prev[32], zero[32];
-	char chain[65];
-	uint64_t from;
+	return v->sealed_row + 1 > v->first_row ? v->sealed_row + 1 : v->first_row;
+}
 
-	EXPECT(c, "{\"ledger\":\"aegis-1\",\"chain\":\"");
-	take_text(c, chain, sizeof(chain));
-	EXPECT(c, "\",\"from\":");
-	from = take_number(c);
-	EXPECT(c, ",\"prev\":\"");
-	take_hash(c, prev);
-	EXPECT(c, "\"}");
-	if (c->bad || c->p != c->end)
+static void
+check_kept(struct verify *v, uint64_t row)
+{
+	if (row > 0 && row == v->kept_row && memcmp(v->hash, v->kept_hash, 32) != 0)
+		found(v, VERIFY_HISTORY, unsealed(v) < row ? unsealed(v) : row, row);
+}
+
+static bool
+take_header(struct verify *v, const char *line, size_t len)
+{
+	struct line_header h;
+	uint8_t zero[32];
+
+	if (line_read_header(line, len, &h) == -1)
 		return false;
-	memcpy(v->chain, chain, sizeof(v->chain));
-	memcpy(v->hash, prev, 32);
-	v->expected = from;
-	v->begun = true;
-	digest(v, "aegis-ledger-1", 14, chain, strlen(chain), zero);
-	if (from == 1 && memcmp(prev, zero, 32) != 0)
+	if (v->begun && strcmp(h.chain, v->chain) != 0) {
 		found(v, VERIFY_FOREIGN, 0, 0);
+		return true;
+	}
+	if (v->begun && (h.from < v->expected || !v->has_rows)) {
+		found(v, VERIFY_REORDERED, h.from, h.from);
+		return true;
+	}
+	v->has_rows = false;
+	if (v->begun && h.from == v->expected) {
+		if (!v->broken && memcmp(v->hash, h.prev, 32) != 0)
+			found(v, VERIFY_CHANGED, h.from - 1, h.from - 1);
+		return true;
+	}
+	if (v->begun)
+		found(v, VERIFY_MISSING, v->expected, h.from - 1);
+	memcpy(v->chain, h.chain, sizeof(v->chain));
+	memcpy(v->hash, h.prev, 32);
+	v->expected = h.from;
+	v->begun = true;
+	v->broken = false;
+	restart(v, h.from, true);
+	sha256_two("aegis-ledger-1", 14, h.chain, strlen(h.chain), zero);
+	if (h.from == 1 && memcmp(h.prev, zero, 32) != 0)
+		found(v, VERIFY_FOREIGN, 0, 0);
+	check_kept(v, h.from - 1);
 	return true;
 }
 
@@ -185,149 +168,149 @@ check_order(struct verify *v, uint64_t seq)
 		if (!v->unread || seq - 1 > v->expected)
 			found(v, VERIFY_MISSING, v->expected, seq - 1);
 		v->broken = true; /* its hash rests on what is not here */
+		restart(v, seq, false);
 	}
 	v->expected = seq + 1;
 	v->unread = false;
 	return true;
 }
 
+static void
+check_evidence(struct verify *v, const struct line_row *r)
+{
+	switch (evidence_take(v->evidence, r, v->signatures)) {
+	case EVIDENCE_NOTHING:
+		break;
+	case EVIDENCE_WITHOUT:
+		v->without++;
+		break;
+	case EVIDENCE_GOOD:
+		v->verified += v->signatures;
+		break;
+	case EVIDENCE_FOREIGN:
+		v->refuted++;
+		found(v, VERIFY_EVIDENCE, r->seq, r->seq);
+		break;
+	case EVIDENCE_FORGED:
+		v->refuted++;
+		found(v, VERIFY_ENVELOPE, r->seq, r->seq);
+		break;
+	}
+}
+
 static bool
 take_row(struct verify *v, const char *line, size_t len)
 {
-	static const char head[] = "{\"row\":", tail[] = ",\"hash\":\"";
-	size_t over = sizeof(head) - 1 + sizeof(tail) - 1 + HEX_LEN + 2;
-	const char *text = line + sizeof(head) - 1;
-	uint8_t claimed[32], computed[32];
-	char chain[65], time[41];
-	struct cursor c;
-	uint64_t seq;
-	size_t n;
+	struct line_row r;
+	uint8_t computed[32];
 
-	if (len <= over)
-		return false;
-	n = len - over;
-	c = (struct cursor){text + n, line + len, false};
-	EXPECT(&c, ",\"hash\":\"");
-	take_hash(&c, claimed);
-	EXPECT(&c, "\"}");
-	if (c.bad || c.p != c.end || text[n - 1] != '}')
-		return false;
-	c = (struct cursor){text, text + n, false};
-	EXPECT(&c, "{\"seq\":");
-	seq = take_number(&c);
-	EXPECT(&c, ",\"time\":\"");
-	take_text(&c, time, sizeof(time));
-	EXPECT(&c, "\",\"chain\":\"");
-	take_text(&c, chain, sizeof(chain));
-	EXPECT(&c, "\"");
-	if (c.bad)
+	if (line_read_row(line, len, &r) == -1)
 		return false;
 	v->rows++;
+	v->has_rows = true;
 	if (v->chain[0] == '\0') { /* the header could not be read */
-		memcpy(v->chain, chain, sizeof(v->chain));
-		digest(v, "aegis-ledger-1", 14, chain, strlen(chain), v->hash);
+		(void)span_copy(r.chain, v->chain, sizeof(v->chain));
+		sha256_two("aegis-ledger-1", 14, r.chain.p, r.chain.len, v->hash);
+		restart(v, 1, true);
 	}
-	if (strcmp(chain, v->chain) != 0) {
-		found(v, VERIFY_FOREIGN, seq, seq);
+	if (!span_eq(r.chain, v->chain)) {
+		found(v, VERIFY_FOREIGN, r.seq, r.seq);
 		v->unread = true;
 		return true;
 	}
-	if (!check_order(v, seq))
+	if (!check_order(v, r.seq))
 		return true;
 	if (v->first_row == 0)
-		v->first_row = seq;
-	v->last_row = seq;
-	digest(v, v->hash, 32, text, n, computed);
-	if (!v->broken && memcmp(computed, claimed, 32) != 0)
-		found(v, VERIFY_CHANGED, seq, seq);
+		v->first_row = r.seq;
+	v->last_row = r.seq;
+	sha256_two(v->hash, 32, r.text.p, r.text.len, computed);
+	if (!v->broken && memcmp(computed, r.hash, 32) != 0)
+		found(v, VERIFY_CHANGED, r.seq, r.seq);
 	v->broken = false;
-	memcpy(v->hash, claimed, 32); /* so that the next row is judged by itself */
+	memcpy(v->hash, r.hash, 32); /* so that the next row is judged by itself */
+	wait_hash(v, r.hash);
+	check_kept(v, r.seq);
+	check_evidence(v, &r);
 	return true;
 }
 
-static void
-check_checkpoint(struct verify *v, const char *chain, uint64_t seq, const char *head,
-    const char *time, const uint8_t signature[64])
+static bool
+signed_by_key(const struct line_checkpoint *cp, const uint8_t key[32])
 {
-	char text[256], own[HEX_LEN + 1];
-	int n = snprintf(text, sizeof(text),
-	    "aegis-checkpoint-1\n%s\n%" PRIu64 "\n%s\n%s\n", chain, seq, head, time);
+	char text[320];
+	size_t n = line_signed_text(cp, text, sizeof(text));
 
-	if (n < 0 || (size_t)n >= sizeof(text) ||
-	    ed25519_verify(v->key, text, (size_t)n, signature) == -1) {
-		found(v, VERIFY_SIGNATURE, seq, seq);
+	return n > 0 && ed25519_verify(key, text, n, cp->signature) == 0;
+}
+
+/* The checkpoint is this key's; it names rows that are here. */
+static void
+check_sealed(struct verify *v, const struct line_checkpoint *cp)
+{
+	uint64_t first = unsealed(v);
+	uint8_t root[32];
+
+	grow(v, cp->seq);
+	if (v->astray)
+		return;
+	if (memcmp(v->grown_hash, cp->head, 32) != 0) {
+		found(v, VERIFY_HEAD, first, cp->seq);
+		v->astray = true;
 		return;
 	}
-	if (seq > v->last_row) {
-		/* rows up to seq existed when this was signed */
-		found(v, VERIFY_CUT, v->expected, seq);
-		v->expected = seq + 1;
-		v->broken = true;
-		return;
+	if (v->rooted && cp->has_root) {
+		merkle_root(&v->tree, root);
+		if (memcmp(root, cp->root, 32) != 0) {
+			found(v, VERIFY_ROOT, first, cp->seq);
+			v->astray = true;
+			return;
+		}
 	}
-	(void)hex_encode(v->hash, 32, own, sizeof(own));
-	if (seq < v->last_row)
-		found(v, VERIFY_REORDERED, seq, seq);
-	else if (strcmp(own, head) != 0)
-		found(v, VERIFY_HEAD, seq, seq);
-	else {
-		v->sealed_row = seq;
-		snprintf(v->sealed_time, sizeof(v->sealed_time), "%s", time);
-	}
+	v->sealed_row = cp->seq;
+	memcpy(v->sealed_hash, cp->head, 32);
+	memcpy(v->sealed_time, cp->time, sizeof(v->sealed_time));
 }
 
 static bool
-take_checkpoint(struct verify *v, struct cursor *c)
+take_checkpoint(struct verify *v, const char *line, size_t len)
 {
-	char chain[65], head[HEX_LEN + 1], time[41], kid[17], signature[96];
-	uint8_t octets[64];
-	uint64_t seq;
-	int64_t when;
+	struct line_checkpoint cp;
 
-	EXPECT(c, "{\"checkpoint\":{\"chain\":\"");
-	take_text(c, chain, sizeof(chain));
-	EXPECT(c, "\",\"seq\":");
-	seq = take_number(c);
-	EXPECT(c, ",\"head\":\"");
-	take_text(c, head, sizeof(head));
-	EXPECT(c, "\",\"time\":\"");
-	take_text(c, time, sizeof(time));
-	EXPECT(c, "\",\"kid\":\"");
-	take_text(c, kid, sizeof(kid));
-	EXPECT(c, "\"},\"signature\":\"");
-	take_text(c, signature, sizeof(signature));
-	EXPECT(c, "\"}");
-	if (c->bad || c->p != c->end || strlen(head) != HEX_LEN ||
-	    !lower_hex(head, HEX_LEN) ||
-	    rfc3339_parse(time, strlen(time), &when, NULL) == -1 ||
-	    b64_decode(B64_STD, signature, strlen(signature), octets, sizeof(octets)) !=
-		64)
+	if (line_read_checkpoint(line, len, &cp) == -1)
 		return false;
 	v->checkpoints++;
-	if (strcmp(chain, v->chain) != 0 || strcmp(kid, v->kid) != 0)
-		found(v, VERIFY_FOREIGN, seq, seq);
-	else if (seq <= v->sealed_row)
-		found(v, VERIFY_REORDERED, seq, seq);
-	else
-		check_checkpoint(v, chain, seq, head, time, octets);
+	if (strcmp(cp.chain, v->chain) != 0 || strcmp(cp.kid, v->kid) != 0)
+		found(v, VERIFY_FOREIGN, cp.seq, cp.seq);
+	else if (cp.seq <= v->sealed_row)
+		found(v, VERIFY_REORDERED, cp.seq, cp.seq);
+	else if (!signed_by_key(&cp, v->key))
+		found(v, VERIFY_SIGNATURE, cp.seq, cp.seq);
+	else if (cp.seq >= v->expected) {
+		/* rows up to seq existed when this was signed */
+		found(v, VERIFY_CUT, v->expected, cp.seq);
+		v->expected = cp.seq + 1;
+		v->broken = true;
+		restart(v, v->expected, false);
+	} else if (cp.seq > v->grown || (cp.seq == v->grown && v->grown_known)) {
+		check_sealed(v, &cp);
+	} /* else it seals rows that are not here */
 	return true;
 }
 
 void
 verify_line(struct verify *v, const char *line, size_t len)
 {
-	struct cursor c = {line, line + len, false};
 	bool good;
 
 	v->lines++;
-	if (len > VERIFY_LINE_MAX)
+	if (len > VERIFY_LINE_MAX || len < 8)
 		good = false;
-	else if (!v->begun)
-		good = take_header(v, &c);
-	else if (len > 8 && line[2] == 'r')
-		good = memcmp(line, "{\"row\":{", 8) == 0 && take_row(v, line, len);
+	else if (line[2] == 'r')
+		good = v->begun && take_row(v, line, len);
+	else if (line[2] == 'l')
+		good = take_header(v, line, len);
 	else
-		good = take_checkpoint(v, &c);
+		good = v->begun && take_checkpoint(v, line, len);
 	if (!good) {
 		/* perhaps a row: what follows cannot be held against it */
 		found(v, VERIFY_MALFORMED, v->expected, v->expected);
@@ -348,11 +331,26 @@ verify_text(struct verify *v, const char *text, size_t len)
 		nl = memchr(text, '\n', (size_t)(end - text));
 		if (nl == NULL) {
 			v->lines++;
-			found(v, VERIFY_CUT, v->expected, 0);
+			if (!v->open)
+				found(v, VERIFY_CUT, v->expected, 0);
 			return;
 		}
 		verify_line(v, text, (size_t)(nl - text));
 	}
+}
+
+void
+verify_file(struct verify *v, const char *name)
+{
+	v->file = name;
+	v->lines = 0;
+}
+
+void
+verify_keep(struct verify *v, uint64_t row, const uint8_t hash[32])
+{
+	v->kept_row = row;
+	memcpy(v->kept_hash, hash, 32);
 }
 
 int
@@ -361,12 +359,8 @@ verify_begin(struct verify *v, const uint8_t key[32])
 	memset(v, 0, sizeof(*v));
 	memcpy(v->key, key, 32);
 	verify_kid(key, v->kid);
-	v->ctx = EVP_MD_CTX_new();
-	if (v->ctx == NULL || EVP_DigestInit_ex(v->ctx, EVP_sha256(), NULL) != 1) {
-		verify_free(v);
-		return -1;
-	}
-	return 0;
+	v->evidence = evidence_new();
+	return v->evidence != NULL ? 0 : -1;
 }
 
 bool
@@ -374,8 +368,13 @@ verify_end(struct verify *v)
 {
 	if (!v->begun)
 		found(v, VERIFY_CUT, 1, 0);
-	else if (v->rows == 0 || v->sealed_row < v->last_row)
+	else if (!v->astray && (v->rows == 0 || v->sealed_row < v->last_row) &&
+	    !(v->open && v->sealed_row > 0))
 		found(v, VERIFY_CUT, v->sealed_row + 1, 0);
+	if (v->kept_row > v->last_row)
+		found(v, VERIFY_OLD, v->last_row + 1, v->kept_row);
+	else if (v->kept_row > 0 && v->kept_row + 1 < v->first_row)
+		found(v, VERIFY_MISSING, v->kept_row, v->kept_row);
 	v->complete = v->nfindings == 0 && v->first_row == 1;
 	return v->nfindings == 0;
 }
@@ -383,72 +382,8 @@ verify_end(struct verify *v)
 void
 verify_free(struct verify *v)
 {
-	EVP_MD_CTX_free(v->ctx);
-	v->ctx = NULL;
-}
-
-/* -- words -- */
-
-const char *
-verify_kind_name(enum verify_kind k)
-{
-	static const char *const names[] = {"malformed", "changed", "missing",
-	    "reordered", "foreign", "bad_signature", "other_rows_sealed", "cut"};
-
-	return names[k];
-}
-
-void
-verify_describe(const struct verify_finding *f, char *out, size_t size)
-{
-	char row[64];
-
-	if (f->last > f->first)
-		snprintf(
-		    row, sizeof(row), "rows %" PRIu64 " to %" PRIu64, f->first, f->last);
-	else
-		snprintf(row, sizeof(row), "row %" PRIu64, f->first);
-	switch (f->kind) {
-	case VERIFY_MALFORMED:
-		snprintf(out, size,
-		    "line %" PRIu64 " is no line of an export (%s was expected)", f->line,
-		    f->first > 0 ? row : "the header");
-		break;
-	case VERIFY_CHANGED:
-		snprintf(out, size, "%s was changed (line %" PRIu64 ")", row, f->line);
-		break;
-	case VERIFY_MISSING:
-		snprintf(out, size, "%s missing (before line %" PRIu64 ")", row, f->line);
-		break;
-	case VERIFY_REORDERED:
-		snprintf(out, size, "%s out of order or repeated (line %" PRIu64 ")", row,
-		    f->line);
-		break;
-	case VERIFY_FOREIGN:
-		snprintf(out, size, "%s of another chain or key (line %" PRIu64 ")",
-		    f->first > 0 ? row : "the header is", f->line);
-		break;
-	case VERIFY_SIGNATURE:
-		snprintf(out, size,
-		    "the checkpoint over %s was not signed by this key (line %" PRIu64
-		    ")",
-		    row, f->line);
-		break;
-	case VERIFY_HEAD:
-		snprintf(out, size,
-		    "the checkpoint over %s seals other rows than these (line %" PRIu64
-		    ")",
-		    row, f->line);
-		break;
-	case VERIFY_CUT:
-		if (f->last > 0)
-			snprintf(out, size,
-			    "%s cut off: a checkpoint seals what is not here", row);
-		else
-			snprintf(out, size,
-			    "the end is cut off: nothing seals the rows from %" PRIu64
-			    " on",
-			    f->first);
-		break;
-	}
+	evidence_free(v->evidence);
+	free(v->waiting);
+	v->evidence = NULL;
+	v->waiting = NULL;
 }

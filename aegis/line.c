@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See line.h. A row's text ends where ,"hash":" first stands: no value can hold these
+ * octets. What comes after the hash is evidence, which the text binds by its own hash.
+ */
+#include "aegis/line.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/b64.h"
+#include "common/hex.h"
+#include "common/rfc3339.h"
+
+#define ROW "{\"row\":"
+#define HASH ",\"hash\":\""
+#define LEN(literal) (sizeof(literal) - 1)
+#define TAIL (LEN(HASH) + LINE_HEX + 2) /* of a row without evidence */
+
+/* -- the cursor -- */
+
+void
+line_expect(struct line_cursor *c, const char *literal, size_t len)
+{
+	if (c->bad || (size_t)(c->end - c->p) < len || memcmp(c->p, literal, len) != 0)
+		c->bad = true;
+	else
+		c->p += len;
+}
+
+bool
+line_try(struct line_cursor *c, const char *literal)
+{
+	size_t len = strlen(literal);
+
+	if (c->bad || (size_t)(c->end - c->p) < len || memcmp(c->p, literal, len) != 0)
+		return false;
+	c->p += len;
+	return true;
+}
+
+uint64_t
+line_number(struct line_cursor *c)
+{
+	uint64_t v = 0;
+	const char *start = c->p;
+
+	while (!c->bad && c->p < c->end && *c->p >= '0' && *c->p <= '9') {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*c->p - '0'), &v))
+			c->bad = true;
+		c->p++;
+	}
+	if (c->p == start || *start == '0')
+		c->bad = true;
+	return v;
+}
+
+/* The value of a lower-case digit, 16 and up for everything else. */
+static unsigned
+digit(char c)
+{
+	unsigned d = (unsigned)(uint8_t)c - '0', a = (unsigned)(uint8_t)c - 'a';
+
+	return d < 10 ? d : a < 6 ? a + 10 : 16;
+}
+
+void
+line_hash(struct line_cursor *c, uint8_t out[32])
+{
+	unsigned seen = 0, hi, lo, i;
+
+	if (c->bad || c->end - c->p < LINE_HEX) {
+		c->bad = true;
+		return;
+	}
+	for (i = 0; i < 32; i++) {
+		hi = digit(c->p[2 * i]);
+		lo = digit(c->p[2 * i + 1]);
+		seen |= hi | lo;
+		out[i] = (uint8_t)(hi << 4 | lo);
+	}
+	c->bad = seen > 15;
+	c->p += LINE_HEX;
+}
+
+struct span
+line_text(struct line_cursor *c)
+{
+	const char *quote = c->bad ? NULL : memchr(c->p, '"', (size_t)(c->end - c->p));
+	struct span s = {c->p, quote != NULL ? (size_t)(quote - c->p) : 0};
+
+	if (s.len == 0 || memchr(s.p, '\\', s.len) != NULL ||
+	    memchr(s.p, '\0', s.len) != NULL) {
+		c->bad = true;
+		return (struct span){NULL, 0};
+	}
+	c->p = quote;
+	return s;
+}
+
+void
+line_copy(struct line_cursor *c, char *out, size_t size)
+{
+	if (span_copy(line_text(c), out, size) == -1)
+		c->bad = true;
+}
+
+bool
+line_done(const struct line_cursor *c)
+{
+	return !c->bad && c->p == c->end;
+}
+
+/* -- header and checkpoint -- */
+
+int
+line_read_header(const char *line, size_t len, struct line_header *h)
+{
+	struct line_cursor c = {line, line + len, false};
+
+	LINE_EXPECT(&c, "{\"ledger\":\"aegis-");
+	h->form = line_try(&c, "1\"") ? 1 : 2;
+	if (h->form == 2)
+		LINE_EXPECT(&c, "2\"");
+	LINE_EXPECT(&c, ",\"chain\":\"");
+	line_copy(&c, h->chain, sizeof(h->chain));
+	LINE_EXPECT(&c, "\",\"from\":");
+	h->from = line_number(&c);
+	LINE_EXPECT(&c, ",\"prev\":\"");
+	line_hash(&c, h->prev);
+	LINE_EXPECT(&c, "\"}");
+	return line_done(&c) ? 0 : -1;
+}
+
+void
+line_take_checkpoint(struct line_cursor *c, struct line_checkpoint *cp)
+{
+	struct span signature;
+	int64_t when;
+
+	LINE_EXPECT(c, "{\"chain\":\"");
+	line_copy(c, cp->chain, sizeof(cp->chain));
+	LINE_EXPECT(c, "\",\"seq\":");
+	cp->seq = line_number(c);
+	LINE_EXPECT(c, ",\"head\":\"");
+	line_hash(c, cp->head);
+	LINE_EXPECT(c, "\"");
+	cp->has_root = line_try(c, ",\"root\":\"");
+	if (cp->has_root) {
+		line_hash(c, cp->root);
+		LINE_EXPECT(c, "\"");
+	}
+	LINE_EXPECT(c, ",\"time\":\"");
+	line_copy(c, cp->time, sizeof(cp->time));
+	LINE_EXPECT(c, "\",\"kid\":\"");
+	line_copy(c, cp->kid, sizeof(cp->kid));
+	LINE_EXPECT(c, "\"},\"signature\":\"");
+	signature = line_text(c);
+	LINE_EXPECT(c, "\"");
+	if (c->bad || rfc3339_parse(cp->time, strlen(cp->time), &when, NULL) == -1 ||
+	    b64_decode(B64_STD, signature.p, signature.len, cp->signature,
+		sizeof(cp->signature)) != 64)
+		c->bad = true;
+}
+
+int
+line_read_checkpoint(const char *line, size_t len, struct line_checkpoint *cp)
+{
+	struct line_cursor c = {line, line + len, false};
+
+	LINE_EXPECT(&c, "{\"checkpoint\":");
+	line_take_checkpoint(&c, cp);
+	LINE_EXPECT(&c, "}");
+	return line_done(&c) ? 0 : -1;
+}
+
+size_t
+line_signed_text(const struct line_checkpoint *cp, char *out, size_t size)
+{
+	char head[LINE_HEX + 1], root[LINE_HEX + 2] = "";
+	int n;
+
+	(void)hex_encode(cp->head, 32, head, sizeof(head));
+	if (cp->has_root) {
+		(void)hex_encode(cp->root, 32, root, LINE_HEX + 1);
+		memcpy(root + LINE_HEX, "\n", 2);
+	}
+	n = snprintf(out, size, "aegis-checkpoint-%d\n%s\n%" PRIu64 "\n%s\n%s%s\n",
+	    cp->has_root ? 2 : 1, cp->chain, cp->seq, head, root, cp->time);
+	return n > 0 && (size_t)n < size ? (size_t)n : 0;
+}
+
+/* -- rows -- */
+
+int
+line_read_text(struct span text, uint64_t *seq, struct span *chain)
+{
+	struct line_cursor c = {text.p, text.p + text.len, false};
+
+	LINE_EXPECT(&c, "{\"seq\":");
+	*seq = line_number(&c);
+	LINE_EXPECT(&c, ",\"time\":\"");
+	(void)line_text(&c);
+	LINE_EXPECT(&c, "\",\"chain\":\"");
+	*chain = line_text(&c);
+	LINE_EXPECT(&c, "\"");
+	return !c.bad && chain->len <= 64 && text.p[text.len - 1] == '}' ? 0 : -1;
+}
+
+/* {"payload":P,"timestamp":N}} at the end of the line; P is not looked into here. */
+static void
+take_signed(struct line_cursor *c, struct line_row *r)
+{
+	const char *end = c->end - 2, *digits = end;
+
+	if (!line_try(c, "{\"payload\":")) {
+		r->evidence = LINE_SIGNED_TEXT;
+		r->object = span_mem(c->p, (size_t)(c->end - c->p) - 1);
+		c->bad = c->bad || r->object.len < 2 || *c->p != '{';
+		c->p = c->end - 1;
+		LINE_EXPECT(c, "}");
+		return;
+	}
+	r->evidence = LINE_SIGNED;
+	while (digits > c->p && digits[-1] >= '0' && digits[-1] <= '9')
+		digits--;
+	r->timestamp = span_mem(digits, (size_t)(end > digits ? end - digits : 0));
+	if (digits - c->p <= (ptrdiff_t)LEN(",\"timestamp\":") || digits >= end) {
+		c->bad = true;
+		return;
+	}
+	r->payload = span_mem(c->p, (size_t)(digits - c->p) - LEN(",\"timestamp\":"));
+	c->p = digits - LEN(",\"timestamp\":");
+	LINE_EXPECT(c, ",\"timestamp\":");
+	c->p = end;
+	LINE_EXPECT(c, "}}");
+}
+
+int
+line_read_row(const char *line, size_t len, struct line_row *r)
+{
+	struct line_cursor c = {line, line + len, false};
+	const char *hash;
+
+	LINE_EXPECT(&c, ROW);
+	if (c.bad || (size_t)(c.end - c.p) < TAIL)
+		return -1;
+	/* of a row without evidence, so of most; no other line ends like that */
+	hash = (size_t)(c.end - c.p) > TAIL ? c.end - TAIL : c.p;
+	if (memcmp(hash, HASH, LEN(HASH)) != 0)
+		hash = memmem(c.p, (size_t)(c.end - c.p), HASH, LEN(HASH));
+	if (hash == NULL || hash == c.p)
+		return -1;
+	r->text = span_mem(c.p, (size_t)(hash - c.p));
+	c.p = hash;
+	LINE_EXPECT(&c, HASH);
+	line_hash(&c, r->hash);
+	LINE_EXPECT(&c, "\"");
+	r->bare_len = (size_t)(c.p - line);
+	r->evidence = LINE_NONE;
+	if (line_try(&c, ",\"signed\":")) {
+		take_signed(&c, r);
+	} else if (line_try(&c, ",\"token\":\"")) {
+		r->evidence = LINE_TOKEN;
+		r->token = line_text(&c);
+		LINE_EXPECT(&c, "\"}");
+	} else {
+		LINE_EXPECT(&c, "}");
+	}
+	return line_done(&c) && line_read_text(r->text, &r->seq, &r->chain) == 0 ? 0 : -1;
+}
+
+struct span
+line_member(struct span text, const char *name)
+{
+	char pattern[32];
+	const char *p, *end;
+	int n = snprintf(pattern, sizeof(pattern), ",\"%s\":\"", name);
+
+	p = memmem(text.p, text.len, pattern, (size_t)n);
+	if (p == NULL)
+		return (struct span){NULL, 0};
+	p += n;
+	end = memchr(p, '"', (size_t)(text.p + text.len - p));
+	if (end == NULL || memchr(p, '\\', (size_t)(end - p)) != NULL)
+		return (struct span){NULL, 0};
+	return (struct span){p, (size_t)(end - p)};
+}
