@@ -11,9 +11,9 @@
 #include "aegis/admin.h"
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
+#include "aegis/context_file.h"
 #include "aegis/out.h"
 #include "aegis/problem.h"
-#include "aegis/yaml.h"
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/proto.h"
@@ -44,73 +44,113 @@ read_input(const char *path, struct buf *out)
 	return r;
 }
 
-/* JSON as it stands, or YAML made into it. 0, or -1 after saying why. */
-static int
-read_context(const char *path, struct buf *json)
-{
-	struct yaml_node *root = NULL;
-	struct problems problems;
-	struct json_doc d;
-	struct buf text;
-	int r = -1;
+struct putting {
+	struct cli *cli;
+	uint32_t replace;
+	int exit_code;
+	unsigned count;
+	struct buf results; /* with --json */
+};
 
-	buf_init(&text);
+/* One context of the file; the connection is open. */
+static int
+put_one(struct span json, const char *name, unsigned line, unsigned column, void *arg)
+{
+	struct putting *p = arg;
+	struct admin_answer a = {0};
+	struct json_doc d;
+	int64_t version = 0;
+	MSG_INIT(context_put, m);
+
+	(void)line;
+	(void)column;
 	json_init(&d);
-	problems_init(&problems, path);
-	if (read_input(path, &text) == -1)
-		goto out;
-	if (json_parse(&d, text.p, text.len, NULL) == JSON_OK) {
-		r = buf_put(json, text.p, text.len);
-		goto out;
+	m.json = json;
+	m.replace = (uint8_t)p->replace;
+	if (admin_ask(MSG_context_put, &m, NULL, NULL, &a) == -1)
+		p->exit_code = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		p->exit_code = admin_refused(&a);
+	else if (p->cli->json) {
+		if (p->count > 0)
+			(void)buf_putc(&p->results, ',');
+		(void)buf_put(&p->results, a.json.p, a.json.len);
+	} else {
+		if (json_parse(&d, a.json.p, a.json.len, NULL) == JSON_OK)
+			(void)json_int64(&d, json_get(&d, 0, "version"), &version);
+		cli_ok("SecurityContext %s is in force, version %lld.", name,
+		    (long long)version);
 	}
-	root = ytree_parse(text.p != NULL ? (char *)text.p : "", text.len, &problems);
-	if (problems.count == 0 && root != NULL && root->kind == YAML_MAP)
-		r = ytree_to_json(root, json);
-	else if (problems.count > 0)
-		fprintf(stderr, "%.*s", (int)problems.text.len, (char *)problems.text.p);
-	if (r == -1)
-		cli_error(NULL, "%s holds no SecurityContext in YAML or JSON", path);
-out:
-	ytree_free(root);
-	problems_free(&problems);
+	p->count++;
 	json_free(&d);
-	buf_free(&text);
-	return r;
+	admin_answer_free(&a);
+	return p->exit_code == ADMIN_OK ? 0 : -1;
 }
 
 static int
-put_context(struct cli *cli, bool replace)
+keep(struct span json, const char *name, unsigned line, unsigned column, void *arg)
 {
-	struct buf json;
-	int r = ADMIN_USAGE;
-	MSG_INIT(context_put, m);
+	(void)json;
+	(void)name;
+	(void)line;
+	(void)column;
+	++*(unsigned *)arg;
+	return 0;
+}
 
-	if (cli->nrest == 0) {
+/* mode: enum of context_put. All of the file is checked before any of it counts. */
+static int
+put_contexts(struct cli *cli, uint32_t mode)
+{
+	struct putting p = {.cli = cli, .replace = mode, .exit_code = ADMIN_USAGE};
+	const char *path = cli->nrest == 0 ? NULL : cli->rest[0];
+	struct problems problems;
+	struct buf text;
+	unsigned found = 0;
+
+	if (path == NULL) {
 		cli_error(NULL,
 		    "name the file with the SecurityContext, or - for standard input");
 		return ADMIN_USAGE;
 	}
-	buf_init(&json);
-	if (read_context(cli->rest[0], &json) == 0) {
-		m.json = span_mem(json.p, json.len);
-		m.replace = replace;
-		r = admin_command(
-		    cli, MSG_context_put, &m, "The SecurityContext is in force.");
+	buf_init(&text);
+	buf_init(&p.results);
+	problems_init(&problems, strcmp(path, "-") == 0 ? "standard input" : path);
+	if (read_input(path, &text) == -1)
+		goto out;
+	(void)context_file_read(path, text.p != NULL ? (char *)text.p : "", text.len,
+	    &problems, keep, &found);
+	if (problems.count > 0) {
+		fprintf(stderr, "%.*s", (int)problems.text.len, (char *)problems.text.p);
+		cli_error("doc/contexts.md has the form.",
+		    "%s holds no SecurityContext that can be used", problems.file);
+	} else if (found == 0) {
+		cli_error(NULL, "%s holds an empty list", problems.file);
+	} else if ((p.exit_code = admin_open(cli, ADMIN_NEED_DATA)) == 0) {
+		(void)context_file_read(
+		    path, (char *)text.p, text.len, &problems, put_one, &p);
+		if (cli->json && p.count > 0 && p.exit_code == ADMIN_OK)
+			printf(found > 1 ? "[%.*s]\n" : "%.*s\n", (int)p.results.len,
+			    (char *)p.results.p);
+		admin_close();
 	}
-	buf_free(&json);
-	return r;
+out:
+	problems_free(&problems);
+	buf_free(&p.results);
+	buf_free(&text);
+	return p.exit_code;
 }
 
 int
 cmd_context_add(struct cli *cli)
 {
-	return put_context(cli, false);
+	return put_contexts(cli, 0);
 }
 
 int
 cmd_context_update(struct cli *cli)
 {
-	return put_context(cli, true);
+	return put_contexts(cli, 2);
 }
 
 int
@@ -153,6 +193,7 @@ cmd_context_show(struct cli *cli)
 	if (r != 0)
 		return r;
 	m.name = span_str(name);
+	m.version = cli_number(cli, "version", 0);
 	if (admin_ask(MSG_context_show, &m, NULL, NULL, &a) == -1)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
@@ -174,49 +215,98 @@ cmd_context_remove(struct cli *cli)
 		return ADMIN_USAGE;
 	m.name = span_str(name);
 	return admin_command(cli, MSG_context_remove, &m,
-	    "SecurityContext %s is gone; its sessions end.", name);
+	    "SecurityContext %s is gone; calls under it are refused.", name);
 }
 
-/* Exit code 0 when the call would be allowed, 3 when not. */
-int
-cmd_context_test(struct cli *cli)
+/* How each rule up to the one that decided saw the call. */
+static void
+print_steps(const struct json_doc *d)
 {
-	const char *name = named(cli);
-	struct admin_answer a = {0};
+	static const struct column columns[] = {{"RULE", "rule", COLUMN_PLAIN},
+	    {"TOOLS", "tool_pattern", COLUMN_PLAIN}, {"ENTRY", "entry", COLUMN_PLAIN},
+	    {"RESULT", "result", COLUMN_PLAIN}, {"CODE", "code", COLUMN_PLAIN},
+	    {"CONSTRAINT", "constraint", COLUMN_PLAIN},
+	    {"REASON", "reason", COLUMN_PLAIN}, {NULL, NULL, COLUMN_PLAIN}};
+	uint32_t steps = json_get(d, 0, "steps");
+	struct table *t = table_new(columns);
+	struct json_iter it;
+	const uint8_t *p;
+	size_t len;
+
+	if (t == NULL)
+		return;
+	json_iter_init(&it, d, steps);
+	while (json_iter_next(&it, d))
+		if (json_raw(d, it.value, &p, &len) == 0)
+			(void)table_add(t, p, len);
+	table_print(t, stdout, "The context has no rules.");
+	table_free(t);
+}
+
+static int
+print_verdict(const struct cli *cli, const struct admin_answer *a)
+{
+	int64_t code = 0, status = 0;
 	char reason[512] = "";
 	bool allowed = false;
 	struct json_doc d;
+
+	json_init(&d);
+	if (json_parse(&d, a->json.p, a->json.len, NULL) != JSON_OK ||
+	    json_bool(&d, json_get(&d, 0, "allowed"), &allowed) == -1) {
+		json_free(&d);
+		return ADMIN_FAILED;
+	}
+	(void)json_str_copy(&d, json_get(&d, 0, "reason"), reason, sizeof(reason), NULL);
+	(void)json_int64(&d, json_get(&d, 0, "code"), &code);
+	(void)json_int64(&d, json_get(&d, 0, "status"), &status);
+	if (cli->json) {
+		admin_print_json(a);
+	} else {
+		print_steps(&d);
+		if (allowed)
+			cli_ok("Allowed: %s", reason);
+		else
+			cli_error(NULL, "Refused with %lld (HTTP %lld): %s",
+			    (long long)code, (long long)status, reason);
+	}
+	json_free(&d);
+	return allowed ? ADMIN_OK : ADMIN_REFUSED;
+}
+
+/* NAME TOOL [ARGUMENTS], each also as a flag. Exit code 0 when the call would be allowed,
+ * 3 when not. */
+int
+cmd_context_test(struct cli *cli)
+{
+	const char *words[3] = {
+	    cli_text(cli, "name"), cli_text(cli, "tool"), cli_text(cli, "arguments")};
+	struct admin_answer a = {0};
+	unsigned used = 0;
 	int r;
 	MSG_INIT(context_test, m);
 
-	if (name == NULL)
+	for (unsigned i = 0; i < 3; i++)
+		if (words[i] == NULL && used < cli->nrest)
+			words[i] = cli->rest[used++];
+	if (words[0] == NULL || words[1] == NULL || used < cli->nrest) {
+		cli_error("aegis context test reports fs.read '{\"path\": \"/etc\"}'",
+		    "name the SecurityContext, the tool, and the arguments as JSON");
 		return ADMIN_USAGE;
+	}
 	r = admin_open(cli, ADMIN_NEED_DATA);
 	if (r != 0)
 		return r;
-	m.name = span_str(name);
-	m.tool = span_str(cli_text(cli, "tool"));
-	m.arguments = span_str(cli_text_or(cli, "arguments", "{}"));
-	json_init(&d);
+	m.name = span_str(words[0]);
+	m.tool = span_str(words[1]);
+	m.arguments = span_str(words[2] == NULL ? "{}" : words[2]);
+	m.session = span_str(cli_text_or(cli, "session", ""));
 	if (admin_ask(MSG_context_test, &m, NULL, NULL, &a) == -1)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
 		r = admin_refused(&a);
-	else if (json_parse(&d, a.json.p, a.json.len, NULL) != JSON_OK ||
-	    json_bool(&d, json_get(&d, 0, "allowed"), &allowed) == -1)
-		r = ADMIN_FAILED;
-	else {
-		(void)json_str_copy(
-		    &d, json_get(&d, 0, "reason"), reason, sizeof(reason), NULL);
-		r = allowed ? ADMIN_OK : ADMIN_REFUSED;
-		if (cli->json)
-			admin_print_json(&a);
-		else if (allowed)
-			cli_ok("Allowed: %s", reason);
-		else
-			cli_error(NULL, "Refused: %s", reason);
-	}
-	json_free(&d);
+	else
+		r = print_verdict(cli, &a);
 	admin_answer_free(&a);
 	admin_close();
 	return r;

@@ -45,6 +45,7 @@ struct config_tool {
 struct config_context {
 	char *name;
 	char *json; /* the SecurityContext as JSON text */
+	char *file; /* where it was found */
 };
 
 /* Audiences of tokens that are never an agent's. */

@@ -1,85 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SecurityContexts of the configuration, as JSON text; what they mean is the judge's.
+ * SecurityContexts of the configuration: its list `contexts`, and the files of
+ * contexts_dir, which is `contexts` beside the configuration when there is one. Command
+ * line and master.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "aegis/config_int.h"
+#include "aegis/context_file.h"
 #include "aegis/keys.h"
 #include "aegis/yaml.h"
-#include "common/buf.h"
-#include "common/json.h"
 
 #define CONTEXTS_MAX 1000
-#define CONTEXT_JSON_MAX 49152
-#define NAME_SIZE 129
 
-/* Takes the JSON text. 0, or -1 with the reason reported. */
+/* Takes one context. Names are there once, whatever files they come from. */
 static int
-add(struct loading *l, const char *where, unsigned line, unsigned column,
-    struct buf *json)
+add(struct span json, const char *name, unsigned line, unsigned column, void *arg)
 {
+	struct loading *l = arg;
 	struct config *c = l->c;
 	struct config_context *grown;
-	struct json_doc d;
-	char name[NAME_SIZE], *text = NULL, *copy = NULL;
-	enum json_err e;
+	char *text, *copy, *from;
 	size_t i;
-	int r = -1;
 
-	json_init(&d);
-	e = json_parse(&d, json->p, json->len, NULL);
-	if (e != JSON_OK) {
-		problem_add(&l->problems, where, line, column, "context",
-		    "this is not JSON: %s at octet %u", json_strerror(e), d.err_at);
-		goto out;
-	}
-	if (json_str_copy(&d, json_get(&d, 0, "name"), name, sizeof(name), NULL) == -1) {
-		problem_add(&l->problems, where, line, column, "context",
-		    "found no name, expected a map with name, capabilities, ...");
-		goto out;
-	}
-	if (json->len > CONTEXT_JSON_MAX || c->ncontexts == CONTEXTS_MAX) {
-		problem_add(&l->problems, where, line, column, name,
-		    "found %zu octets as JSON and %zu contexts, expected at most %d and "
-		    "%d",
-		    json->len, c->ncontexts + 1, CONTEXT_JSON_MAX, CONTEXTS_MAX);
-		goto out;
-	}
 	for (i = 0; i < c->ncontexts; i++)
 		if (strcmp(c->contexts[i].name, name) == 0) {
-			problem_add(&l->problems, where, line, column, name,
-			    "found this context again, expected each name once");
-			goto out;
+			problem_add(&l->problems, NULL, line, column, name,
+			    "found this context again, expected each name once; it is "
+			    "also in %s",
+			    c->contexts[i].file);
+			return 0;
 		}
+	if (c->ncontexts == CONTEXTS_MAX) {
+		problem_add(&l->problems, NULL, line, column, name,
+		    "found more than %d contexts; administrators can add others with "
+		    "aegis context add",
+		    CONTEXTS_MAX);
+		return -1;
+	}
 	grown = reallocarray(c->contexts, c->ncontexts + 1, sizeof(*grown));
-	text = strndup((const char *)json->p, json->len);
+	text = strndup(json.p, json.len);
 	copy = strdup(name);
+	from = strdup(l->problems.file);
 	if (grown != NULL)
 		c->contexts = grown;
-	if (grown == NULL || text == NULL || copy == NULL) {
-		problem_add(&l->problems, where, 0, 0, name, "out of memory");
-		goto out;
+	if (grown == NULL || text == NULL || copy == NULL || from == NULL) {
+		free(text);
+		free(copy);
+		free(from);
+		problem_add(&l->problems, NULL, line, column, name, "out of memory");
+		return -1;
 	}
-	c->contexts[c->ncontexts++] = (struct config_context){copy, text};
-	copy = text = NULL;
-	r = 0;
-out:
-	free(copy);
-	free(text);
-	json_free(&d);
-	return r;
+	c->contexts[c->ncontexts++] = (struct config_context){copy, text, from};
+	return 0;
 }
 
 static void
 read_list(struct loading *l)
 {
-	const struct yaml_node *n;
+	struct yaml_node *n = l->root->child;
 	char what[80];
-	struct buf json;
 
 	if (l->contexts->kind != YAML_LIST) {
 		problem_add(&l->problems, NULL, l->contexts->line, l->contexts->column,
@@ -87,42 +71,27 @@ read_list(struct loading *l)
 		    ytree_describe(l->contexts, what, sizeof(what)));
 		return;
 	}
-	for (n = l->contexts->child; n != NULL; n = n->next) {
-		buf_init(&json);
-		if (ytree_to_json(n, &json) == 0)
-			(void)add(l, NULL, n->line, n->column, &json);
-		buf_free(&json);
-	}
+	while (n != NULL && n != l->contexts)
+		n = n->next;
+	if (n != NULL)
+		(void)context_file_node(n, &l->problems, add, l);
 }
 
-/* One file, one context; problems of a YAML file carry its own lines. */
 static void
-read_one(struct loading *l, const char *path, bool yaml)
+read_one(struct loading *l, const char *path)
 {
-	struct yaml_node *root = NULL;
 	const char *outer = l->problems.file;
 	size_t len;
 	char *text = config_read_file(path, YAML_SIZE_MAX, &len);
-	struct buf json;
 
-	buf_init(&json);
 	if (text == NULL) {
 		problem_add(&l->problems, path, 0, 0, NULL, "%s", strerror(errno));
-		goto out;
+		return;
 	}
 	l->problems.file = path;
-	if (yaml) {
-		root = ytree_parse(text, len, &l->problems);
-		if (root != NULL && ytree_to_json(root, &json) == 0)
-			(void)add(l, path, root->line, root->column, &json);
-	} else if (buf_put(&json, text, len) == 0) {
-		(void)add(l, path, 0, 0, &json);
-	}
+	(void)context_file_read(path, text, len, &l->problems, add, l);
 	l->problems.file = outer;
-out:
-	ytree_free(root);
 	free(text);
-	buf_free(&json);
 }
 
 static int
@@ -151,11 +120,31 @@ read_dir(struct loading *l)
 	for (i = 0; i < n; i++) {
 		path = key_path_join(l->c->contexts_dir, list[i]->d_name);
 		if (path != NULL)
-			read_one(l, path, strstr(list[i]->d_name, ".json") == NULL);
+			read_one(l, path);
 		free(path);
 		free(list[i]);
 	}
 	free(list);
+}
+
+/* `contexts` beside the configuration, when it is there and nothing else was said. */
+static void
+find_dir(struct loading *l)
+{
+	const char *slash = l->c->file == NULL ? NULL : strrchr(l->c->file, '/');
+	struct stat st;
+	char *base, *path;
+
+	if (l->c->contexts_dir != NULL || l->c->file == NULL)
+		return;
+	base = slash == NULL ? strdup(".")
+			     : strndup(l->c->file, (size_t)(slash - l->c->file) + 1);
+	path = base == NULL ? NULL : key_path_join(base, "contexts");
+	free(base);
+	if (path != NULL && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		l->c->contexts_dir = path;
+	else
+		free(path);
 }
 
 void
@@ -163,6 +152,7 @@ config_read_contexts(struct loading *l)
 {
 	if (l->contexts != NULL)
 		read_list(l);
+	find_dir(l);
 	if (l->c->contexts_dir != NULL)
 		read_dir(l);
 }
@@ -175,6 +165,7 @@ config_free_contexts(struct config *c)
 	for (i = 0; i < c->ncontexts; i++) {
 		free(c->contexts[i].name);
 		free(c->contexts[i].json);
+		free(c->contexts[i].file);
 	}
 	free(c->contexts);
 }

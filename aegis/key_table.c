@@ -137,7 +137,7 @@ const struct config_key config_keys[] = {
     KEY("contexts", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of SecurityContexts: name, description, capabilities, deny_list."),
     KEY("contexts_dir", KEY_PATH, AT(contexts_dir), NULL, "AEGIS_CONTEXTS_DIR", 0, 0, NULL,
-	"Directory whose *.yaml, *.yml and *.json files are one SecurityContext each."),
+	"Directory whose *.yaml, *.yml and *.json files are a SecurityContext or a list of them; contexts beside this file when it is there."),
     KEY("tools.mcp_servers", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of tool servers; their keys are below."),
 

@@ -11,6 +11,8 @@ libconfig_a_SOURCES = \
 	aegis/config_room.c \
 	aegis/config_show.c \
 	aegis/config_tool.c \
+	aegis/context_file.c \
+	aegis/context_file.h \
 	aegis/key_table.c \
 	aegis/keys.c \
 	aegis/keys.h \

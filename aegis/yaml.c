@@ -334,10 +334,11 @@ is_number(const char *s)
 }
 
 static void
-write_json(const struct yaml_node *n, struct jsonw *w)
+write_json(struct yaml_node *n, struct jsonw *w, const struct buf *out)
 {
-	const struct yaml_node *c;
+	struct yaml_node *c;
 
+	n->json_at = out->len; /* or before a comma that comes first */
 	switch (n->kind) {
 	case YAML_NULL:
 		jsonw_null(w);
@@ -354,14 +355,15 @@ write_json(const struct yaml_node *n, struct jsonw *w)
 	case YAML_LIST:
 		jsonw_arr_open(w);
 		for (c = n->child; c != NULL; c = c->next)
-			write_json(c, w);
+			write_json(c, w, out);
 		jsonw_arr_close(w);
 		return;
 	case YAML_MAP:
 		jsonw_obj_open(w);
 		for (c = n->child; c != NULL; c = c->next) {
+			c->key_json_at = out->len;
 			jsonw_key(w, c->key);
-			write_json(c, w);
+			write_json(c, w, out);
 		}
 		jsonw_obj_close(w);
 		return;
@@ -369,11 +371,31 @@ write_json(const struct yaml_node *n, struct jsonw *w)
 }
 
 int
-ytree_to_json(const struct yaml_node *n, struct buf *out)
+ytree_to_json(struct yaml_node *n, struct buf *out)
 {
 	struct jsonw w;
 
 	jsonw_init(&w, out);
-	write_json(n, &w);
+	write_json(n, &w, out);
 	return jsonw_done(&w);
+}
+
+void
+ytree_locate(const struct yaml_node *n, size_t octet, unsigned *line, unsigned *column)
+{
+	const struct yaml_node *c;
+
+	*line = n->line;
+	*column = n->column;
+	for (c = n->child; c != NULL; c = c->next) {
+		if (n->kind == YAML_MAP && c->key_json_at > octet)
+			return;
+		if (n->kind == YAML_MAP) {
+			*line = c->key_line;
+			*column = c->key_column;
+		}
+		if (c->json_at > octet)
+			return;
+		ytree_locate(c, octet, line, column);
+	}
 }

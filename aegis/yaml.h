@@ -28,7 +28,8 @@ struct yaml_node {
 	unsigned line, column;
 	char *key; /* of a map's value */
 	unsigned key_line, key_column;
-	unsigned count; /* children */
+	unsigned count;              /* children */
+	size_t json_at, key_json_at; /* where ytree_to_json() wrote value and key */
 	struct yaml_node *child, *next, *last;
 };
 
@@ -47,6 +48,9 @@ const char *ytree_describe(const struct yaml_node *, char *out, size_t size);
  * Appends the node as JSON; plain text that is a JSON number, true, false or null stays
  * one. 0, or -1 without memory.
  */
-int ytree_to_json(const struct yaml_node *, struct buf *);
+int ytree_to_json(struct yaml_node *, struct buf *);
+/* The line and column of what ytree_to_json() wrote at this octet of the buffer. */
+void ytree_locate(
+    const struct yaml_node *, size_t octet, unsigned *line, unsigned *column);
 
 #endif

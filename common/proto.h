@@ -39,7 +39,8 @@ enum refusal {
 	REFUSAL_NOT_FOUND,
 	REFUSAL_EXPECTATION,
 	REFUSAL_REDEEMER_GONE, /* worker or toolhost died before an answer */
-	REFUSAL_UPSTREAM_TIMEOUT
+	REFUSAL_UPSTREAM_TIMEOUT,
+	REFUSAL_ANSWER_TOO_LARGE /* a tool's; detail is the limit in octets, or "" */
 };
 
 /* How a granted request ended. */

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -89,6 +91,12 @@ on_result(struct chan *chan, enum chan_status status, void *msg, void *arg)
 		redeemer_leave(r);
 	if (status == CHAN_OK && m->outcome == OUTCOME_OK) {
 		answer_result(r, m);
+		return;
+	}
+	if (status == CHAN_OK && m->outcome == OUTCOME_TOO_LARGE) {
+		if (r->max_response < UINT64_MAX)
+			(void)snprintf(why, sizeof(why), "%" PRIu64, r->max_response);
+		refuse(r, REFUSAL_ANSWER_TOO_LARGE, 403, why);
 		return;
 	}
 	if (status == CHAN_OK) {

@@ -57,6 +57,7 @@ JUDGE_CORE = \
 	keymasterd/judge/registry.c keymasterd/judge/registry.h \
 	keymasterd/judge/registry_int.h keymasterd/judge/rights.c \
 	keymasterd/judge/store.h keymasterd/judge/store_agents.c \
+	keymasterd/judge/store_context.c \
 	keymasterd/judge/store_credentials.c keymasterd/judge/store_helper.c \
 	keymasterd/judge/store_int.h keymasterd/judge/store_ledger.c \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
@@ -64,14 +65,17 @@ JUDGE_CORE = \
 	keymasterd/judge/waiting.c keymasterd/judge/waiting.h \
 	keymasterd/judge/windows.c
 JUDGE_SEAL = \
+	keymasterd/judge/admin_context.c \
 	keymasterd/judge/admin_operator.c \
 	keymasterd/judge/admin_seal.c \
 	keymasterd/judge/api.c keymasterd/judge/api.h \
+	keymasterd/judge/api_context.c keymasterd/judge/api_context.h \
 	keymasterd/judge/api_session.c keymasterd/judge/api_session.h \
 	keymasterd/judge/attest.c keymasterd/judge/attest.h \
 	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
 	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
 	keymasterd/judge/context_builtin.c \
+	keymasterd/judge/context_change.c keymasterd/judge/context_change.h \
 	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \

@@ -11,6 +11,7 @@
 #include "common/b64.h"
 #include "common/hex.h"
 #include "common/jsonw.h"
+#include "keymasterd/judge/api_context.h"
 #include "keymasterd/judge/api_session.h"
 #include "keymasterd/judge/attest.h"
 #include "keymasterd/judge/context_table.h"
@@ -36,6 +37,10 @@ static const struct route {
     {"GET", "/v1/seal/sessions", API_READER, api_session_list},
     {"GET", "/v1/seal/sessions/{id}", API_READER, api_session_get},
     {"DELETE", "/v1/seal/sessions/{id}", API_OPERATOR, api_session_delete},
+    {"GET", "/v1/security-contexts", API_READER, api_context_list},
+    {"POST", "/v1/security-contexts", API_ADMIN, api_context_put},
+    {"GET", "/v1/security-contexts/{name}", API_READER, api_context_get},
+    {"DELETE", "/v1/security-contexts/{name}", API_ADMIN, api_context_delete},
     {"GET", "/.well-known/jwks.json", API_ANYONE, jwks_handle},
 };
 

@@ -300,48 +300,107 @@ denied(struct question *q, const struct context_deny *deny)
 	return true;
 }
 
+static const char *
+constraint_name(const struct context_capability *cap, unsigned code)
+{
+	switch (code) {
+	case PATH_REFUSED:
+		return "path_allowlist";
+	case COMMAND_REFUSED:
+		return !cap->has_subcommands ? "command_allowlist"
+		    : !cap->commands.present ? "subcommand_allowlist"
+					     : "command_allowlist, subcommand_allowlist";
+	case DOMAIN_REFUSED:
+		return "domain_allowlist";
+	case RATE_EXCEEDED:
+		return "rate_limit";
+	}
+	return "";
+}
+
+/* Do all constraints of the capability hold? Else q->out says which does not. */
+static bool
+holds(struct question *q, const struct context_capability *cap, size_t index,
+    context_rate_fn rate, void *arg)
+{
+	uint32_t wait;
+
+	if (check_paths(q, &cap->paths) != 0 || check_command(q, cap) != 0 ||
+	    check_domains(q, &cap->domains) != 0)
+		return false;
+	wait = cap->rate_calls == 0 || rate == NULL ? 0 : rate(index, arg);
+	if (wait == 0)
+		return true;
+	q->out->code = RATE_EXCEEDED;
+	q->out->retry_after = wait;
+	snprintf(q->out->why, sizeof q->out->why, "more than %u calls in %u seconds",
+	    cap->rate_calls, (unsigned)(cap->rate_window_ms / 1000));
+	return false;
+}
+
+static void
+no_step(const struct context_step *step, void *arg)
+{
+	(void)step;
+	(void)arg;
+}
+
+static bool
+any_denies(struct question *q, context_step_fn tell, void *tell_arg)
+{
+	struct context_step step = {.result = CONTEXT_STEP_PASSED};
+
+	for (size_t i = 0; i < q->c->ndeny; i++) {
+		step.deny = &q->c->deny[i];
+		step.index = i;
+		if (denied(q, step.deny)) {
+			step.result = CONTEXT_STEP_DENIES;
+			q->out->code = DENIED;
+			snprintf(q->out->why, sizeof q->out->why,
+			    "\"%.*s\" is denied by deny_list[%zu] \"%.128s\"",
+			    SHORT_TOOL(q->call->tool), i, step.deny->text);
+			tell(&step, tell_arg);
+			return true;
+		}
+		tell(&step, tell_arg);
+	}
+	return false;
+}
+
 void
-context_eval(const struct context *c, const struct context_call *call,
-    context_rate_fn rate, void *arg, struct context_verdict *out)
+context_eval_steps(const struct context *c, const struct context_call *call,
+    context_rate_fn rate, void *arg, struct context_verdict *out, context_step_fn tell,
+    void *tell_arg)
 {
 	struct context_verdict first = {.allowed = false};
 	struct question q = {
 	    .c = c, .call = call, .out = out, .scope = {.c = c, .tool = call->tool}};
+	struct context_step step = {.verdict = out};
 	bool named = false;
-	uint32_t wait;
 
 	*out = (struct context_verdict){.allowed = false};
-	for (size_t i = 0; i < c->ndeny; i++)
-		if (denied(&q, &c->deny[i])) {
-			out->code = DENIED;
-			snprintf(out->why, sizeof out->why,
-			    "\"%.*s\" is denied by deny_list[%zu] \"%.128s\"",
-			    SHORT_TOOL(call->tool), i, c->deny[i].text);
+	if (any_denies(&q, tell, tell_arg))
+		return;
+	for (size_t i = 0; i < c->ncaps; i++) {
+		step.cap = q.scope.cap = &c->caps[i];
+		step.index = i;
+		step.result = CONTEXT_STEP_PASSED;
+		if (!context_pattern_match(&step.cap->tool, call->tool)) {
+			tell(&step, tell_arg);
+			continue;
+		}
+		out->cap = i;
+		if (holds(&q, step.cap, i, rate, arg)) {
+			step.result = CONTEXT_STEP_ALLOWS;
+			tell(&step, tell_arg);
+			*out = (struct context_verdict){.allowed = true,
+			    .cap = i,
+			    .max_response = step.cap->max_response};
 			return;
 		}
-	for (size_t i = 0; i < c->ncaps; i++) {
-		const struct context_capability *cap = &c->caps[i];
-
-		if (!context_pattern_match(&cap->tool, call->tool))
-			continue;
-		out->cap = i;
-		q.scope.cap = cap;
-		if (check_paths(&q, &cap->paths) == 0 && check_command(&q, cap) == 0 &&
-		    check_domains(&q, &cap->domains) == 0) {
-			wait = cap->rate_calls == 0 || rate == NULL ? 0 : rate(i, arg);
-			if (wait == 0) {
-				out->allowed = true;
-				out->code = 0;
-				out->max_response = cap->max_response;
-				out->why[0] = '\0';
-				return;
-			}
-			out->code = RATE_EXCEEDED;
-			out->retry_after = wait;
-			snprintf(out->why, sizeof out->why,
-			    "more than %u calls in %u seconds", cap->rate_calls,
-			    (unsigned)(cap->rate_window_ms / 1000));
-		}
+		step.result = CONTEXT_STEP_REFUSES;
+		step.constraint = constraint_name(step.cap, out->code);
+		tell(&step, tell_arg);
 		if (!named) { /* the first failing constraint words the answer */
 			named = true;
 			first = *out;
@@ -355,6 +414,13 @@ context_eval(const struct context *c, const struct context_call *call,
 	out->code = NOT_ALLOWED;
 	snprintf(out->why, sizeof out->why, "\"%.*s\" is not permitted in context \"%s\"",
 	    SHORT_TOOL(call->tool), c->name);
+}
+
+void
+context_eval(const struct context *c, const struct context_call *call,
+    context_rate_fn rate, void *arg, struct context_verdict *out)
+{
+	context_eval_steps(c, call, rate, arg, out, no_step, NULL);
 }
 
 bool

@@ -37,6 +37,27 @@ typedef uint32_t (*context_rate_fn)(size_t cap, void *arg);
 void context_eval(const struct context *, const struct context_call *,
     context_rate_fn rate, void *arg, struct context_verdict *);
 
+/* What one entry or capability said about the call; for people who ask why. */
+struct context_step {
+	const struct context_deny *deny;      /* or */
+	const struct context_capability *cap; /* one of the two */
+	size_t index;
+	enum {
+		CONTEXT_STEP_PASSED, /* does not cover the call */
+		CONTEXT_STEP_DENIES,
+		CONTEXT_STEP_REFUSES, /* a constraint failed */
+		CONTEXT_STEP_ALLOWS
+	} result;
+	const char *constraint;                /* which failed */
+	const struct context_verdict *verdict; /* with REFUSES: code and why */
+};
+typedef void (*context_step_fn)(const struct context_step *, void *arg);
+
+/* As context_eval(), and tells every step up to the one that decided. */
+void context_eval_steps(const struct context *, const struct context_call *,
+    context_rate_fn rate, void *arg, struct context_verdict *, context_step_fn,
+    void *step_arg);
+
 /* Some capability names the tool and no deny entry forbids it whatever its arguments. */
 bool context_names_tool(const struct context *, struct span tool);
 

@@ -5,14 +5,21 @@
  */
 #include "keymasterd/judge/context_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/canon.h"
+#include "common/hex.h"
 #include "common/log.h"
 #include "common/msg.h"
+#include "common/sha256.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/turn.h"
+
+#define CONTEXT_GONE_MAX 1000 /* as many as a configuration may have */
 
 struct context_entry_list context_entries = TAILQ_HEAD_INITIALIZER(context_entries);
 static struct map by_key;
@@ -44,9 +51,26 @@ find_exactly(const char *tenant, struct span name)
 struct context_entry *
 context_find(const char *tenant, struct span name)
 {
-	struct context_entry *e = find_exactly(tenant, name);
+	struct context_entry *all = find_exactly("", name), *own;
 
-	return e != NULL ? e : find_exactly("", name);
+	if (all != NULL && all->origin == CONTEXT_CONFIGURED)
+		return all;
+	own = find_exactly(tenant, name);
+	return own != NULL ? own : all;
+}
+
+const char *
+context_origin_name(enum context_origin o)
+{
+	switch (o) {
+	case CONTEXT_BUILTIN:
+		return "built-in";
+	case CONTEXT_CONFIGURED:
+		return "configuration";
+	case CONTEXT_MADE:
+		return "administrator";
+	}
+	return "";
 }
 
 /* It is out of the map already. */
@@ -66,6 +90,28 @@ context_remove_entry(struct context_entry *e)
 	entry_free(e);
 }
 
+/* Two writings of the same context have the same. 0 or -1. */
+static int
+digest(struct span json, char hex[65])
+{
+	struct json_doc doc;
+	uint8_t hash[32];
+	struct buf text;
+	int r = -1;
+
+	json_init(&doc);
+	buf_init(&text);
+	if (json_parse(&doc, json.p, json.len, &context_json_limits) == JSON_OK &&
+	    canon_value(&doc, json_root(&doc), &text, CANON_UTF8) == 0) {
+		sha256_two(text.p, text.len, NULL, 0, hash);
+		(void)hex_encode(hash, sizeof hash, hex, 65);
+		r = 0;
+	}
+	buf_free(&text);
+	json_free(&doc);
+	return r;
+}
+
 struct context_entry *
 context_enter(const char *tenant, enum context_origin origin, struct context *rules,
     struct span json, uint32_t version, uint64_t updated_ms)
@@ -77,7 +123,7 @@ context_enter(const char *tenant, enum context_origin origin, struct context *ru
 		goto fail;
 	if (span_copy(span_str(tenant), e->tenant, sizeof e->tenant) != 0 ||
 	    span_copy(name, e->name, sizeof e->name) != 0 ||
-	    span_copy(json, e->json, json.len + 1) != 0)
+	    span_copy(json, e->json, json.len + 1) != 0 || digest(json, e->sha256) != 0)
 		goto fail;
 	e->json_len = json.len;
 	e->keylen = key_make(e->key, sizeof e->key, tenant, name);
@@ -119,7 +165,7 @@ seal_conf_context(void *msg)
 		context_free(rules);
 		return -1;
 	}
-	return context_enter("", CONTEXT_CONFIGURED, rules, m->json, 0, 0) == NULL ? -1
+	return context_enter("", CONTEXT_CONFIGURED, rules, m->json, 1, 0) == NULL ? -1
 										   : 0;
 }
 
@@ -139,6 +185,10 @@ enter_stored(const struct store_context *row, void *arg)
 		context_free(rules);
 		return 0;
 	}
+	if (context_find(row->tenant, span_str(row->name)) != NULL &&
+	    context_find(row->tenant, span_str(row->name))->origin == CONTEXT_CONFIGURED)
+		LOG_WARN("context.hidden", LS("name", row->name),
+		    LS("by", "the one in the configuration"));
 	return context_enter(row->tenant, CONTEXT_MADE, rules, row->json, row->version,
 		   row->updated_ms) == NULL;
 }
@@ -159,6 +209,35 @@ load_again(void *arg)
 		LOG_ERROR("context.load", LS("error", store_error(judge_store)));
 }
 
+/* ---- the configuration's, compared with what it was at the last start ---- */
+
+/* Names that the configuration had at the last start and has no more. */
+static struct {
+	char names[CONTEXT_GONE_MAX][STORE_CONTEXT_MAX];
+	uint32_t versions[CONTEXT_GONE_MAX];
+	size_t n;
+} * gone;
+
+/* The newest version of one name: still the same, changed, or gone? */
+static int
+compare(const struct store_context *row, void *arg)
+{
+	struct context_entry *e = find_exactly("", span_str(row->name));
+	char sha256[65] = "";
+
+	(void)arg;
+	if (e != NULL && e->origin == CONTEXT_CONFIGURED) {
+		e->recorded = row->json.len != 0 && digest(row->json, sha256) == 0 &&
+		    strcmp(sha256, e->sha256) == 0;
+		e->version = e->recorded ? row->version : row->version + 1;
+	} else if (row->json.len != 0 && gone->n < CONTEXT_GONE_MAX) {
+		(void)span_copy(
+		    span_str(row->name), gone->names[gone->n], sizeof gone->names[0]);
+		gone->versions[gone->n++] = row->version + 1;
+	}
+	return 0;
+}
+
 int
 context_table_load(void)
 {
@@ -176,6 +255,48 @@ context_table_load(void)
 			     "", CONTEXT_BUILTIN, rules, span_str(json), 0, 0) == NULL)
 			return -1;
 	}
+	if ((gone = calloc(1, sizeof *gone)) == NULL ||
+	    store_context_version_each(judge_store, "", compare, NULL) != 0)
+		return -1;
 	turn_on_rollback(load_again, NULL);
 	return store_context_each(judge_store, enter_stored, NULL);
+}
+
+static int
+record(const char *name, uint32_t version, struct span json, const char *event,
+    const char *sha256)
+{
+	struct store_context row = {
+	    .version = version, .json = json, .updated_ms = judge_now_ms()};
+	char detail[96];
+	struct ledger_row line = {.kind = LEDGER_SYSTEM,
+	    .event = span_str(event),
+	    .context = span_str(name),
+	    .detail = span_str(detail)};
+
+	(void)span_copy(span_str(name), row.name, sizeof row.name);
+	snprintf(detail, sizeof detail, "version %u%s%s", version,
+	    sha256[0] == '\0' ? "" : " sha256 ", sha256);
+	(void)ledger_append(&line, NULL);
+	return store_context_version_put(judge_store, &row);
+}
+
+int
+context_table_record(void)
+{
+	struct context_entry *e;
+	int r = 0;
+
+	TAILQ_FOREACH (e, &context_entries, link)
+		if (r == 0 && e->origin == CONTEXT_CONFIGURED && !e->recorded) {
+			e->recorded = true;
+			r = record(e->name, e->version, span_mem(e->json, e->json_len),
+			    "context.configured", e->sha256);
+		}
+	for (size_t i = 0; r == 0 && i < gone->n; i++)
+		r = record(gone->names[i], gone->versions[i], span_str(""),
+		    "context.unconfigured", "");
+	free(gone);
+	gone = NULL;
+	return r;
 }

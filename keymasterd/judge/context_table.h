@@ -21,9 +21,11 @@ struct context_entry {
 	char tenant[STORE_TENANT_MAX]; /* "": every tenant's */
 	char name[STORE_CONTEXT_MAX];
 	enum context_origin origin;
-	uint32_t version; /* of one that was made, else 0 */
+	bool recorded;    /* of the configuration: the database has this version */
+	uint32_t version; /* built-in ones have none: 0 */
 	uint64_t updated_ms;
 	uint64_t generation; /* another number whenever the rules change */
+	char sha256[65];     /* of the canonical JSON, in hex */
 	char *json;
 	size_t json_len;
 	struct context *rules;
@@ -35,7 +37,8 @@ struct context_entry {
 TAILQ_HEAD(context_entry_list, context_entry);
 extern struct context_entry_list context_entries;
 
-/* The tenant's own, else the one for all; NULL when there is none. */
+/* The configuration's, else the tenant's own, else the built-in one; NULL when there is
+ * none. */
 struct context_entry *context_find(const char *tenant, struct span name);
 
 /* Takes a compiled context in, in place of one of the same tenant and name. Takes rules.
@@ -48,7 +51,14 @@ void context_remove_entry(struct context_entry *);
  * JSON text. NULL beyond the last. */
 const char *context_builtin(size_t i);
 
-/* Adds the built-in ones and those of the database. 0 or -1. */
+/* "built-in", "configuration", "administrator". */
+const char *context_origin_name(enum context_origin);
+
+/* Adds the built-in ones and those of the database, after the configuration's. 0 or -1.
+ */
 int context_table_load(void);
+/* What is new in the configuration, or gone from it, gets a version and a row. 0 or -1.
+ */
+int context_table_record(void);
 
 #endif

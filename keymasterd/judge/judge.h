@@ -47,6 +47,8 @@ int seal_conf_tool(void *msg);
 /* Called once, after the database is open and the registry filled; before the loop. -1:
  * fatal. */
 int seal_init(void);
+/* After the ledger's first row: what the configuration changed. 0 or -1. */
+int seal_started(void);
 /* This gate's door is shut: whatever waits for vault must not answer to it any more. */
 void seal_gate_gone(const struct chan *);
 /* Every second. */

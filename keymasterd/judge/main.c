@@ -122,6 +122,8 @@ begin(void)
 	turn_on_rollback(reload, NULL);
 	loop_on_turn(turn_end, NULL);
 	ledger_start_row(NULL);
+	if (seal_started() == -1)
+		fatalx("the database cannot be written: %s", store_error(judge_store));
 }
 
 static void

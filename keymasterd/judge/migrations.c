@@ -69,7 +69,16 @@ static const char schema_1[] =
 static const char schema_2[] =
     "ALTER TABLE sessions ADD COLUMN run TEXT NOT NULL DEFAULT '';";
 
-static const char *const steps[] = {schema_1, schema_2};
+/* What SecurityContexts were. */
+static const char schema_3[] =
+    "CREATE TABLE context_versions("
+    " tenant_id TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
+    " json TEXT NOT NULL, updated_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, name, version)) WITHOUT ROWID;"
+    "INSERT INTO context_versions(tenant_id, name, version, json, updated_at)"
+    " SELECT tenant_id, name, version, json, updated_at FROM contexts;";
+
+static const char *const steps[] = {schema_1, schema_2, schema_3};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

@@ -4,11 +4,13 @@
  * every refusal is in the ledger and looks alike. The text comes from agents through the
  * gate. Judge only.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/proto.h"
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/seal_error.h"
 
 struct words {
 	uint32_t status;
@@ -43,7 +45,18 @@ static const struct words table[] = {
 	"Failed to reach upstream service", NULL},
     [REFUSAL_UPSTREAM_TIMEOUT] = {504, 0, "upstream_timeout",
 	"Upstream request timed out", NULL},
+    [REFUSAL_ANSWER_TOO_LARGE] = {403, 0, "2006",
+	"The tool's answer is larger than allowed", NULL},
 };
+
+/* A number of octets; 0 when it is none. */
+static uint64_t
+limit_of(struct span s)
+{
+	char text[24];
+
+	return span_copy(s, text, sizeof(text)) == 0 ? strtoull(text, NULL, 10) : 0;
+}
 
 int
 refusal_record(struct chan *c, uint64_t reqid, void *msg)
@@ -81,7 +94,13 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 	d.close = w->close;
 	d.headers = w->headers;
 	d.seal = m->seal;
-	if (m->seal) {
+	if (m->seal && m->reason == REFUSAL_ANSWER_TOO_LARGE) {
+		seal_refuse(&d,
+		    &(struct seal_refusal){.code = SEAL_NO_CAPABILITY,
+			.message = w->error,
+			.reason = "max_response_size",
+			.limit = limit_of(m->detail)});
+	} else if (m->seal) {
 		d.row.code = span_str(w->code);
 		decide_refuse_seal(&d, status,
 		    m->reason == REFUSAL_BAD_REQUEST ? 1000 : status, w->error,

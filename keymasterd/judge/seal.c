@@ -25,6 +25,12 @@ seal_init(void)
 	    : 0;
 }
 
+int
+seal_started(void)
+{
+	return context_table_record();
+}
+
 void
 seal_tick(uint64_t unix_ms)
 {
@@ -103,14 +109,4 @@ session_context_revoked(const char *tenant, const char *agent_id, const char *co
 		if (strcmp(s->agent_id, agent_id) == 0 &&
 		    strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)
 			revoke_with_row(s, "context withdrawn from the agent");
-}
-
-void
-session_context_removed(const char *tenant, const char *context)
-{
-	struct session *s;
-
-	TAILQ_FOREACH (s, &sessions, link)
-		if (strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)
-			revoke_with_row(s, "context removed");
 }

@@ -51,13 +51,15 @@ seal_error_body(struct buf *out, const struct seal_refusal *r,
 		jsonw_raw(&w, r->request.p, r->request.len);
 	else
 		jsonw_str(&w, id);
-	if (r->reason != NULL || r->retry_after != 0) {
+	if (r->reason != NULL || r->retry_after != 0 || r->limit != 0) {
 		jsonw_key(&w, "details");
 		jsonw_obj_open(&w);
 		if (r->reason != NULL)
 			jsonw_key_str(&w, "reason", r->reason);
 		if (r->retry_after != 0)
 			jsonw_key_int(&w, "retry_after", r->retry_after);
+		if (r->limit != 0)
+			jsonw_key_int(&w, "limit", (int64_t)r->limit);
 		jsonw_obj_close(&w);
 	}
 	jsonw_obj_close(&w);

@@ -41,6 +41,7 @@ struct seal_refusal {
 	const char *reason;   /* details.reason, for machines; NULL: none */
 	uint32_t retry_after; /* seconds; 0: no header */
 	struct span request;  /* the payload's id as raw JSON; p NULL: the request id */
+	uint64_t limit;       /* details.limit; 0: none */
 	bool flat;            /* attestation: code and message at the top as well */
 };
 

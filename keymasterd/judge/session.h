@@ -63,8 +63,6 @@ struct session *session_enter(const struct store_session *);
 struct session *session_create(const struct store_session *);
 /* Ends a session in memory and in the database. The caller writes the ledger's row. */
 void session_revoke(struct session *, const char *reason);
-/* The context was removed: the sessions in it end, each with its row (seal.c). */
-void session_context_removed(const char *tenant, const char *context);
 bool session_may_call(const struct session *, struct span tool);
 
 /* Reads the database. 0 or -1. */

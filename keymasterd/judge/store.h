@@ -144,6 +144,17 @@ int store_context_delete(struct store *, const char *tenant, const char *name);
 int store_context_each(
     struct store *, int (*fn)(const struct store_context *, void *), void *arg);
 
+/*
+ * Every version there was; those of the configuration have tenant "", and an empty json
+ * when they were taken out of it. version 0: the newest. STORE_MISSING.
+ */
+int store_context_version_put(struct store *, const struct store_context *);
+int store_context_version_get(struct store *, const char *tenant, const char *name,
+    uint32_t version, int (*fn)(const struct store_context *, void *), void *arg);
+/* The newest of each name. */
+int store_context_version_each(struct store *, const char *tenant,
+    int (*fn)(const struct store_context *, void *), void *arg);
+
 /* ---- SEAL sessions ---- */
 struct store_session {
 	char id[65];

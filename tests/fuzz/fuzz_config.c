@@ -33,7 +33,7 @@ seen(const struct config_key *k, const struct yaml_node *n, void *arg)
 }
 
 static void
-check_json(const struct yaml_node *root)
+check_json(struct yaml_node *root)
 {
 	struct json_doc d;
 	struct buf out;
