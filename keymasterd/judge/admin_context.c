@@ -89,7 +89,7 @@ admin_context_put(struct chan *c, uint64_t reqid, void *msg)
 	struct context_change change = {.tenant = judge_conf.tenant};
 
 	if (m->replace > CONTEXT_UPDATE)
-		return -1;
+		return admin_refuse(c, reqid, "replace must be 0, 1 or 2");
 	return changed(c, reqid, "context.put", &change,
 	    context_put(&change, m->json, (enum context_mode)m->replace));
 }

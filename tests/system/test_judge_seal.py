@@ -588,8 +588,12 @@ def test_context_test(judge):
     def ask(tool, arguments):
         return json.loads(judge.act("context_test", name="work", tool=tool,
                                     arguments=json.dumps(arguments))["json"])
-    assert ask("fs.read", {"path": "/w/a"}) == {
-        "allowed": True, "reason": "capabilities[0] allows it", "server": "files"}
+    got = ask("fs.read", {"path": "/w/a"})
+    assert got.pop("steps") == [
+        {"rule": "deny_list[0]", "entry": "fs.delete", "result": "does not apply"},
+        {"rule": "capabilities[0]", "tool_pattern": "fs.*", "result": "allows"}]
+    assert got == {"allowed": True, "rule": "capabilities[0]",
+                   "reason": "capabilities[0] allows it", "server": "files"}
     assert ask("nowhere.x", {})["server"] is None
     got = ask("fs.read", {"path": "/etc"})
     assert (got["allowed"], got["code"]) == (False, 2002) and "/etc" in got["reason"]
