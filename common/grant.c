@@ -41,15 +41,16 @@ add_span(EVP_MD_CTX *ctx, struct span s)
 
 int
 grant_digest_proxy(struct span method, struct span authority, struct span target,
-    struct span headers, uint64_t body_len, uint8_t digest[GRANT_DIGEST_LEN])
+    struct span headers, uint64_t body_len, uint64_t max_body,
+    uint8_t digest[GRANT_DIGEST_LEN])
 {
 	EVP_MD_CTX *ctx = sha256_start();
-	uint64_t len = __builtin_bswap64(body_len);
+	uint64_t len[2] = {__builtin_bswap64(body_len), __builtin_bswap64(max_body)};
 
-	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-proxy-1", 13) != 1 ||
+	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-proxy-2", 13) != 1 ||
 	    !add_span(ctx, method) || !add_span(ctx, authority) ||
 	    !add_span(ctx, target) || !add_span(ctx, headers) ||
-	    EVP_DigestUpdate(ctx, &len, sizeof(len)) != 1 ||
+	    EVP_DigestUpdate(ctx, len, sizeof(len)) != 1 ||
 	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
 		return -1;
 	return 0;

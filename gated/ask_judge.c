@@ -38,6 +38,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 	    .mac = m->mac,
 	    .not_after = m->not_after,
 	    .max_response = m->max_response,
+	    .max_body = m->max_body,
 	    .server = m->server,
 	    .payload_off = m->payload_off,
 	    .payload_len = m->payload_len,

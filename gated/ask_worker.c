@@ -67,6 +67,7 @@ worker_ask(struct req *r, struct redeemer *d, const struct grant_view *g)
 	m.target = g->target;
 	m.headers = req_part(r, r->headers);
 	m.body_len = r->body_len;
+	m.max_body = g->max_body;
 	m.timeout_ms = g->timeout_ms;
 	if (whole)
 		m.body = req_body(r);

@@ -25,7 +25,7 @@ struct redeemer {
 /* What a decision granted, its strings borrowed. */
 struct grant_view {
 	const uint8_t *id, *mac;
-	uint64_t not_after, max_response;
+	uint64_t not_after, max_response, max_body;
 	uint32_t server, payload_off, payload_len, timeout_ms;
 	struct span authority, target;
 };

@@ -65,7 +65,7 @@ take_body(struct exchange *ex, struct msg_proxy_open *m)
 	evutil_make_socket_nonblocking(u->fd);
 	u->streamed = true;
 	u->chunked = m->body_len == BODY_LEN_UNKNOWN;
-	u->left = u->chunked ? 0 : m->body_len;
+	u->left = u->chunked ? m->max_body : m->body_len;
 	/* so that it can be closed before it was ever read */
 	event_assign(&u->readable, loop_base(), u->fd, EV_READ, NULL, NULL);
 }
@@ -81,7 +81,7 @@ redeem(const struct msg_proxy_open *m)
 	memcpy(g.mac, m->mac, sizeof(g.mac));
 	g.not_after_ms = m->not_after;
 	if (grant_digest_proxy(m->method, m->authority, m->target, m->headers,
-		m->body_len, digest) == -1)
+		m->body_len, m->max_body, digest) == -1)
 		return GRANT_FORGED;
 	return grant_redeem(worker_grants, &g, loop_unix_ms(), digest);
 }
@@ -103,6 +103,8 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 		    worker_credential == NULL ? "The credential is gone"
 					      : "Too many requests with this credential",
 		    NULL, worker_credential == NULL ? NULL : "Try again later.");
+	if (m->body.len > m->max_body)
+		return exchange_too_large(ex);
 	ex->credential = credential_ref(worker_credential);
 	t = worker_target(&ex->to, ex->credential, m->authority);
 	if (t != TARGET_GOOD) {

@@ -39,7 +39,7 @@ struct upload {
 	bool taken; /* something was read from it: it cannot be sent again */
 	bool chunked;
 	bool waiting;  /* for the gate */
-	uint64_t left; /* octets to come, when the length is known */
+	uint64_t left; /* octets to come; when chunked: that may come */
 	uint8_t *buf;
 	size_t off, len; /* what is not sent yet */
 	struct event readable;
@@ -130,6 +130,8 @@ int exchange_lost(struct exchange *);
 
 /* send.c. 0 or -1. */
 int exchange_send(struct exchange *);
+/* The body is longer than was judged. Always -1. */
+int exchange_too_large(struct exchange *);
 void upload_close(struct upload *);
 /* receive.c. 0 or -1. */
 int exchange_receive(struct exchange *);

@@ -137,6 +137,14 @@ upload_end(struct exchange *ex)
 	return 1;
 }
 
+int
+exchange_too_large(struct exchange *ex)
+{
+	return exchange_fail(ex, OUTCOME_TOO_LARGE, 413, "Request body too large",
+	    "the body is longer than was judged",
+	    "Send less at once, or raise gate.max_body_size.");
+}
+
 /* Reads the next piece. 1: there is something, or the end; 0: wait; -1. */
 static int
 upload_read(struct exchange *ex)
@@ -147,8 +155,8 @@ upload_read(struct exchange *ex)
 
 	if (!u->chunked && u->left == 0)
 		return upload_end(ex);
-	if (!u->chunked && room > u->left)
-		room = (size_t)u->left;
+	if (room > u->left) /* of a body that may not go on, one octet more */
+		room = (size_t)u->left + (u->chunked ? 1 : 0);
 	n = read(u->fd, u->buf + UPLOAD_HEAD, room);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		if (!u->waiting)
@@ -161,13 +169,15 @@ upload_read(struct exchange *ex)
 		    "The request's body broke off", NULL, NULL);
 	if (n == 0)
 		return upload_end(ex);
+	if ((uint64_t)n > u->left)
+		return exchange_too_large(ex);
 	exchange_touch(ex);
 	u->taken = true;
+	u->left -= (uint64_t)n;
 	ex->bytes_in += (size_t)n;
 	if (u->chunked) {
 		frame_chunk(u, (size_t)n);
 	} else {
-		u->left -= (size_t)n;
 		u->off = UPLOAD_HEAD;
 		u->len = (size_t)n;
 	}

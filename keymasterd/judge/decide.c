@@ -228,7 +228,7 @@ decide_grant_proxy(struct decide *d, struct redeemer *r, const struct decide_pro
 
 	d->row.judged = digest;
 	if (grant_digest_proxy(p->method, p->authority, p->target, p->headers,
-		p->body_len, digest) == -1 ||
+		p->body_len, judge_conf.max_body_bytes, digest) == -1 ||
 	    grant_make(d, r, p->agent, judge_conf.request_timeout_ms, &g) == -1) {
 		no_grant(d);
 		return;
@@ -237,6 +237,7 @@ decide_grant_proxy(struct decide *d, struct redeemer *r, const struct decide_pro
 	m.verdict = VERDICT_PROXY;
 	m.authority = p->authority;
 	m.target = p->target;
+	m.max_body = judge_conf.max_body_bytes;
 	m.timeout_ms = judge_conf.request_timeout_ms;
 	m.max_response = UINT64_MAX;
 	turn_decision(d->chan, d->reqid, &m, d->seal);

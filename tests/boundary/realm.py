@@ -272,7 +272,7 @@ class Realm:
     def opened(grant, /, **changes):
         """proxy_open for a grant, or for what somebody makes of it."""
         fields = {k: grant[k] for k in ("request_id", "grant", "not_after", "mac", "authority",
-                                        "target", "timeout_ms")}
+                                        "target", "timeout_ms", "max_body")}
         fields.update({k: grant["asked"][k] for k in ("method", "headers", "body_len")})
         fields.update(changes)
         return fields

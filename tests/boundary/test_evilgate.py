@@ -141,6 +141,8 @@ CHANGES = {
         lambda g: {"target": "/pat", "headers": b"h" + g["asked"]["headers"]},
     "a longer body": lambda g: {"body_len": 6, "body": b"hello!"},
     "an empty body": lambda g: {"body_len": 0, "body": b""},
+    "a longer body at most": lambda g: {"max_body": g["max_body"] + 1},
+    "any body": lambda g: {"max_body": 2**64 - 1},
     "a body without an end": lambda g: {"body_len": UNKNOWN_LEN, "body": b"hello"},
 }
 
@@ -354,6 +356,32 @@ def test_a_stream_is_as_long_as_was_judged(realm, since, judged, sent):
     if len(sent) < judged:
         assert not new
     assert realm.wait_rows(since, 1, kind="completion", request=hexed(grant))
+
+
+def test_a_body_of_unknown_length_has_a_limit(realm, since):
+    """What the configuration allows is sealed into the grant; no gate can send more."""
+    grant = realm.grant(method="POST", body_len=UNKNOWN_LEN)
+    most = grant["max_body"]
+    assert most == 10 << 20  # puppet.conf_judge()
+    seen, door = len(realm.upstream.seen), realm.gates_door(grant["redeemer"])
+    ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    with ours, theirs:
+        door.send("proxy_open", 4243, **realm.opened(grant, stream=theirs))
+        theirs.close()
+        sent = 0
+        try:
+            while sent < 2 * most:
+                sent += ours.send(b"x" * 65536)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        got = door.recv()
+    assert sent < 2 * most, "the worker never stopped reading"
+    assert (got.reqid, got.fields["status"], got.fields["made"]) == (4243, 413, 1)
+    row, = realm.wait_rows(since, 1, request=hexed(grant), kind="completion")
+    assert (row["reason"], row["status"]) == ("too_large", 413)
+    assert row["bytes_in"] <= most
+    assert len(realm.upstream.seen) == seen, "a cut body looked whole"
 
 
 def test_a_body_is_as_long_as_was_judged(realm):

@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from worker_harness import SECRET, UNKNOWN, Upstream, Worker, ok  # noqa: E402
 
 PROGRAM = os.environ.get("EGRESS_WORKER", "egressd/egressd-worker")
-OK, AGENT_GONE, UNREACHABLE, TIMEOUT, BROKEN, ADDRESS, DOMAIN, ECHOED, GRANT = range(1, 10)
+(OK, AGENT_GONE, UNREACHABLE, TIMEOUT, BROKEN, ADDRESS, DOMAIN, ECHOED, GRANT,
+ TOO_LARGE) = range(1, 11)
 
 
 class Base(unittest.TestCase):
@@ -174,7 +175,7 @@ class Grants(Base):
         for change in (dict(target=b"/other"), dict(method=b"POST"), dict(headers=b"a: b\r\n"),
                        dict(authority=b"127.0.0.1:%d" % u.port), dict(body_len=UNKNOWN),
                        dict(body_len=1, body=b"x"), dict(not_after=int(time.time() * 1000) + 11000),
-                       dict(request_id=os.urandom(16)), dict(grant=os.urandom(16))):
+                       dict(max_body=(1 << 30) + 1), dict(request_id=os.urandom(16)), dict(grant=os.urandom(16))):
             self.assertEqual(self.changed(w, u, change).head["status"], 403, change)
         self.assertEqual(u.connections, 0)
 
@@ -184,7 +185,7 @@ class Grants(Base):
         f = dict(request_id=os.urandom(16), grant=os.urandom(16),
                  not_after=int(time.time() * 1000) + 9000, method=b"GET",
                  authority=b"localhost:%d" % u.port, target=b"/x", headers=b"", body_len=0,
-                 body=b"", timeout_ms=1000)
+                 max_body=1 << 30, body=b"", timeout_ms=1000)
         f["mac"] = h.seal(w.key, f["request_id"], f["grant"], f["not_after"], h.digest_proxy(f))
         f.update(change)
         w.reqid += 1
@@ -598,6 +599,25 @@ class Bodies(Base):
         self.assertEqual(w.wait_head(a)["status"], 400)
         self.assertEqual(w.done(a)["outcome"], AGENT_GONE)
         self.assertEqual(u.requests, [])
+
+    def test_too_long(self):
+        """A body of unknown length ends where the judge said; what was sent does not look whole."""
+        u, w = self.pair(lambda r, c: ok(b"%d" % len(r.body)))
+        for n in (0, 1, 99999, 100000):
+            a, _ = self.stream(w, u, [b"x" * n], UNKNOWN, max_body=100000)
+            self.assertEqual(w.wait_head(a)["body"], b"%d" % n)
+            self.assertEqual(w.done(a)["outcome"], OK)
+        seen = len(u.requests)
+        for n, most in ((100001, 100000), (1, 0), (1 << 20, 100000)):
+            a, _ = self.stream(w, u, [b"x" * n], UNKNOWN, max_body=most, close=False)
+            self.assertEqual(w.wait_head(a)["status"], 413)
+            done = w.done(a)
+            self.assertEqual(done["outcome"], TOO_LARGE)
+            self.assertLessEqual(done["bytes_in"], most)
+        a = w.get(u.port, method=b"POST", body=b"abc", body_len=UNKNOWN, max_body=2)
+        self.assertEqual((a.head["status"], a.done["outcome"]), (413, TOO_LARGE))
+        time.sleep(0.1)
+        self.assertEqual(len(u.requests), seen)
 
     def test_death_of_the_gate(self):
         """Descriptors of a process that dies are closed one by one: the stream may be first."""

@@ -18,10 +18,10 @@ SECRET = b"sk_live_51Hx/9+Zq-Ty_canary~77"
 
 
 def digest_proxy(f):
-    h = hashlib.sha256(b"aegis-proxy-1")
+    h = hashlib.sha256(b"aegis-proxy-2")
     for part in ("method", "authority", "target", "headers"):
         h.update(struct.pack(">I", len(f[part])) + f[part])
-    h.update(struct.pack(">Q", f["body_len"]))
+    h.update(struct.pack(">QQ", f["body_len"], f["max_body"]))
     return h.digest()
 
 
@@ -157,14 +157,14 @@ class Worker:
                 return
 
     def open(self, port=None, target=b"/x", method=b"GET", headers=b"", body=b"", body_len=None,
-             stream=None, authority=None, timeout_ms=5000, not_after=None, **change):
+             stream=None, authority=None, timeout_ms=5000, not_after=None, max_body=1 << 30, **change):
         """Sends a granted request. change: fields altered after the grant was sealed."""
         self.reqid += 1
         f = dict(request_id=os.urandom(16), grant=os.urandom(16),
                  not_after=not_after or int(time.time() * 1000) + 10000, method=method,
                  authority=authority or b"localhost:%d" % port, target=target,
                  headers=headers, body_len=len(body) if body_len is None else body_len,
-                 body=body, timeout_ms=timeout_ms)
+                 max_body=max_body, body=body, timeout_ms=timeout_ms)
         f["mac"] = seal(self.key, f["request_id"], f["grant"], f["not_after"], digest_proxy(f))
         if stream is not None:
             f["stream"] = stream

@@ -480,13 +480,14 @@ granted(const char *method, const char *authority, const char *target, uint64_t 
 	ck_assert_int_eq(answer->redeemer, 77);
 	ck_assert(span_eq(answer->authority, authority));
 	ck_assert(span_eq(answer->target, target));
+	ck_assert_uint_eq(answer->max_body, 1000);
 	memcpy(g.request_id, answer->request_id, 16);
 	memcpy(g.id, answer->grant, 16);
 	memcpy(g.mac, answer->mac, 32);
 	g.not_after_ms = answer->not_after;
 	ck_assert_int_eq(
 	    grant_digest_proxy(span_str(method), answer->authority, answer->target,
-		span_str("accept: */*\r\n"), body_len, digest),
+		span_str("accept: */*\r\n"), body_len, 1000, digest),
 	    0);
 	ck_assert_int_eq(grant_redeem(book, &g, now_ms(), digest), GRANT_GOOD);
 	ck_assert_int_eq(grant_redeem(book, &g, now_ms(), digest), GRANT_REUSED);
