@@ -159,6 +159,15 @@ word_seal(const struct req *r, char *out, size_t cap, unsigned status, const cha
 	    4000 + status, what, time, id);
 }
 
+/* Header lines that a status needs. */
+static const char *
+lines_alone(const struct req *r, unsigned status)
+{
+	if (status == 405)
+		return r->seal ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
+	return status == 429 || status == 503 ? "Retry-After: 1\r\n" : "";
+}
+
 void
 refuse_alone(struct req *r, unsigned status)
 {
@@ -179,5 +188,5 @@ refuse_alone(struct req *r, unsigned status)
 		      : "The request is not well formed or not allowed here.");
 	if (n > 0 && (size_t)n < sizeof(text))
 		iov.iov_len = (size_t)n;
-	answer_json(r, status, (struct span){"", 0}, &iov, 1);
+	answer_json(r, status, span_str(lines_alone(r, status)), &iov, 1);
 }

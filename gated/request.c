@@ -29,6 +29,19 @@ form_refusal(enum http1_form form)
 	}
 }
 
+/* The path of an absolute request target, for the words that its client understands. */
+static struct span
+path_of(struct span target)
+{
+	const char *p = target.p, *end = target.p + target.len;
+	unsigned slashes = 0;
+
+	for (; p < end; p++)
+		if (*p == '/' && ++slashes == 3)
+			break;
+	return span_mem(p, (size_t)(end - p));
+}
+
 static void
 health(struct req *r)
 {
@@ -80,6 +93,8 @@ request_begin(struct conn *c, const struct http1_head *h)
 	why = form_refusal(h->form);
 	if (why != NULL) {
 		c->close_after = true;
+		r->seal = h->form == HTTP1_FORM_ABSOLUTE &&
+		    route_find(path_of(h->target))->seal;
 		refuse(r,
 		    h->form == HTTP1_FORM_AUTHORITY ? REFUSAL_METHOD_NOT_ALLOWED
 						    : REFUSAL_BAD_REQUEST,

@@ -12,10 +12,10 @@ static const struct route routes[] = {
     {"/v1/invoke", false, ROUTE_SEAL, ROUTE_POST, true},
     {"/v1/seal", true, ROUTE_API, ROUTE_ANY, true},
     {"/v1/smcp", true, ROUTE_API, ROUTE_ANY, true},
-    {"/v1", true, ROUTE_API, ROUTE_ANY, false},
-    {"/.well-known", true, ROUTE_API, ROUTE_ANY, false},
+    {"/v1", true, ROUTE_API, ROUTE_ANY, true},
+    {"/.well-known", true, ROUTE_API, ROUTE_ANY, true},
     {"/mcp", true, ROUTE_API, ROUTE_ANY, false},
-    {"/cluster", true, ROUTE_API, ROUTE_ANY, false},
+    {"/cluster", true, ROUTE_API, ROUTE_ANY, true},
     {"", true, ROUTE_PROXY, ROUTE_ANY, false},
 };
 

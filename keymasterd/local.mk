@@ -71,6 +71,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/api.c keymasterd/judge/api.h \
 	keymasterd/judge/api_context.c keymasterd/judge/api_context.h \
 	keymasterd/judge/api_session.c keymasterd/judge/api_session.h \
+	keymasterd/judge/api_session_new.c \
 	keymasterd/judge/attest.c keymasterd/judge/attest.h \
 	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
 	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
@@ -78,9 +79,11 @@ JUDGE_SEAL = \
 	keymasterd/judge/context_change.c keymasterd/judge/context_change.h \
 	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
+	keymasterd/judge/mint.c keymasterd/judge/mint.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \
 	keymasterd/judge/context_walk.c keymasterd/judge/context_walk.h \
 	keymasterd/judge/seal.c \
+	keymasterd/judge/seal_arguments.c keymasterd/judge/seal_arguments.h \
 	keymasterd/judge/seal_envelope.c keymasterd/judge/seal_envelope.h \
 	keymasterd/judge/seal_error.c keymasterd/judge/seal_error.h \
 	keymasterd/judge/seal_invoke.c keymasterd/judge/seal_invoke.h \

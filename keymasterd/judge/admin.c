@@ -188,6 +188,7 @@ admin_ledger(struct chan *c, const struct admin_act *act)
 	    .credential = act->credential,
 	    .context = act->context,
 	    .session = act->session,
+	    .exec = act->exec,
 	    .reason = act->reason,
 	    .detail = act->detail,
 	    .peer = admin_peer(c)};

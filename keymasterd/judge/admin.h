@@ -56,7 +56,7 @@ int admin_row(struct chan *, uint64_t reqid, const struct buf *json);
 /* The ledger row of an act, before it takes effect. Absent spans: {NULL, 0}. */
 struct admin_act {
 	const char *event; /* "agent.add" */
-	struct span agent, credential, service, context, session, reason, detail;
+	struct span agent, credential, service, context, session, exec, reason, detail;
 };
 void admin_ledger(struct chan *, const struct admin_act *);
 /* Where the connection comes from, for rows: "uid 0 pid 123". */

@@ -85,12 +85,12 @@ admin_session_revoke(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_session_revoke *m = msg;
 	struct session *s = session_by_id(m->session);
-	struct admin_act act = {.event = "session.revoke", .session = m->session};
+	struct admin_act act = {.event = "SessionRevoked", .session = m->session};
 	const struct agent *agent;
 	char reason[129];
 
 	if (s == NULL)
-		s = session_by_exec(m->session);
+		s = session_by_exec(judge_conf.tenant, m->session);
 	if (s == NULL || strcmp(s->tenant, judge_conf.tenant) != 0)
 		return admin_refuse(c, reqid, "there is no session \"%.*s\"",
 		    (int)m->session.len, m->session.p);
@@ -100,6 +100,7 @@ admin_session_revoke(struct chan *c, uint64_t reqid, void *msg)
 		(void)span_copy(span_str("by an administrator"), reason, sizeof reason);
 	agent = agent_by_id(s->tenant, s->agent_id);
 	act.session = span_str(s->id);
+	act.exec = span_str(s->exec_id);
 	act.agent = span_str(agent != NULL ? agent->row.name : s->sub);
 	act.context = span_str(s->context);
 	act.reason = span_str(reason);

@@ -35,6 +35,7 @@ static const struct route {
     {"GET", "/v1/seal/tools", API_ANYONE, tools_handle},
     {"GET", "/v1/smcp/tools", API_ANYONE, tools_handle},
     {"GET", "/v1/seal/sessions", API_READER, api_session_list},
+    {"POST", "/v1/seal/sessions", API_OPERATOR, api_session_create},
     {"GET", "/v1/seal/sessions/{id}", API_READER, api_session_get},
     {"DELETE", "/v1/seal/sessions/{id}", API_OPERATOR, api_session_delete},
     {"GET", "/v1/security-contexts", API_READER, api_context_list},

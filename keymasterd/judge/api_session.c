@@ -26,6 +26,8 @@ api_session_status(const struct session *s)
 {
 	if (s->state == SESSION_REVOKED)
 		return "Revoked";
+	if (s->state == SESSION_USED && judge_conf.seal_jti_once)
+		return "Expired";
 	return s->expires_ms > judge_now_ms() ? "Active" : "Expired";
 }
 
@@ -100,12 +102,12 @@ api_session_list(struct api_call *c)
 {
 	char status[16] = "active", link[128];
 	long skip = number_of(c->query, "offset", 0),
-	     left = number_of(c->query, "limit", 100), at = 0;
+	     limit = number_of(c->query, "limit", 100), left = limit, at = 0;
 	const struct session *s;
 	struct jsonw w;
 
 	(void)api_query_get(c->query, "status", status, sizeof status);
-	if (skip < 0 || left < 1 || left > LIST_MAX ||
+	if (skip < 0 || limit < 1 || limit > LIST_MAX ||
 	    (strcmp(status, "all") != 0 && strcmp(status, "active") != 0 &&
 		strcmp(status, "expired") != 0 && strcmp(status, "revoked") != 0)) {
 		api_refuse(c->d, 400,
@@ -122,9 +124,9 @@ api_session_list(struct api_call *c)
 			continue;
 		if (left-- == 0 || body.len > ROOM) {
 			(void)snprintf(link, sizeof link,
-			    "Link: </v1/seal/sessions?status=%s&offset=%ld>; "
+			    "Link: </v1/seal/sessions?status=%s&limit=%ld&offset=%ld>; "
 			    "rel=\"next\"\r\n",
-			    status, at - 1);
+			    status, limit, at - 1);
 			c->d->headers = link;
 			break;
 		}
@@ -141,7 +143,7 @@ api_session_list(struct api_call *c)
 static struct session *
 find(struct api_call *c)
 {
-	struct session *s = session_by_exec(span_str(c->arg));
+	struct session *s = session_by_exec(c->tenant, span_str(c->arg));
 
 	if (s == NULL)
 		s = session_by_id(span_str(c->arg));
@@ -192,7 +194,7 @@ api_session_delete(struct api_call *c)
 		return;
 	}
 	c->d->row.kind = LEDGER_ADMIN;
-	c->d->row.event = span_str("session.revoke");
+	c->d->row.event = span_str("SessionRevoked");
 	c->d->row.reason = span_str("by an operator");
 	session_revoke(s, "by an operator");
 	buf_reset(&body);

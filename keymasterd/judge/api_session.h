@@ -9,6 +9,8 @@ struct session;
 struct jsonw;
 
 void api_session_list(struct api_call *);
+/* POST: answers at once for the caller's own token, else when vault has signed one. */
+void api_session_create(struct api_call *);
 void api_session_get(struct api_call *);
 void api_session_delete(struct api_call *);
 

@@ -8,37 +8,20 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "common/json.h"
 #include "common/jsonw.h"
-#include "common/log.h"
 #include "common/loop.h"
-#include "common/proc.h"
 #include "common/rfc3339.h"
 #include "keymasterd/judge/attest_key.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/mint.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/seal_error.h"
 #include "keymasterd/judge/session.h"
-
-#define VAULT_MS 5000
-#define PENDING_MAX 256
-#define WID_MAX 256
-
-/* An attestation that waits for vault. */
-struct pending {
-	struct decide d; /* chan NULL: the gate is gone */
-	char peer[65];
-	char agent[65];
-	char wid[WID_MAX + 1];
-	uint8_t shown[STORE_HASH_LEN]; /* the agent's token */
-	struct store_session row;
-	TAILQ_ENTRY(pending) link;
-};
 
 /* How often an agent has attested. */
 struct attempts {
@@ -46,8 +29,6 @@ struct attempts {
 	struct limiter *limiter;
 };
 
-static TAILQ_HEAD(, pending) waiting = TAILQ_HEAD_INITIALIZER(waiting);
-static unsigned nwaiting;
 static struct map attempts_by_agent;
 static struct buf body;
 
@@ -164,7 +145,7 @@ refuse(struct decide *d, unsigned code, const char *message, const char *detail)
 /* Reads the body into the session's row and the workload's name. 0, or -1: refused. */
 static int
 read_request(struct decide *d, const struct msg_api_request *m, const struct agent *agent,
-    struct pending *p, char task[static 257])
+    struct mint *p)
 {
 	static const char *const key_names[] = {
 	    "public_key", "public_key_pem", "agent_public_key", NULL};
@@ -184,7 +165,7 @@ read_request(struct decide *d, const struct msg_api_request *m, const struct age
 		goto out;
 	}
 	if (text_of(&doc, wid_names, p->wid, sizeof p->wid, &len) < 0 ||
-	    text_of(&doc, task_names, task, 257, &len) < 0) {
+	    text_of(&doc, task_names, p->task, sizeof p->task, &len) < 0) {
 		refuse(d, SEAL_ATTEST,
 		    "workload_id and task_summary must be texts of at most 256 octets",
 		    NULL);
@@ -192,7 +173,7 @@ read_request(struct decide *d, const struct msg_api_request *m, const struct age
 	}
 	if (p->wid[0] == '\0')
 		(void)span_copy(span_str(agent->row.name), p->wid, sizeof p->wid);
-	d->row.detail = span_str(p->wid);
+	d->row.workload = span_str(p->wid);
 	absent =
 	    text_of(&doc, context_names, p->row.context, sizeof p->row.context, &len);
 	if (absent != 0 || !context_name_ok(span_mem(p->row.context, len))) {
@@ -226,24 +207,21 @@ out:
 	return ret;
 }
 
-/* ---- vault's answer ---- */
+/* ---- the session ---- */
 
 static void
-pending_free(struct pending *p)
-{
-	TAILQ_REMOVE(&waiting, p, link);
-	nwaiting--;
-	free(p);
-}
-
-static void
-answer_session(struct pending *p, const struct session *s, struct span token)
+answer_session(struct mint *p, struct session *s, struct span token, unsigned code,
+    const char *message)
 {
 	char expires[RFC3339_SIZE];
 	struct jsonw w;
 
+	if (s == NULL) {
+		refuse(&p->d, code, message, NULL);
+		return;
+	}
 	(void)rfc3339_format(
-	    (int64_t)(s->expires_ms / 1000), 0, 3, expires, sizeof expires);
+	    (int64_t)(s->expires_ms / 1000), 0, 3, expires, sizeof(expires));
 	buf_reset(&body);
 	jsonw_init(&w, &body);
 	jsonw_obj_open(&w);
@@ -260,85 +238,25 @@ answer_session(struct pending *p, const struct session *s, struct span token)
 		refuse(&p->d, 503, "The answer could not be written", NULL);
 		return;
 	}
-	p->d.row.session = span_str(s->id);
+	p->d.row.event = span_str("AttestationSucceeded");
 	p->d.row.decision = LEDGER_ALLOWED;
 	decide_answer(&p->d, 200, body.p, body.len);
-}
-
-static void
-on_signed(struct chan *vault, enum chan_status status, void *msg, void *arg)
-{
-	const struct msg_token_signed *m = msg;
-	const struct token *shown;
-	struct pending *p = arg;
-	struct session *s;
-
-	(void)vault;
-	if (p->d.chan == NULL) {
-		pending_free(p);
-		return;
-	}
-	shown = token_by_hash(p->shown, judge_now_ms());
-	if (status != CHAN_OK || m->code != 0 || m->token.len == 0) {
-		LOG_WARN("attest.vault", LS("agent", p->agent), LI("status", status),
-		    LU("code", status == CHAN_OK ? m->code : 0));
-		refuse(&p->d, 503, "Tokens cannot be signed at the moment", NULL);
-	} else if (shown == NULL) { /* replaced, or its run ended, while vault signed */
-		refuse(&p->d, SEAL_WORKLOAD, "The agent token has ended", NULL);
-	} else if (context_find(p->row.tenant, span_str(p->row.context)) == NULL ||
-	    !agent_may_context(shown->agent, p->row.context)) {
-		/* removed or withdrawn while vault was signing */
-		refuse(&p->d, SEAL_SCOPE,
-		    "This SecurityContext is not available to the workload", "removed");
-	} else {
-		judge_sha256(m->token.p, m->token.len, p->row.token_hash);
-		s = session_create(&p->row);
-		if (s == NULL)
-			refuse(&p->d, 503, "The session could not be stored", NULL);
-		else
-			answer_session(p, s, m->token);
-	}
-	pending_free(p);
-}
-
-static int
-ask_vault(struct pending *p, const char *task)
-{
-	struct chan *vault = proc_peer(ROLE_VAULT);
-	MSG_INIT(token_sign, m);
-
-	if (vault == NULL)
-		return -1;
-	m.tenant = span_str(p->row.tenant);
-	m.sub = span_str(p->row.sub);
-	m.scp = span_str(p->row.context);
-	m.wid = span_str(p->wid);
-	m.jti = span_str(p->row.id);
-	m.exec_id = span_str(p->row.exec_id);
-	m.issuer = span_str(judge_conf.issuer);
-	m.audience = span_str(judge_conf.audience);
-	m.task_summary = span_str(task);
-	m.iat = p->row.created_ms / 1000;
-	m.exp = p->row.expires_ms / 1000;
-	return chan_ask(vault, MSG_token_sign, &m, VAULT_MS, on_signed, p) == 0 ? -1 : 0;
 }
 
 void
 attest_handle(struct api_call *c)
 {
-	const struct msg_api_request *m = c->m;
-	struct decide *d = c->d;
 	struct seal_refusal busy = {.code = SEAL_RATE,
 	    .message = "Too many attestations of this workload",
 	    .flat = true};
+	const struct msg_api_request *m = c->m;
+	struct decide *d = c->d;
 	const struct agent *agent;
 	const struct token *token;
 	const char *why = NULL;
-	struct pending *p;
-	char task[257], uuid[STORE_ID_MAX];
-	uint64_t now = judge_now_ms() / 1000 * 1000;
+	struct mint *p;
 
-	d->row.event = span_str("seal.attest");
+	d->row.event = span_str("AttestationFailed");
 	if ((token = attest_token(m, &why)) == NULL) {
 		d->budget = LEDGER_CAUSE_ATTEST;
 		refuse(d, SEAL_WORKLOAD, why, NULL);
@@ -352,62 +270,32 @@ attest_handle(struct api_call *c)
 		seal_refuse(d, &busy);
 		return;
 	}
-	if (nwaiting >= PENDING_MAX || (p = calloc(1, sizeof *p)) == NULL) {
+	if ((p = mint_new()) == NULL) {
 		refuse(d, 503, "Too many attestations at once", NULL);
 		return;
 	}
-	TAILQ_INSERT_TAIL(&waiting, p, link);
-	nwaiting++;
-	if (read_request(d, m, agent, p, task) != 0) {
-		pending_free(p);
+	if (read_request(d, m, agent, p) != 0) {
+		mint_free(p);
 		return;
 	}
-	judge_uuid(uuid);
-	(void)span_copy(span_str(uuid), p->row.id, sizeof p->row.id);
-	judge_uuid(uuid);
-	(void)span_copy(span_str(uuid), p->row.exec_id, sizeof p->row.exec_id);
-	(void)span_copy(span_str(agent->row.tenant), p->row.tenant, sizeof p->row.tenant);
 	(void)span_copy(span_str(agent->row.id), p->row.agent_id, sizeof p->row.agent_id);
 	(void)span_copy(span_str(agent->row.id), p->row.sub, sizeof p->row.sub);
-	p->row.state = SESSION_ACTIVE;
-	p->row.created_ms = now;
-	p->row.expires_ms = now + (uint64_t)judge_conf.seal_token_ttl_s * 1000;
+	(void)span_copy(span_str(agent->row.name), p->who, sizeof p->who);
+	mint_row(p, agent->row.tenant, judge_conf.seal_token_ttl_s);
 	/* a session does not outlive what it was attested with; tokens tell seconds */
 	if (token->row.expires_ms != 0 && token->row.expires_ms < p->row.expires_ms)
 		p->row.expires_ms = token->row.expires_ms / 1000 * 1000;
-	if (p->row.expires_ms <= now) {
+	if (p->row.expires_ms <= p->row.created_ms) {
 		refuse(d, SEAL_WORKLOAD, "The agent token has expired", NULL);
-		pending_free(p);
+		mint_free(p);
 		return;
 	}
 	(void)span_copy(span_str(token->row.run), p->row.run, sizeof p->row.run);
 	memcpy(p->shown, token->row.hash, sizeof p->shown);
-
-	/* the answer comes in a later turn: nothing of it may point into this message */
-	p->d = *d;
-	(void)span_copy(m->peer, p->peer, sizeof p->peer);
-	(void)span_copy(span_str(agent->row.name), p->agent, sizeof p->agent);
-	p->d.row = (struct ledger_row){.kind = LEDGER_DECISION,
-	    .event = span_str("seal.attest"),
-	    .tenant = span_str(p->row.tenant),
-	    .agent = span_str(p->agent),
-	    .context = span_str(p->row.context),
-	    .method = span_str("POST"),
-	    .path = span_str("/v1/seal/attest"),
-	    .detail = span_str(p->wid),
-	    .peer = span_str(p->peer)};
-	if (ask_vault(p, task) != 0) {
-		refuse(&p->d, 503, "Tokens cannot be signed at the moment", NULL);
-		pending_free(p);
-	}
-}
-
-void
-seal_gate_gone(const struct chan *c)
-{
-	struct pending *p;
-
-	TAILQ_FOREACH (p, &waiting, link)
-		if (p->d.chan == c)
-			p->d.chan = NULL;
+	p->attested = true;
+	mint_take(p, d, m->peer, d->row.path);
+	p->d.row.event = span_str("AttestationFailed");
+	p->d.row.agent = span_str(p->who);
+	p->done = answer_session;
+	mint_ask(p);
 }

@@ -43,6 +43,7 @@ struct ledger_row {
 	struct span path;
 	struct span tool;
 	struct span server;
+	struct span arguments; /* of a tool call, as JSON, sanitised */
 	struct span context;
 	struct span session;
 	struct span exec;     /* the session's execution id */

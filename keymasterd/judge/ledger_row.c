@@ -169,6 +169,7 @@ ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
 	bad |= PUT_TEXT(out, "path", r->path);
 	bad |= PUT_TEXT(out, "tool", r->tool);
 	bad |= PUT_TEXT(out, "server", r->server);
+	bad |= PUT_TEXT(out, "arguments", r->arguments);
 	bad |= PUT_TEXT(out, "context", r->context);
 	bad |= PUT_TEXT(out, "session", r->session);
 	bad |= PUT_TEXT(out, "exec", r->exec);

@@ -4,6 +4,7 @@
  * every refusal is in the ledger and looks alike. The text comes from agents through the
  * gate. Judge only.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,10 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 		d.row.detail = m->detail;
 	d.close = w->close;
 	d.headers = w->headers;
+	if (m->reason == REFUSAL_METHOD_NOT_ALLOWED) /* the gate knows two kinds */
+		d.headers = m->seal ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
+	else if (d.headers == NULL && status == 503)
+		d.headers = "Retry-After: 1\r\n";
 	d.seal = m->seal;
 	if (m->seal && m->reason == REFUSAL_ANSWER_TOO_LARGE) {
 		seal_refuse(&d,
@@ -101,9 +106,13 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 			.reason = "max_response_size",
 			.limit = limit_of(m->detail)});
 	} else if (m->seal) {
+		char message[400];
+
+		(void)snprintf(message, sizeof(message), "%s%s%.*s", w->error,
+		    m->detail.len > 0 ? ": " : "", (int)m->detail.len, m->detail.p);
 		d.row.code = span_str(w->code);
 		decide_refuse_seal(&d, status,
-		    m->reason == REFUSAL_BAD_REQUEST ? 1000 : status, w->error,
+		    m->reason == REFUSAL_BAD_REQUEST ? 1000 : status, message,
 		    (struct span){NULL, 0});
 	} else if (m->detail.len > 0) {
 		decide_refuse(

@@ -48,13 +48,14 @@ seal_tick(uint64_t unix_ms)
 		(void)store_replay_purge(judge_store, unix_ms - keep);
 }
 
-static void
-revoke_with_row(struct session *s, const char *reason)
+void
+session_revoke_row(struct session *s, const char *reason)
 {
 	const struct agent *agent = agent_by_id(s->tenant, s->agent_id);
 	struct ledger_row row = {.kind = LEDGER_SYSTEM,
 	    .tenant = span_str(s->tenant),
-	    .event = span_str("session.revoke"),
+	    .event = span_str("SessionRevoked"),
+	    .exec = span_str(s->exec_id),
 	    .agent = span_str(agent != NULL ? agent->row.name : s->sub),
 	    .context = span_str(s->context),
 	    .session = span_str(s->id),
@@ -73,7 +74,7 @@ revoke_all_of(const char *tenant, const char *agent_id, const char *reason)
 
 	TAILQ_FOREACH (s, &sessions, link)
 		if (strcmp(s->agent_id, agent_id) == 0 && strcmp(s->tenant, tenant) == 0)
-			revoke_with_row(s, reason);
+			session_revoke_row(s, reason);
 }
 
 void
@@ -97,7 +98,7 @@ session_run_ended(const char *tenant, const char *agent_id, const char *run)
 	TAILQ_FOREACH (s, &sessions, link)
 		if (s->run[0] != '\0' && strcmp(s->run, run) == 0 &&
 		    strcmp(s->agent_id, agent_id) == 0 && strcmp(s->tenant, tenant) == 0)
-			revoke_with_row(s, "run ended");
+			session_revoke_row(s, "run ended");
 }
 
 void
@@ -108,5 +109,5 @@ session_context_revoked(const char *tenant, const char *agent_id, const char *co
 	TAILQ_FOREACH (s, &sessions, link)
 		if (strcmp(s->agent_id, agent_id) == 0 &&
 		    strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)
-			revoke_with_row(s, "context withdrawn from the agent");
+			session_revoke_row(s, "context withdrawn from the agent");
 }

@@ -6,24 +6,29 @@
  */
 #include "keymasterd/judge/seal_invoke.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/b64.h"
 #include "common/jsonw.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/proto.h"
 #include "common/replay.h"
+#include "common/rfc3339.h"
 #include "keymasterd/judge/context_eval.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/decide.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/limit.h"
+#include "keymasterd/judge/seal_arguments.h"
 #include "keymasterd/judge/seal_verify.h"
 #include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/tools.h"
+#include "keymasterd/judge/trust.h"
 
 #define RESULT_ROOM 44000 /* of 49,152: the envelope around it needs some too */
 #define KEEP_OCTETS (1u << 20)
@@ -34,7 +39,7 @@
 
 static struct seal_envelope envelope;
 static struct replay *replay;
-static struct buf big, result, body;
+static struct buf big, result, body, arguments;
 
 /* One call on its way through this file. */
 struct call {
@@ -43,7 +48,7 @@ struct call {
 	struct session *s;
 	struct agent *agent;
 	char tool[CONTEXT_TOOL_MAX + 1];
-	char detail[SESSION_RATE_DETAIL];
+	char detail[SESSION_RATE_DETAIL + 96];
 };
 
 /* ---- replay marks ---- */
@@ -84,6 +89,8 @@ static void
 refuse(struct call *c, struct seal_refusal *r)
 {
 	r->request = c->e->id;
+	if (r->code >= 2000 && r->code < 3000)
+		c->d.row.event = span_str("PolicyViolationBlocked");
 	seal_refuse(&c->d, r);
 }
 
@@ -259,6 +266,7 @@ grant(struct call *c, struct tool_server *server, uint64_t max_response)
 	    .agent = c->agent};
 
 	if (toolhost == NULL) {
+		c->d.row.event = (struct span){NULL, 0};
 		refuse_code(c, 503, "Tools cannot be reached at the moment", NULL);
 		return;
 	}
@@ -320,6 +328,10 @@ do_tools_call(struct call *c)
 	session_rate_detail(v.cap, c->detail);
 	c->d.row.detail = span_str(c->detail);
 	session_rate_take(&rate, v.cap);
+	c->d.row.event = span_str("ToolCallAuthorized");
+	buf_reset(&arguments);
+	if (seal_arguments(d, args, &arguments) == 0)
+		c->d.row.arguments = span_mem(arguments.p, arguments.len);
 	grant(c, server, v.max_response);
 }
 
@@ -390,26 +402,53 @@ name_session(struct call *c, struct session *s)
 	c->d.row.tenant = span_str(s->tenant);
 	c->d.row.agent = span_str(c->agent != NULL ? c->agent->row.name : s->sub);
 	c->d.row.session = span_str(s->id);
+	c->d.row.exec = span_str(s->exec_id);
 	c->d.row.context = span_str(s->context);
+}
+
+/* The signature that did not verify proves nothing, so it is no proof, but it is kept. */
+static void
+note_signature(struct call *c)
+{
+	char text[B64_SIZE(64)];
+
+	if (b64_encode(B64_STD, c->e->signature, 64, text, sizeof text) < 0)
+		return;
+	(void)snprintf(c->detail, sizeof c->detail, "signature %s", text);
+	c->d.row.event = span_str("SignatureVerificationFailed");
+	c->d.row.detail = span_str(c->detail);
+}
+
+static void
+note_expiry(struct call *c, int64_t expired_at)
+{
+	char text[RFC3339_SIZE];
+
+	if (rfc3339_format(expired_at, 0, 0, text, sizeof text) < 0)
+		return;
+	(void)snprintf(c->detail, sizeof c->detail, "expired_at %s", text);
+	c->d.row.event = span_str("SecurityTokenExpired");
+	c->d.row.detail = span_str(c->detail);
 }
 
 static int
 verify(struct call *c, struct span octets, struct seal_refusal *r)
 {
-	struct jwt_key key = {.kid = judge_keys.token_kid, .alg = JWT_EDDSA};
-	struct jwt_keyset set = {&key, 1};
+	const struct jwt_keyset *own = trust_own();
 	struct seal_world world = {.unix_ms = judge_now_ms(),
 	    .mono_ms = loop_now_ms(),
 	    .window_s = judge_conf.seal_window_s,
 	    .compat_spaced = judge_conf.seal_compat_spaced != 0,
 	    .issuer = judge_conf.issuer,
 	    .audience = judge_conf.audience,
-	    .keys = judge_keys.have ? &set : NULL,
+	    .keys = own->n > 0 ? own : NULL,
+	    .leeway_s = judge_conf.seal_leeway_s,
+	    .jti_once = judge_conf.seal_jti_once != 0,
+	    .generation = trust_generation(),
 	    .replay = replay};
 	struct seal_checked checked;
 	int ret;
 
-	memcpy(key.ed25519, judge_keys.token_pub, sizeof key.ed25519);
 	ret = seal_verify(c->e, octets.p, octets.len, &world, &checked, r);
 	if (checked.stage != SEAL_STAGE_FORM)
 		name_session(c, checked.session);
@@ -419,6 +458,12 @@ verify(struct call *c, struct span octets, struct seal_refusal *r)
 	} else {
 		c->d.budget = LEDGER_CAUSE_ENVELOPE;
 	}
+	if (ret != 0 && r->code == SEAL_SIGNATURE)
+		note_signature(c);
+	if (ret != 0 && checked.expired_at != 0)
+		note_expiry(c, checked.expired_at);
+	if (ret == 0 && judge_conf.seal_jti_once)
+		session_use(c->s);
 	if (checked.marked)
 		(void)store_replay_put(
 		    judge_store, checked.session->tenant, checked.mark, world.unix_ms);

@@ -7,6 +7,7 @@
 #include "common/replay.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/judge_util.h"
+#include "keymasterd/judge/trust.h"
 
 #define TOKEN_LIFE_MAX 86400 /* seconds, the protocol's limit */
 
@@ -26,7 +27,8 @@ static int
 find_session(const struct seal_envelope *e, const uint8_t hash[32], struct session **out,
     struct seal_refusal *r)
 {
-	char exec_id[65];
+	char exec_id[65], tenant[STORE_TENANT_MAX];
+	uint32_t root;
 	size_t len;
 
 	if ((*out = session_by_token(hash)) != NULL)
@@ -35,10 +37,13 @@ find_session(const struct seal_envelope *e, const uint8_t hash[32], struct sessi
 	    JWT_OK)
 		return refuse(r, SEAL_TOKEN, "The security token is not a JWT of ours",
 		    "malformed_token");
-	if (json_str_copy(&token.claims,
-		json_get(&token.claims, json_root(&token.claims), "exec_id"), exec_id,
-		sizeof exec_id, &len) != 0 ||
-	    (*out = session_by_exec(span_mem(exec_id, len))) == NULL)
+	root = json_root(&token.claims);
+	if (json_str_copy(&token.claims, json_get(&token.claims, root, "tenant_id"),
+		tenant, sizeof tenant, NULL) != 0)
+		(void)span_copy(span_str(judge_conf.tenant), tenant, sizeof tenant);
+	if (json_str_copy(&token.claims, json_get(&token.claims, root, "exec_id"),
+		exec_id, sizeof exec_id, &len) != 0 ||
+	    (*out = session_by_exec(tenant, span_mem(exec_id, len))) == NULL)
 		return refuse(
 		    r, SEAL_NO_SESSION, "There is no such session", "unknown_session");
 	return 0;
@@ -57,20 +62,42 @@ claim_there(const char *name)
 	return json_get(&token.claims, json_root(&token.claims), name) != JSON_NONE;
 }
 
-/* The token's signature and registered claims. */
-static int
-check_token(
-    const struct seal_envelope *e, const struct seal_world *world, struct seal_refusal *r)
+int
+seal_token_check(const char *text, size_t len, const struct seal_world *world,
+    struct jwt *t, struct seal_token *out, struct seal_refusal *r)
 {
 	struct jwt_expect want = {.now = (int64_t)(world->unix_ms / 1000),
 	    .max_life = TOKEN_LIFE_MAX,
+	    .leeway = world->leeway_s,
 	    .iss = world->issuer,
 	    .aud = world->audience};
+	const struct jwt_keyset *keys = world->keys;
+	char iss[257];
 	enum jwt_err err;
 
-	err = jwt_verify(&token, (const char *)e->token.p, e->token.len, world->keys);
+	memset(out, 0, sizeof *out);
+	err = jwt_header_claims_split(t, text, len);
+	if (err == JWT_OK &&
+	    json_str_copy(&t->claims, json_get(&t->claims, json_root(&t->claims), "iss"),
+		iss, sizeof iss, NULL) == 0)
+		out->issuer = trust_find(ISSUER_AGENTS, iss);
+	if (out->issuer != NULL) {
+		want.iss = out->issuer->issuer;
+		want.aud = out->issuer->audience;
+		want.leeway = out->issuer->leeway_s;
+		keys = &out->issuer->set;
+	} else if (keys == NULL) {
+		r->status = 503;
+		return refuse(r, 503, "The token keys are not there yet", NULL);
+	}
 	if (err == JWT_OK)
-		err = jwt_check_claims(&token, &want);
+		err = jwt_verify(t, text, len, keys);
+	if (err == JWT_OK)
+		err = jwt_check_claims(t, &want);
+	if (err == JWT_OK || err == JWT_E_EXPIRED)
+		(void)json_int64(&t->claims,
+		    json_get(&t->claims, json_root(&t->claims), "exp"), &out->exp);
+	out->ends = out->exp + want.leeway;
 	if (err == JWT_E_EXPIRED)
 		return refuse(
 		    r, SEAL_EXPIRED, "The security token has expired", "token_expired");
@@ -79,9 +106,11 @@ check_token(
 	return 0;
 }
 
-/* The token is this session's and says so. */
+/* The token is this session's and says so. One of our own is the one that the session was
+ * made with; other issuers may renew theirs. */
 static int
-check_binding(const struct session *s, const uint8_t hash[32], struct seal_refusal *r)
+check_binding(const struct session *s, const struct seal_token *t, const uint8_t hash[32],
+    struct seal_refusal *r)
 {
 	uint32_t root = json_root(&token.claims),
 		 wid = json_get(&token.claims, root, "wid");
@@ -93,7 +122,7 @@ check_binding(const struct session *s, const uint8_t hash[32], struct seal_refus
 	    json_str_eq(&token.claims, wid, ""))
 		return refuse(r, SEAL_TOKEN, "The security token is not this session's",
 		    "token_mismatch");
-	if (memcmp(hash, s->token_hash, sizeof s->token_hash) != 0)
+	if (t->issuer == NULL && memcmp(hash, s->token_hash, sizeof s->token_hash) != 0)
 		return refuse(r, SEAL_TOKEN, "The session has another security token",
 		    "token_mismatch");
 	return 0;
@@ -103,7 +132,8 @@ int
 seal_verify(struct seal_envelope *e, const void *p, size_t len,
     const struct seal_world *world, struct seal_checked *out, struct seal_refusal *r)
 {
-	int64_t now = (int64_t)(world->unix_ms / 1000), exp;
+	int64_t now = (int64_t)(world->unix_ms / 1000);
+	struct seal_token seen;
 	uint8_t hash[32];
 	struct session *s;
 	bool known;
@@ -129,18 +159,22 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 		    r, SEAL_SIGNATURE, "The signature is not the session's", "signature");
 	out->stage = SEAL_STAGE_SIGNED;
 
-	known = s->token_verified && memcmp(hash, s->token_hash, sizeof hash) == 0;
+	known = s->token_verified && s->verified_with == world->generation &&
+	    memcmp(hash, s->verified_hash, sizeof hash) == 0;
 	if (!known) {
-		if (world->keys == NULL) {
-			r->status = 503;
-			return refuse(r, 503, "The token keys are not there yet", NULL);
-		}
-		if (check_token(e, world, r) != 0)
+		if (seal_token_check((const char *)e->token.p, e->token.len, world,
+			&token, &seen, r) != 0) {
+			out->expired_at = r->code == SEAL_EXPIRED ? seen.exp : 0;
 			return -1;
+		}
 	} else if (now >= s->token_exp) {
+		out->expired_at = s->token_exp;
 		return refuse(
 		    r, SEAL_EXPIRED, "The security token has expired", "token_expired");
 	}
+	if (world->jti_once && s->state == SESSION_USED)
+		return refuse(r, SEAL_EXPIRED, "The security token was good for one call",
+		    "replay");
 
 	sha256_two(s->id, strlen(s->id), e->signature, sizeof e->signature, out->mark);
 	if (replay_mark(world->replay, out->mark, world->mono_ms) != 1)
@@ -149,18 +183,18 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 	out->marked = true;
 
 	if (!known) {
-		if (check_binding(s, hash, r) != 0)
+		if (check_binding(s, &seen, hash, r) != 0)
 			return -1;
-		if (json_int64(&token.claims,
-			json_get(&token.claims, json_root(&token.claims), "exp"),
-			&exp) != 0)
-			return refuse(r, SEAL_TOKEN, "exp", "token_refused");
-		s->token_exp = exp;
+		s->token_exp = seen.ends;
+		memcpy(s->verified_hash, hash, sizeof hash);
+		s->verified_with = world->generation;
 		s->token_verified = true;
 	}
 	if (s->state == SESSION_REVOKED)
 		return refuse(r, SEAL_REVOKED, "The session was revoked", "revoked");
-	if (world->unix_ms >= s->expires_ms)
+	if (world->unix_ms >= s->expires_ms + 1000 * (uint64_t)world->leeway_s) {
+		out->expired_at = (int64_t)(s->expires_ms / 1000);
 		return refuse(r, SEAL_EXPIRED, "The session is over", "session_expired");
+	}
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "keymasterd/judge/session.h"
 
 struct replay;
+struct trust_issuer;
 
 /* What the checks need to know of the world. */
 struct seal_world {
@@ -23,7 +24,10 @@ struct seal_world {
 	uint32_t window_s;
 	bool compat_spaced;
 	const char *issuer, *audience;
-	const struct jwt_keyset *keys; /* NULL: vault has not told them yet */
+	const struct jwt_keyset *keys; /* our own; NULL: vault has not told them yet */
+	uint32_t leeway_s;             /* of our own tokens */
+	bool jti_once;
+	unsigned generation; /* trust_generation() */
 	struct replay *replay;
 };
 
@@ -39,7 +43,21 @@ struct seal_checked {
 	struct session *session; /* from SEAL_STAGE_SESSION on */
 	uint8_t mark[32];        /* of this envelope against replay */
 	bool marked;             /* new: has to be stored too */
+	int64_t expired_at;      /* of a refusal for a token that is over; else 0 */
 };
+
+/* What a token turned out to be. */
+struct seal_token {
+	const struct trust_issuer *issuer; /* NULL: ourselves */
+	int64_t exp, ends;                 /* ends: with leeway */
+};
+
+/*
+ * Signature, issuer, audience and times of a security token; whom it is for is not looked
+ * at. Its claims are in `t` afterwards. 0, or -1 with the refusal filled in.
+ */
+int seal_token_check(const char *text, size_t len, const struct seal_world *,
+    struct jwt *t, struct seal_token *, struct seal_refusal *);
 
 /* All checks up to the session's state. 0, or -1 with the refusal filled in. */
 int seal_verify(struct seal_envelope *, const void *p, size_t len,

@@ -28,9 +28,14 @@ session_by_token(const uint8_t hash[STORE_HASH_LEN])
 }
 
 struct session *
-session_by_exec(struct span exec_id)
+session_by_exec(const char *tenant, struct span exec_id)
 {
-	return map_get(&by_exec, exec_id.p, exec_id.len);
+	char key[sizeof((struct session *)0)->exec_key];
+	int n =
+	    snprintf(key, sizeof key, "%s\n%.*s", tenant, (int)exec_id.len, exec_id.p);
+
+	return n < 0 || (size_t)n >= sizeof key ? NULL
+						: map_get(&by_exec, key, (size_t)n);
 }
 
 struct session *
@@ -45,7 +50,7 @@ session_free(struct session *s)
 	if (s == NULL)
 		return;
 	for (size_t i = 0; i < s->npatterns; i++)
-		context_pattern_clear(&s->patterns[i]);
+		free(s->patterns[i].text);
 	session_rates_free(s);
 	free(s->patterns);
 	free(s->patterns_json);
@@ -56,7 +61,8 @@ static void
 session_drop(struct session *s)
 {
 	map_del(&by_token, s->token_hash, sizeof s->token_hash);
-	map_del(&by_exec, s->exec_id, strlen(s->exec_id));
+	if (map_get(&by_exec, s->exec_key, strlen(s->exec_key)) == s)
+		map_del(&by_exec, s->exec_key, strlen(s->exec_key));
 	map_del(&by_id, s->id, strlen(s->id));
 	TAILQ_REMOVE(&sessions, s, link);
 	session_free(s);
@@ -86,16 +92,43 @@ read_patterns(struct session *s, const char *json)
 		goto out;
 	json_iter_init(&it, &d, json_root(&d));
 	while (json_iter_next(&it, &d)) {
-		if (json_str_copy(&d, it.value, text, sizeof text, &len) != 0 ||
-		    context_pattern_init(
-			&s->patterns[s->npatterns], span_mem(text, len)) != 0)
+		struct session_pattern *p = &s->patterns[s->npatterns];
+		const char *star;
+
+		if (json_str_copy(&d, it.value, text, sizeof text, &len) != 0 || len == 0)
 			goto out;
+		star = memchr(text, '*', len);
+		if (star != NULL && strchr(star + 1, '*') != NULL)
+			goto out; /* one at most */
+		if ((p->text = strndup(text, len)) == NULL)
+			goto out;
+		p->len = len;
+		p->star = star == NULL ? len : (size_t)(star - text);
 		s->npatterns++;
 	}
 	ret = 0;
 out:
 	json_free(&d);
 	return ret;
+}
+
+bool
+session_patterns_ok(const char *json)
+{
+	struct session *s = calloc(1, sizeof *s);
+	bool ok = s != NULL && read_patterns(s, json) == 0;
+
+	session_free(s);
+	return ok;
+}
+
+/* What is none of ours in the database counts as revoked. */
+static enum session_state
+state_of(const struct store_session *row)
+{
+	return row->state == SESSION_ACTIVE || row->state == SESSION_USED
+	    ? (enum session_state)row->state
+	    : SESSION_REVOKED;
 }
 
 struct session *
@@ -115,20 +148,25 @@ session_enter(const struct store_session *row)
 	memcpy(s->run, row->run, sizeof s->run);
 	memcpy(s->public_key, row->public_key, sizeof s->public_key);
 	memcpy(s->token_hash, row->token_hash, sizeof s->token_hash);
-	s->state = row->state == SESSION_ACTIVE ? SESSION_ACTIVE : SESSION_REVOKED;
+	s->state = state_of(row);
 	s->created_ms = row->created_ms;
 	s->expires_ms = row->expires_ms;
 	if (read_patterns(s, row->patterns) != 0 ||
 	    map_put(&by_id, s->id, strlen(s->id), s) != 0)
 		goto fail;
-	if (map_put(&by_exec, s->exec_id, strlen(s->exec_id), s) != 0)
+	(void)snprintf(s->exec_key, sizeof s->exec_key, "%s\n%s", s->tenant, s->exec_id);
+	/* an execution may get a new session; the old one is found by its token only */
+	if ((s->state != SESSION_REVOKED ||
+		map_get(&by_exec, s->exec_key, strlen(s->exec_key)) == NULL) &&
+	    map_put(&by_exec, s->exec_key, strlen(s->exec_key), s) != 0)
 		goto fail_exec;
 	if (map_put(&by_token, s->token_hash, sizeof s->token_hash, s) != 0)
 		goto fail_token;
 	TAILQ_INSERT_TAIL(&sessions, s, link);
 	return s;
 fail_token:
-	map_del(&by_exec, s->exec_id, strlen(s->exec_id));
+	if (map_get(&by_exec, s->exec_key, strlen(s->exec_key)) == s)
+		map_del(&by_exec, s->exec_key, strlen(s->exec_key));
 fail_exec:
 	map_del(&by_id, s->id, strlen(s->id));
 fail:
@@ -184,13 +222,39 @@ session_revoke(struct session *s, const char *reason)
 	(void)store_session_put(judge_store, &row); /* a failure fails the turn */
 }
 
+void
+session_use(struct session *s)
+{
+	struct store_session row;
+
+	if (s->state != SESSION_ACTIVE)
+		return;
+	turn_touched();
+	s->state = SESSION_USED;
+	row_of(s, &row);
+	(void)store_session_put(judge_store, &row);
+}
+
+/* A star at the end stands for one character at least, one elsewhere for any number. */
+static bool
+pattern_fits(const struct session_pattern *p, struct span name)
+{
+	size_t tail = p->star < p->len ? p->len - p->star - 1 : 0;
+
+	if (p->star == p->len)
+		return name.len == p->len && memcmp(name.p, p->text, p->len) == 0;
+	return name.len >= p->star + (tail > 0 ? tail : 1) &&
+	    memcmp(name.p, p->text, p->star) == 0 &&
+	    memcmp(name.p + name.len - tail, p->text + p->star + 1, tail) == 0;
+}
+
 bool
 session_may_call(const struct session *s, struct span tool)
 {
 	if (s->patterns_json[0] == '\0')
 		return true;
 	for (size_t i = 0; i < s->npatterns; i++)
-		if (context_pattern_match(&s->patterns[i], tool))
+		if (pattern_fits(&s->patterns[i], tool))
 			return true;
 	return false;
 }
@@ -210,7 +274,9 @@ load_one(const struct store_session *row, void *arg)
 		return 0;
 	}
 	s->seen = true;
-	s->state = row->state == SESSION_ACTIVE ? SESSION_ACTIVE : SESSION_REVOKED;
+	s->state = state_of(row);
+	if (s->state != SESSION_REVOKED) /* one that replaced it may be gone */
+		(void)map_put(&by_exec, s->exec_key, strlen(s->exec_key), s);
 	memcpy(s->reason, row->reason, sizeof s->reason);
 	return 0;
 }

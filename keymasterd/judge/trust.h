@@ -34,6 +34,9 @@ const struct trust_issuer *trust_find(enum issuer_kind, const char *issuer);
 /* Is anybody but ourselves trusted with this kind of token? */
 bool trust_any(enum issuer_kind);
 
+/* Grows when one of our keys counts no more: what was verified before has to be again. */
+unsigned trust_generation(void);
+
 /* Our own keys, the newest first; n 0 while vault has not named them. */
 const struct jwt_keyset *trust_own(void);
 

@@ -243,8 +243,8 @@ def test_token_is_ours(judge, session):
         assert str(uuid.UUID(claims_[name])) == claims_[name]
     assert claims_["jti"] == session.id and session.answer["status"] == "success"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", session.answer["expires_at"])
-    row = judge.rows(session=session.id, event="seal.attest")[0]
-    assert row["agent"] == "ann" and row["context"] == "work" and row["detail"] == "wl"
+    row = judge.rows(session=session.id, event="AttestationSucceeded")[0]
+    assert row["agent"] == "ann" and row["context"] == "work" and row["workload"] == "wl"
 
 
 def spellings(key):
@@ -289,7 +289,7 @@ def test_attest_refusals(judge, change, token, code):
                                judge.token if token is None else token)
     assert (status, got["error"]["code"], got["error_code"]) == (401, code, code)
     assert got["status"] == "error" and got["message"] == got["error"]["message"]
-    row = judge.rows(event="seal.attest")[-1]
+    row = judge.rows(event="AttestationFailed")[-1]
     assert row["decision"] == "blocked" and row["code"] == str(code) and row["reason"]
 
 
@@ -626,7 +626,7 @@ def test_sessions(judge):
     s.refused(judge.envelope(s.make("ping")), 401, 1006, "revoked")
     judge.act("session_revoke", ok=False, session=s.id)
     judge.act("session_revoke", ok=False, session="none")
-    row = judge.rows(event="session.revoke", session=s.id)[0]
+    row = judge.rows(event="SessionRevoked", session=s.id)[0]
     assert row["reason"] == "lost laptop" and row["kind"] == "admin"
 
 
@@ -666,7 +666,7 @@ def test_sessions_end_with_their_run(judge):
         s.result(judge.envelope(s.make("ping")))
     judge.act("agent_run_end", run=run)
     its.refused(judge.envelope(its.make("ping")), 401, 1006, "revoked")
-    row, = judge.rows(event="session.revoke", session=its.id)
+    row, = judge.rows(event="SessionRevoked", session=its.id)
     assert (row["reason"], row["agent"]) == ("run ended", "runner")
     for s in (mine, others):
         s.result(judge.envelope(s.make("ping")))
@@ -707,7 +707,7 @@ def test_what_ends_while_vault_signs_gets_no_session(prefix, act):
     got = j.gate.recv()
     assert (got.reqid, got.fields["status"]) == (77, 401), got
     assert j.act("session_list")["rows"] == []
-    row = j.rows(event="seal.attest")[-1]
+    row = j.rows(event="AttestationFailed")[-1]
     assert row["decision"] == "blocked" and "session" not in row
     j.stop()
 

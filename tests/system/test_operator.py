@@ -130,7 +130,7 @@ def test_roles(lab):
     done = ask(lab, own(lab), "DELETE", path)
     assert done.status_code == 200 and done.json()["session_status"] == "Revoked"
     row = lab.rows_of(done.headers["X-Aegis-Request-Id"])[0]
-    assert (row["kind"], row["event"], row["operator"]) == ("admin", "session.revoke", "tester")
+    assert (row["kind"], row["event"], row["operator"]) == ("admin", "SessionRevoked", "tester")
     assert row["exec"] == made["execution_id"]
     refused(ask(lab, own(lab), "DELETE", path), 404)
     assert ask(lab, reader, path=path).json()["session_status"] == "Revoked"

@@ -918,7 +918,7 @@ START_TEST(gate_refusals)
 	ck_assert_int_eq(answer->status, 413);
 	ck_assert_ptr_nonnull(strstr(body,
 	    "{\"protocol\":\"seal/v1\",\"status\":\"error\",\"error\":{"
-	    "\"code\":413,\"message\":\"Request body too large\","
+	    "\"code\":413,\"message\":\"Request body too large: bare LF\","
 	    "\"timestamp\":\""));
 	ck_assert_uint_eq(ledger_rows("blocked", ""), 2);
 	stop();

@@ -334,7 +334,8 @@ static const struct {
     {CLAIMS(SUB, "c", "\"wid\":\"\",", TIMES, "i", "a", "t"), SEAL_TOKEN,
 	"token_mismatch"},
     {CLAIMS(SUB, "c", "", TIMES, "i", "a", "t"), SEAL_TOKEN, "token_mismatch"},
-    {CLAIMS(SUB, "c", WID, TIMES, "i", "a", "u"), SEAL_TOKEN, "token_mismatch"},
+    /* another tenant's execution of this name is another execution */
+    {CLAIMS(SUB, "c", WID, TIMES, "i", "a", "u"), SEAL_NO_SESSION, "unknown_session"},
     /* right in every claim, but not the token that the session got */
     {CLAIMS(SUB, "c", WID, TIMES, "i", "a", "t"), SEAL_TOKEN, "token_mismatch"},
 };
