@@ -214,7 +214,7 @@ named_session(struct chan *c, uint64_t reqid, struct span id, const char *contex
 	struct session *s = session_by_id(id);
 
 	if (s == NULL)
-		s = session_by_exec(id);
+		s = session_by_exec(judge_conf.tenant, id);
 	if (s == NULL || strcmp(s->tenant, judge_conf.tenant) != 0) {
 		admin_refuse(c, reqid,
 		    "there is no session \"%.*s\": aegis session list shows them",
