@@ -46,7 +46,7 @@ JUDGE_CORE = \
 	keymasterd/judge/judge.h \
 	keymasterd/judge/judge_util.c keymasterd/judge/judge_util.h \
 	keymasterd/judge/ledger.c keymasterd/judge/ledger.h \
-	keymasterd/judge/ledger_checkpoint.c \
+	keymasterd/judge/ledger_budget.c keymasterd/judge/ledger_checkpoint.c \
 	keymasterd/judge/ledger_find.c keymasterd/judge/ledger_find.h \
 	keymasterd/judge/ledger_int.h keymasterd/judge/ledger_row.c \
 	keymasterd/judge/limit.c keymasterd/judge/limit.h \

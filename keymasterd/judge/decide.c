@@ -38,7 +38,9 @@ append(struct decide *d)
 		return;
 	d->row.request = d->request_id;
 	if (d->budget >= 0)
-		(void)ledger_append_budget(&d->row, (enum ledger_cause)d->budget);
+		(void)ledger_append_budget(&d->row, (enum ledger_cause)d->budget,
+		    d->chan != NULL ? role_name(chan_peer_role(d->chan)) : NULL,
+		    d->chan != NULL ? chan_peer_instance(d->chan) : 0);
 	else
 		(void)ledger_append(&d->row, NULL);
 }

@@ -189,7 +189,8 @@ stray(const struct redeemer *r, const struct msg_done *m)
 	    .duration_us = m->duration_us,
 	    .detail = m->detail};
 
-	(void)ledger_append_budget(&row, LEDGER_CAUSE_PEER);
+	(void)ledger_append_budget(
+	    &row, LEDGER_CAUSE_PEER, role_name(r->role), r->instance);
 }
 
 int
@@ -214,11 +215,15 @@ redeemer_done(struct chan *c, uint64_t reqid, void *msg)
 	row.duration_us = m->duration_us;
 	if (m->detail.len > 0)
 		row.detail = m->detail;
-	(void)ledger_append(&row, NULL);
-	/* a forged use of a good grant does not use it up */
-	if (m->outcome == OUTCOME_GRANT_REFUSED)
-		f->refused = 1;
-	else
+	if (m->outcome != OUTCOME_GRANT_REFUSED) {
+		(void)ledger_append(&row, NULL);
 		flight_end(f);
+		return 0;
+	}
+	/* a forged use of a good grant does not use it up, so a gate can make as many as
+	 * it likes */
+	if (ledger_append_budget(
+		&row, LEDGER_CAUSE_GRANT, role_name(r->role), r->instance) == 0)
+		f->refused = 1;
 	return 0;
 }

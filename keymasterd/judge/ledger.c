@@ -32,11 +32,6 @@ static uint64_t lost,
     lost_claimed; /* rows rolled back; those the gap row of this turn tells */
 static uint64_t turn_rows;
 
-static struct {
-	uint32_t second_rows;
-	uint64_t summed;
-} budget[LEDGER_CAUSE_MAX];
-
 /* ---- opening ---- */
 
 struct verify {
@@ -210,40 +205,10 @@ ledger_append(const struct ledger_row *row, uint64_t *seq)
 	return append(row, seq);
 }
 
-static const char *const causes[LEDGER_CAUSE_MAX] = {
-    "http", "target", "token", "envelope", "attest", "peer"};
-
-int
-ledger_append_budget(const struct ledger_row *row, enum ledger_cause cause)
-{
-	if (budget[cause].second_rows >= LEDGER_BUDGET) {
-		budget[cause].summed++;
-		return 0;
-	}
-	budget[cause].second_rows++;
-	return ledger_append(row, NULL);
-}
-
 void
 ledger_tick(uint64_t now_ms)
 {
-	struct ledger_row row;
-	char detail[96];
-	unsigned i;
-
-	for (i = 0; i < LEDGER_CAUSE_MAX; i++) {
-		budget[i].second_rows = 0;
-		if (budget[i].summed == 0)
-			continue;
-		snprintf(detail, sizeof(detail), "%llu more in this second",
-		    (unsigned long long)budget[i].summed);
-		row = (struct ledger_row){.kind = LEDGER_SYSTEM,
-		    .event = span_str("refusals.summed"),
-		    .code = span_str(causes[i]),
-		    .detail = span_str(detail)};
-		if (ledger_append(&row, NULL) == 0)
-			budget[i].summed = 0;
-	}
+	ledger_budget_tick();
 	ledger_checkpoint_tick(now_ms);
 }
 

@@ -75,9 +75,11 @@ void ledger_stop_row(const char *detail);
 int ledger_append(const struct ledger_row *, uint64_t *seq);
 
 /*
- * For refusals that anyone can cause without a valid token. Each cause has a budget of
- * rows a second; what goes beyond is counted and becomes one row "refusals.summed" for
- * that cause when the second is over. 0 or -1 as above.
+ * For refusals that anyone can cause without a valid token, and for reports that a peer
+ * may make up. Each cause and peer has a budget of rows a second; what goes beyond is
+ * counted and becomes one row "refusals.summed" when the second is over. who and instance
+ * name the peer that brought it, such as "gate" and 12; who NULL: nobody in particular.
+ * who must be a constant. 0, 1 when it was only counted, or -1 as above.
  */
 enum ledger_cause {
 	LEDGER_CAUSE_HTTP = 0, /* framing, limits, unknown paths: the gate refused */
@@ -86,10 +88,12 @@ enum ledger_cause {
 	LEDGER_CAUSE_ENVELOPE, /* SEAL envelopes without a session or a right signature */
 	LEDGER_CAUSE_ATTEST,   /* refused attestations and API questions */
 	LEDGER_CAUSE_PEER,     /* reports of peers that belong to nothing */
+	LEDGER_CAUSE_GRANT,    /* grants that a redeemer refused */
 	LEDGER_CAUSE_MAX
 };
-#define LEDGER_BUDGET 20 /* rows a second and cause */
-int ledger_append_budget(const struct ledger_row *, enum ledger_cause);
+#define LEDGER_BUDGET 20 /* rows a second, cause and peer */
+int ledger_append_budget(
+    const struct ledger_row *, enum ledger_cause, const char *who, uint32_t instance);
 
 /* Once a second: sums of refusals, checkpoints that are due. */
 void ledger_tick(uint64_t now_ms);

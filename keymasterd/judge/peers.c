@@ -21,9 +21,10 @@
 struct judge_keys judge_keys;
 
 static void
-violation_row(const char *who, enum role seen_by, uint32_t instance, unsigned type,
-    struct span reason)
+violation_row(const char *who, const struct chan *seen_by, uint32_t instance,
+    unsigned type, struct span reason)
 {
+	enum role by = seen_by != NULL ? chan_peer_role(seen_by) : ROLE_JUDGE;
 	const struct msg_desc *desc = msg_desc_get(type);
 	char detail[256];
 	struct ledger_row row = {.kind = LEDGER_SYSTEM,
@@ -32,9 +33,11 @@ violation_row(const char *who, enum role seen_by, uint32_t instance, unsigned ty
 	    .reason = reason};
 
 	snprintf(detail, sizeof(detail), "%s %u sent type 0x%04x to %s", who, instance,
-	    type, role_name(seen_by));
+	    type, role_name(by));
 	row.detail = span_str(detail);
-	(void)ledger_append_budget(&row, LEDGER_CAUSE_PEER);
+	/* whoever reports it may have made it up */
+	(void)ledger_append_budget(&row, LEDGER_CAUSE_PEER, role_name(by),
+	    seen_by != NULL ? chan_peer_instance(seen_by) : 0);
 }
 
 int
@@ -43,15 +46,14 @@ peer_permit_refused(struct chan *c, uint64_t reqid, void *msg)
 	const struct msg_permit_refused *m = msg;
 
 	(void)reqid;
-	violation_row(role_name((enum role)m->role), chan_peer_role(c), m->instance,
-	    m->type, m->reason);
+	violation_row(role_name((enum role)m->role), c, m->instance, m->type, m->reason);
 	return 0;
 }
 
 void
 peer_violation(enum role role, uint32_t instance, unsigned type, const char *reason)
 {
-	violation_row(role_name(role), ROLE_JUDGE, instance, type, span_str(reason));
+	violation_row(role_name(role), NULL, instance, type, span_str(reason));
 }
 
 int

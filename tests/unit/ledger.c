@@ -263,9 +263,10 @@ START_TEST(budget)
 	int i;
 
 	for (i = 0; i < 5000; i++)
-		ck_assert_int_eq(ledger_append_budget(&r, LEDGER_CAUSE_TOKEN), 0);
+		ck_assert_int_eq(ledger_append_budget(&r, LEDGER_CAUSE_TOKEN, NULL, 0),
+		    i >= LEDGER_BUDGET);
 	/* another cause has its own */
-	ck_assert_int_eq(ledger_append_budget(&r, LEDGER_CAUSE_HTTP), 0);
+	ck_assert_int_eq(ledger_append_budget(&r, LEDGER_CAUSE_HTTP, NULL, 0), 0);
 	turn_end(NULL);
 	ck_assert_uint_eq(ledger_seq(), LEDGER_BUDGET + 1);
 	ledger_tick(0);
@@ -278,6 +279,41 @@ START_TEST(budget)
 	ledger_tick(1000);
 	turn_end(NULL);
 	ck_assert_uint_eq(ledger_seq(), LEDGER_BUDGET + 2);
+}
+END_TEST
+
+START_TEST(budget_of_each_peer)
+{
+	struct ledger_row r = {.kind = LEDGER_DECISION, .decision = LEDGER_BLOCKED};
+	char text[96];
+	struct walk w;
+	unsigned i, rows = 0;
+
+	for (i = 0; i < 100; i++)
+		ck_assert_int_eq(
+		    ledger_append_budget(&r, LEDGER_CAUSE_HTTP, "gate", 7) == 0,
+		    i < LEDGER_BUDGET);
+	/* who floods hides nobody */
+	ck_assert_int_eq(ledger_append_budget(&r, LEDGER_CAUSE_HTTP, "gate", 8), 0);
+	ck_assert_int_eq(ledger_append_budget(&r, LEDGER_CAUSE_HTTP, "worker", 7), 0);
+	turn_end(NULL);
+	ledger_tick(0);
+	turn_end(NULL);
+	walk(&w);
+	snprintf(text, sizeof(text), "\"detail\":\"%d more in this second, of gate 7\"",
+	    100 - LEDGER_BUDGET);
+	ck_assert_ptr_nonnull(strstr(w.last, text));
+	/* many peers: the last of them share a budget */
+	for (i = 0; i < 5000; i++)
+		rows += ledger_append_budget(&r, LEDGER_CAUSE_HTTP, "gate", i) == 0;
+	ck_assert_uint_eq(rows, 128 + LEDGER_BUDGET);
+	turn_end(NULL);
+	ledger_tick(1000);
+	turn_end(NULL);
+	walk(&w);
+	snprintf(
+	    text, sizeof(text), "\"detail\":\"%u more in this second\"", 5000 - rows);
+	ck_assert_ptr_nonnull(strstr(w.last, text));
 }
 END_TEST
 
@@ -325,6 +361,7 @@ main(void)
 	tcase_add_test(t, chain);
 	tcase_add_test(t, rolled_back);
 	tcase_add_test(t, budget);
+	tcase_add_test(t, budget_of_each_peer);
 	tcase_add_test(t, no_vault);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
