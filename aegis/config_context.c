@@ -137,8 +137,9 @@ find_dir(struct loading *l)
 
 	if (l->c->contexts_dir != NULL || l->c->file == NULL)
 		return;
-	base = slash == NULL ? strdup(".")
-			     : strndup(l->c->file, (size_t)(slash - l->c->file) + 1);
+	base = slash == NULL      ? strdup(".")
+	    : slash == l->c->file ? strdup("/")
+				  : strndup(l->c->file, (size_t)(slash - l->c->file));
 	path = base == NULL ? NULL : key_path_join(base, "contexts");
 	free(base);
 	if (path != NULL && stat(path, &st) == 0 && S_ISDIR(st.st_mode))

@@ -401,10 +401,14 @@ context_eval_steps(const struct context *c, const struct context_call *call,
 		step.result = CONTEXT_STEP_REFUSES;
 		step.constraint = constraint_name(step.cap, out->code);
 		tell(&step, tell_arg);
-		if (!named) { /* the first failing constraint words the answer */
-			named = true;
+		/* the first failing constraint words the answer; but a call that would
+		 * pass later is told so */
+		if (!named || (out->code == RATE_EXCEEDED && first.code != RATE_EXCEEDED))
 			first = *out;
-		}
+		else if (out->code == RATE_EXCEEDED &&
+		    out->retry_after < first.retry_after)
+			first = *out;
+		named = true;
 		out->retry_after = 0;
 	}
 	if (named) {

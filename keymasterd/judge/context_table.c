@@ -269,14 +269,13 @@ record(const char *name, uint32_t version, struct span json, const char *event,
 	struct store_context row = {
 	    .version = version, .json = json, .updated_ms = judge_now_ms()};
 	char detail[96];
-	struct ledger_row line = {.kind = LEDGER_SYSTEM,
-	    .event = span_str(event),
-	    .context = span_str(name),
-	    .detail = span_str(detail)};
+	struct ledger_row line = {
+	    .kind = LEDGER_SYSTEM, .event = span_str(event), .context = span_str(name)};
 
 	(void)span_copy(span_str(name), row.name, sizeof row.name);
 	snprintf(detail, sizeof detail, "version %u%s%s", version,
 	    sha256[0] == '\0' ? "" : " sha256 ", sha256);
+	line.detail = span_str(detail);
 	(void)ledger_append(&line, NULL);
 	return store_context_version_put(judge_store, &row);
 }

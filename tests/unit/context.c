@@ -24,8 +24,17 @@ compile(const char *json)
 	return c;
 }
 
+/* Which capabilities' limits are used up: bits, of the first 32. */
+static uint32_t
+used_up(size_t cap, void *arg)
+{
+	const uint32_t *bits = arg;
+
+	return cap < 32 && (*bits >> cap & 1) != 0 ? 7 + (uint32_t)cap : 0;
+}
+
 static void
-eval(const struct context *c, const char *tool, const char *args,
+eval_used(const struct context *c, const char *tool, const char *args, uint32_t used,
     struct context_verdict *v)
 {
 	struct context_call call = {.tool = span_str(tool)};
@@ -35,8 +44,15 @@ eval(const struct context *c, const char *tool, const char *args,
 	ck_assert_msg(json_parse(&doc, args, strlen(args), NULL) == JSON_OK, "%s", args);
 	call.doc = &doc;
 	call.args = json_root(&doc);
-	context_eval(c, &call, NULL, NULL, v);
+	context_eval(c, &call, used_up, &used, v);
 	json_free(&doc);
+}
+
+static void
+eval(const struct context *c, const char *tool, const char *args,
+    struct context_verdict *v)
+{
+	eval_used(c, tool, args, 0, v);
 }
 
 START_TEST(rows)
@@ -45,6 +61,7 @@ START_TEST(rows)
 	struct context *c = NULL;
 	struct context_verdict v;
 	unsigned number = 0, count = 0, wrong = 0;
+	uint32_t used = 0;
 	char *line = NULL, *tool, *args, got[16];
 	size_t size = 0;
 	ssize_t n;
@@ -62,12 +79,18 @@ START_TEST(rows)
 		if (strcmp(line, "context") == 0) {
 			context_free(c);
 			c = compile(tool);
+			used = 0;
+			continue;
+		}
+		if (strcmp(line, "used") == 0) {
+			used = (uint32_t)strtoul(tool, NULL, 10);
 			continue;
 		}
 		ck_assert_ptr_nonnull(args = strchr(tool, '\t'));
 		*args++ = '\0';
 		ck_assert_ptr_nonnull(c);
-		eval(c, tool, args, &v);
+		eval_used(c, tool, args, used, &v);
+		ck_assert_int_eq(v.retry_after != 0, v.code == 2005);
 		snprintf(got, sizeof got, "%u", v.code);
 		if (strcmp(line, v.allowed ? "allow" : got) != 0) {
 			printf("line %u: %s %s: %s %s, expected %s\n", number, tool, args,

@@ -348,36 +348,43 @@ def denied(ctx, entry, tool, args):
     return False
 
 
-def judge(ctx, tool, args):
-    """'allow' or the code."""
+def judge(ctx, tool, args, used=0):
+    """'allow' or the code; used: a bit for each capability whose rate limit is used up."""
     if any(denied(ctx, e, tool, args) for e in ctx.get("deny_list") or []):
         return 2001
-    first = None
-    for cap in ctx["capabilities"]:
+    codes = []
+    for number, cap in enumerate(ctx["capabilities"]):
         if not tool_match(cap["tool_pattern"], tool):
             continue
         flat = dict(cap)
         flat.update(cap.get("constraints") or {})
         code = constraint_code(ctx, flat, tool, args)
+        if code == 0 and flat.get("rate_limit") and used >> number & 1:
+            code = 2005
         if code == 0:
             return "allow"
-        first = first or code
-    return first or 2000
+        codes.append(code)
+    if 2005 in codes:  # it would pass later
+        return 2005
+    return codes[0] if codes else 2000
 
 
 def check(path):
-    ctx, rows, wrong = None, 0, 0
+    ctx, rows, wrong, used = None, 0, 0, 0
     for number, line in enumerate(open(path, encoding="utf-8"), 1):
         line = line.rstrip("\n")
         if not line or line[0] == "#":
             continue
         kind, _, rest = line.partition("\t")
         if kind == "context":
-            ctx = json.loads(rest)
+            ctx, used = json.loads(rest), 0
+            continue
+        if kind == "used":
+            used = int(rest)
             continue
         tool, _, args = rest.partition("\t")
         rows += 1
-        got = str(judge(ctx, tool, json.loads(args)))
+        got = str(judge(ctx, tool, json.loads(args), used))
         if got != kind:
             wrong += 1
             print(f"{path}:{number}: {tool} {args}: {got}, expected {kind}")
@@ -448,6 +455,8 @@ def made_up(count, seed):
                 c[kind] = [pick(words)]
         if rnd.random() < .1:
             c[pick(["path_allowlist", "domain_allowlist", "command_allowlist"])] = None
+        if rnd.random() < .3:
+            c["rate_limit"] = {"calls": rnd.randint(1, 9), "per_seconds": rnd.randint(1, 99)}
         return c
 
     def cap():
@@ -467,9 +476,11 @@ def made_up(count, seed):
             for kind, words in (("path_arguments", ["where"]), ("text_arguments", ["y", "note"])):
                 if rnd.random() < .2:
                     ctx[kind] = [pick(words)]
+            used = rnd.randint(0, 15)
             print("context\t" + json.dumps(ctx))
+            print(f"used\t{used}")
         tool, a = pick(tools), args()
-        print(f"{judge(ctx, tool, a)}\t{tool}\t{json.dumps(a, ensure_ascii=rnd.random() < .5)}")
+        print(f"{judge(ctx, tool, a, used)}\t{tool}\t{json.dumps(a, ensure_ascii=rnd.random() < .5)}")
 
 
 def unicode_rows():
