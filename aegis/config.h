@@ -95,6 +95,10 @@ struct config {
 	struct config_issuer operators; /* jwks_file NULL: only our own tokens */
 	char *role_claim, *tenant_claim;
 	char **admin_roles, **operator_roles, **readonly_roles;
+	bool seal_required;
+	char *seal_legacy_context;
+	char **mcp_hosts; /* NULL-terminated, or NULL */
+	unsigned mcp_idle_s;
 
 	char *ca_file, *ca_dir;
 	unsigned connect_timeout_ms, worker_idle_ms, upstream_keepalive_ms,

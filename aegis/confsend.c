@@ -231,6 +231,25 @@ send_issuers(struct child *child, const struct config *c)
 }
 
 static int
+send_mcp(struct child *child, const struct config *c)
+{
+	MSG_INIT(conf_mcp, m);
+	struct buf hosts;
+	int r;
+
+	buf_init(&hosts);
+	r = join(c->mcp_hosts, &hosts);
+	m.seal_required = c->seal_required;
+	m.legacy_context = span_str(c->seal_legacy_context);
+	m.hosts = span_mem(hosts.p, hosts.len);
+	m.idle_s = c->mcp_idle_s;
+	if (r == 0)
+		r = chan_note(child->door, MSG_conf_mcp, &m);
+	buf_free(&hosts);
+	return r;
+}
+
+static int
 send_judge(struct child *child, const struct config *c)
 {
 	MSG_INIT(conf_judge, m);
@@ -266,7 +285,7 @@ send_judge(struct child *child, const struct config *c)
 		if (chan_note(child->door, MSG_conf_context, &context) == -1)
 			return -1;
 	}
-	if (send_issuers(child, c) == -1)
+	if (send_issuers(child, c) == -1 || send_mcp(child, c) == -1)
 		return -1;
 	return send_tools(child, c);
 }

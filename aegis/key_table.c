@@ -97,6 +97,10 @@ const struct config_key config_keys[] = {
 	"Accept each security token (jti) for one call only."),
     KEY("seal.token_leeway", KEY_SECONDS, AT(seal_leeway_s), "0s", NULL, 0, 300, NULL,
 	"How far past its end a security token is still accepted."),
+    KEY("seal.required", KEY_BOOL, AT(seal_required), "true", NULL, 0, 0, NULL,
+	"false: MCP clients without a token may use the context named below."),
+    KEY("seal.legacy_security_context", KEY_TEXT, AT(seal_legacy_context), NULL, NULL, 1, 128,
+	NULL, "SecurityContext of MCP clients without a token."),
     KEY("seal.issuers", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of others whose security tokens are believed; their keys are below."),
 
@@ -118,6 +122,11 @@ const struct config_key config_keys[] = {
 	NULL, "Roles that may look at and end what runs."),
     KEY("operators.readonly_roles", KEY_TEXTS, AT(readonly_roles), "aegis:readonly", NULL, 0, 0,
 	NULL, "Roles that may look."),
+
+    KEY("mcp.hosts", KEY_TEXTS, AT(mcp_hosts), NULL, NULL, 0, 0, NULL,
+	"Names under which /mcp is reached, beside localhost and addresses."),
+    KEY("mcp.session_idle", KEY_SECONDS, AT(mcp_idle_s), "1800s", NULL, 10, 604800, NULL,
+	"An MCP session ends when nothing was asked in it for so long."),
 
     KEY("egress.ca_file", KEY_PATH, AT(ca_file), NULL, NULL, 0, 0, NULL,
 	"Certificate authorities (PEM) for upstreams, beside those of the system."),
@@ -141,7 +150,6 @@ const struct config_key config_keys[] = {
     KEY("tools.mcp_servers", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of tool servers; their keys are below."),
 
-    LATER("mcp", "MCP endpoint."),
     LATER("webhooks", "Webhooks."),
     LATER("metrics", "Prometheus metrics."),
     LATER("dashboard", "Dashboard."),

@@ -8,6 +8,7 @@
 
 #define BODY_LEN_UNKNOWN UINT64_MAX
 #define INLINE_BODY_MAX 24576 /* proxy_open.body, proxy_head.body */
+#define INLINE_MCP_MAX 32768  /* mcp_request.body, mcp_event.data */
 #define INLINE_JSON_MAX 49152 /* envelopes, tool payloads and results */
 #define REQUEST_ID_LEN 16
 #define GRANT_TTL_MS 10000 /* from the decision to its redemption */
@@ -20,9 +21,30 @@ enum issuer_kind { ISSUER_OPERATORS = 1, ISSUER_AGENTS };
 /* What a token of an operator allows (operator_token). */
 enum operator_role { OPERATOR_READONLY = 1, OPERATOR_OPERATOR, OPERATOR_ADMIN };
 
-enum verdict { VERDICT_ANSWER = 1, VERDICT_PROXY, VERDICT_TOOL };
+enum verdict { VERDICT_ANSWER = 1, VERDICT_PROXY, VERDICT_TOOL, VERDICT_STREAM };
 
-enum wrap { WRAP_NONE = 0, WRAP_SEAL };
+enum wrap { WRAP_NONE = 0, WRAP_SEAL, WRAP_MCP };
+
+/* What an MCP server offers beside tools, as bits. */
+enum mcp_feature {
+	MCP_RESOURCES = 1 << 0,
+	MCP_SUBSCRIBE = 1 << 1,
+	MCP_PROMPTS = 1 << 2,
+	MCP_COMPLETIONS = 1 << 3,
+	MCP_LOGGING = 1 << 4
+};
+
+/* Severities of MCP's log (RFC 5424 6.2.1, upwards); 0: none was set. */
+enum mcp_level {
+	MCP_DEBUG = 1,
+	MCP_INFO,
+	MCP_NOTICE,
+	MCP_WARNING,
+	MCP_ERROR,
+	MCP_CRITICAL,
+	MCP_ALERT,
+	MCP_EMERGENCY
+};
 
 /* What the gate refuses by itself. Judge words the answer and writes the row. */
 enum refusal {

@@ -122,6 +122,23 @@ answer_json(
 }
 
 int
+answer_events(struct req *r)
+{
+	struct iovec iov;
+
+	head_begin(200);
+	PUT(&out, "Content-Type: text/event-stream\r\nCache-Control: no-store\r\n");
+	if (r->minor == 1)
+		PUT(&out, "Transfer-Encoding: chunked\r\n");
+	else
+		r->conn->close_after = true;
+	r->flow.framing = r->minor == 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
+	head_end(r, false);
+	iov = (struct iovec){out.p, out.len};
+	return conn_write(r->conn, &iov, 1);
+}
+
+int
 answer_continue(struct req *r)
 {
 	static char line[] = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -13,6 +13,7 @@
 void judge_ask_proxy(struct req *);
 void judge_ask_seal(struct req *);
 void judge_ask_api(struct req *);
+void judge_ask_mcp(struct req *);
 void judge_ask_refusal(struct req *, enum refusal, unsigned status, const char *detail);
 
 /* Carries out a grant over this door. */

@@ -11,6 +11,7 @@
 #include "gated/ask.h"
 #include "gated/body.h"
 #include "gated/conn.h"
+#include "gated/mcp_stream.h"
 #include "gated/refuse.h"
 
 #define JUDGE_TIMEOUT_MS 10000 /* it waits up to 5 s for a worker to start */
@@ -43,6 +44,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 	    .payload_off = m->payload_off,
 	    .payload_len = m->payload_len,
 	    .timeout_ms = m->timeout_ms,
+	    .log_level = m->log_level,
 	    .authority = m->authority,
 	    .target = m->target,
 	};
@@ -64,7 +66,10 @@ fits(const struct req *r, const struct msg_decision *m)
 	case VERDICT_PROXY:
 		return r->state == REQ_ASKED && r->route->kind == ROUTE_PROXY;
 	case VERDICT_TOOL:
-		return r->state == REQ_ASKED && r->route->kind != ROUTE_PROXY;
+		return r->state == REQ_ASKED && r->route->kind != ROUTE_PROXY &&
+		    (m->wrap == WRAP_MCP) == (r->route->kind == ROUTE_MCP);
+	case VERDICT_STREAM:
+		return r->state == REQ_ASKED && r->route->kind == ROUTE_MCP;
 	default:
 		return false;
 	}
@@ -89,6 +94,8 @@ on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
 	}
 	if (m->verdict == VERDICT_ANSWER)
 		answer_of_judge(r, m);
+	else if (m->verdict == VERDICT_STREAM)
+		mcp_stream_open(r);
 	else
 		carry_out(r, m);
 }
@@ -158,6 +165,35 @@ judge_ask_api(struct req *r)
 	m.context = req_part(r, r->context);
 	m.body = req_body(r);
 	ask(r, MSG_api_request, &m);
+}
+
+void
+judge_ask_mcp(struct req *r)
+{
+	struct span body = req_body(r);
+	MSG_INIT(mcp_request, m);
+
+	m.peer = span_str(r->conn->peer);
+	m.method = req_method(r);
+	m.target = req_part(r, r->target);
+	m.content_type = req_part(r, r->content_type);
+	m.accept = req_part(r, r->accept);
+	m.authorization = req_part(r, r->authorization);
+	m.token = req_part(r, r->token);
+	m.host = req_part(r, r->host);
+	m.origin = req_part(r, r->origin);
+	m.session = req_part(r, r->session);
+	m.version = req_part(r, r->version);
+	m.context = req_part(r, r->context);
+	m.rpc_method = req_part(r, r->rpc_method);
+	m.rpc_name = req_part(r, r->rpc_name);
+	if (body.len <= INLINE_MCP_MAX) {
+		m.body = body;
+	} else if ((m.big = body_memfd(body.p, body.len)) == -1) {
+		refuse_alone(r, 503);
+		return;
+	}
+	ask(r, MSG_mcp_request, &m);
 }
 
 void

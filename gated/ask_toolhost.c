@@ -16,6 +16,7 @@
 #include "gated/answer.h"
 #include "gated/ask.h"
 #include "gated/body.h"
+#include "gated/mcp_stream.h"
 #include "gated/refuse.h"
 
 #define SLACK_MS 5000
@@ -70,7 +71,9 @@ answer_result(struct req *r, const struct msg_tool_result *m)
 	} else {
 		memcpy(&iov[1].iov_base, &m->body.p, sizeof(m->body.p));
 	}
-	if (r->wrap == WRAP_SEAL)
+	if (r->wrap == WRAP_MCP)
+		mcp_stream_result(r, iov + 1, m->status);
+	else if (r->wrap == WRAP_SEAL)
 		answer_json(r, 200, (struct span){"", 0}, iov, 3);
 	else
 		answer_json(r, 200, (struct span){"", 0}, iov + 1, 1);
@@ -89,7 +92,9 @@ on_result(struct chan *chan, enum chan_status status, void *msg, void *arg)
 	r->ask = 0;
 	if (status == CHAN_OK)
 		redeemer_leave(r);
-	if (status == CHAN_OK && m->outcome == OUTCOME_OK) {
+	/* to MCP clients toolhost words failures, too */
+	if (status == CHAN_OK &&
+	    (m->outcome == OUTCOME_OK || (r->wrap == WRAP_MCP && m->body.len > 0))) {
 		answer_result(r, m);
 		return;
 	}
@@ -134,6 +139,8 @@ toolhost_ask(struct req *r, struct redeemer *d, const struct grant_view *g)
 	m.server = g->server;
 	m.timeout_ms = g->timeout_ms;
 	m.max_response = g->max_response;
+	m.mcp = r->wrap == WRAP_MCP;
+	m.log_level = g->log_level;
 	if (payload.len <= INLINE_JSON_MAX)
 		m.payload = payload;
 	else if ((m.big = body_memfd(payload.p, payload.len)) == -1)
@@ -143,6 +150,8 @@ toolhost_ask(struct req *r, struct redeemer *d, const struct grant_view *g)
 	    (g->timeout_ms != 0 ? g->timeout_ms : WAIT_DEFAULT) + SLACK_MS, on_result, r);
 	if (r->ask == 0)
 		goto fail;
+	if (m.mcp)
+		mcp_stream_watch(r);
 	body_free(&r->body);
 	return;
 fail:

@@ -12,6 +12,7 @@
 #include "gated/conf.h"
 #include "gated/conn.h"
 #include "gated/listener.h"
+#include "gated/mcp_stream.h"
 
 static void
 on_late(evutil_socket_t fd, short what, void *arg)
@@ -39,6 +40,7 @@ drain_begin(uint32_t drain_ms)
 		return;
 	listener_stop();
 	conns_drain();
+	mcp_stream_drain();
 	if (conns_open() == 0 ||
 	    event_base_once(loop_base(), -1, EV_TIMEOUT, on_late, NULL, &tv) == -1)
 		loop_stop();

@@ -26,6 +26,9 @@ gated_libgated_a_SOURCES = \
 	gated/http_guess.h \
 	gated/listener.c \
 	gated/listener.h \
+	gated/mcp_in.c \
+	gated/mcp_stream.c \
+	gated/mcp_stream.h \
 	gated/media.c \
 	gated/media.h \
 	gated/permit.c \

@@ -14,6 +14,7 @@
 #include "gated/conn.h"
 #include "gated/drain.h"
 #include "gated/listener.h"
+#include "gated/mcp_stream.h"
 #include "gated/permit.h"
 #include "gated/redeemer.h"
 #include "gated/timer.h"
@@ -91,7 +92,7 @@ main(int argc, char **argv)
 {
 	static const struct proc_conf_row rows[] = {{MSG_conf_gate, on_conf}, {0, NULL}};
 	static const struct proc_peer_row peers[] = {
-	    {ROLE_JUDGE, permit_gate_judge, NULL, NULL, NULL},
+	    {ROLE_JUDGE, permit_gate_judge, NULL, NULL, mcp_stream_judge_gone},
 	    {ROLE_WORKER, permit_gate_worker, redeemer_on_peer, NULL, redeemer_on_gone},
 	    {ROLE_TOOLHOST, permit_gate_toolhost, redeemer_on_peer, NULL,
 		redeemer_on_gone},

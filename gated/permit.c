@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gated asks and hardly anybody asks it: judge and toolhost may only answer, a worker may
- * also say that a streamed answer is over.
+ * gated asks and hardly anybody asks it: beside answers, a worker may say that a streamed
+ * answer is over, and judge and toolhost may send an event down a stream that is open.
  */
 #include "gated/permit.h"
 
 #include "gated/ask.h"
+#include "gated/mcp_stream.h"
 
-const struct permit permit_gate_judge[] = {PERMIT_LAST};
+const struct permit permit_gate_judge[] = {
+    {MSG_mcp_event, CHAN_READY, 0, on_mcp_event},
+    PERMIT_LAST,
+};
 
 const struct permit permit_gate_worker[] = {
     {MSG_proxy_end, CHAN_READY, 0, on_proxy_end},
     PERMIT_LAST,
 };
 
-const struct permit permit_gate_toolhost[] = {PERMIT_LAST};
+const struct permit permit_gate_toolhost[] = {
+    {MSG_tool_event, CHAN_READY, 0, on_tool_event},
+    PERMIT_LAST,
+};

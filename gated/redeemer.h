@@ -27,6 +27,7 @@ struct grant_view {
 	const uint8_t *id, *mac;
 	uint64_t not_after, max_response, max_body;
 	uint32_t server, payload_off, payload_len, timeout_ms;
+	uint8_t log_level;
 	struct span authority, target;
 };
 

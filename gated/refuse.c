@@ -58,7 +58,7 @@ refuse(struct req *r, enum refusal reason, unsigned status, const char *detail)
 {
 	struct conn *c = r->conn;
 
-	if (r->state == REQ_STREAM) {
+	if (r->state == REQ_STREAM || r->state == REQ_EVENTS) {
 		conn_close(c, true); /* too late for words */
 		return;
 	}

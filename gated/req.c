@@ -13,6 +13,7 @@
 #include "gated/ask.h"
 #include "gated/body.h"
 #include "gated/conn.h"
+#include "gated/mcp_stream.h"
 #include "gated/redeemer.h"
 #include "gated/refuse.h"
 
@@ -38,6 +39,9 @@ on_timer(void *owner, enum timer_kind kind)
 	switch (kind) {
 	case TIMER_DOOR:
 		refuse(r, REFUSAL_REDEEMER_GONE, 503, "no redeemer for the grant");
+		break;
+	case TIMER_EVENTS:
+		mcp_stream_alive(r);
 		break;
 	case TIMER_ANSWER:
 		refuse(r, REFUSAL_UPSTREAM_TIMEOUT, 504, "no answer in time");
@@ -79,6 +83,7 @@ req_new(struct conn *c)
 void
 req_free(struct req *r)
 {
+	mcp_stream_unwatch(r);
 	timer_set(&r->timer, TIMER_NONE);
 	redeemer_leave(r);
 	body_stream_close(&r->body);
@@ -109,6 +114,7 @@ req_cancel(struct req *r)
 {
 	bool half_sent = r->body.fd >= 0;
 
+	mcp_stream_gone(r);
 	r->conn = NULL;
 	timer_set(&r->timer, TIMER_NONE);
 	flow_close(r);

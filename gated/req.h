@@ -28,6 +28,7 @@ enum req_state {
 	REQ_DOOR,        /* granted, the redeemer's door has not arrived */
 	REQ_SENT,        /* the redeemer has it */
 	REQ_STREAM,      /* the answer flows */
+	REQ_EVENTS,      /* it is a stream of events, as they come */
 	REQ_REFUSING     /* the judge words our refusal */
 };
 
@@ -72,7 +73,7 @@ struct flow {
 struct req {
 	TAILQ_ENTRY(req)
 	entry; /* in its redeemer, among those that wait for a door, or free */
-	LIST_ENTRY(req) by_id; /* while the answer flows */
+	LIST_ENTRY(req) by_id; /* while the answer flows, or may come as events */
 	struct conn *conn; /* NULL: the agent is gone, kept until the worker has let go */
 	struct timer timer;
 	struct chan
@@ -99,7 +100,10 @@ struct req {
 	/* target first, then what the route needs */
 	struct part target, token, target_host, headers, content_type, authorization,
 	    host, origin, context;
+	/* of MCP */
+	struct part accept, session, version, rpc_method, rpc_name;
 	bool has_target_host;
+	bool watched; /* mcp_stream.c knows it by its id */
 	struct body body;
 	struct flow flow;
 };
@@ -133,5 +137,6 @@ void seal_begin(struct req *, const struct http1_head *);
 void seal_collected(struct req *);
 void api_begin(struct req *, const struct http1_head *);
 void api_collected(struct req *);
+void mcp_begin(struct req *, const struct http1_head *);
 
 #endif

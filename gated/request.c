@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gated/answer.h"
+#include "gated/ask.h"
 #include "gated/body.h"
 #include "gated/conf.h"
 #include "gated/conn.h"
@@ -64,6 +65,9 @@ dispatch(struct req *r, const struct http1_head *h)
 	case ROUTE_API:
 		api_begin(r, h);
 		return;
+	case ROUTE_MCP:
+		mcp_begin(r, h);
+		return;
 	default:
 		proxy_begin(r, h);
 	}
@@ -120,6 +124,9 @@ request_collected(struct req *r)
 		return;
 	case ROUTE_API:
 		api_collected(r);
+		return;
+	case ROUTE_MCP:
+		judge_ask_mcp(r);
 		return;
 	default:
 		proxy_collected(r);

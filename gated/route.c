@@ -14,7 +14,7 @@ static const struct route routes[] = {
     {"/v1/smcp", true, ROUTE_API, ROUTE_ANY, true},
     {"/v1", true, ROUTE_API, ROUTE_ANY, true},
     {"/.well-known", true, ROUTE_API, ROUTE_ANY, true},
-    {"/mcp", true, ROUTE_API, ROUTE_ANY, false},
+    {"/mcp", true, ROUTE_MCP, ROUTE_ANY, false},
     {"/cluster", true, ROUTE_API, ROUTE_ANY, true},
     {"", true, ROUTE_PROXY, ROUTE_ANY, false},
 };

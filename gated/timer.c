@@ -80,6 +80,7 @@ timers_init(void)
 	lengths[TIMER_DOOR] = 2000;
 	/* the redeemer times out by itself and says more; this is for one that hangs */
 	lengths[TIMER_ANSWER] = gate_conf.request_timeout_ms + 5000;
+	lengths[TIMER_EVENTS] = 15000; /* proxies cut what is silent for longer */
 	lengths[TIMER_END] = 10000;
 	date_refresh();
 	tick = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);

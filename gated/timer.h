@@ -20,6 +20,7 @@ enum timer_kind {
 	TIMER_LINGER, /* after the last answer, for the agent to read it */
 	TIMER_DOOR,   /* a decision named a redeemer whose door has not arrived */
 	TIMER_ANSWER, /* a redeemer owes an answer */
+	TIMER_EVENTS, /* nothing was sent down a stream of events */
 	TIMER_END,    /* a streamed answer is over, its proxy_end is missing */
 	TIMER_KINDS
 };

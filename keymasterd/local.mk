@@ -82,6 +82,14 @@ JUDGE_SEAL = \
 	keymasterd/judge/mint.c keymasterd/judge/mint.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \
 	keymasterd/judge/context_walk.c keymasterd/judge/context_walk.h \
+	keymasterd/judge/mcp.c keymasterd/judge/mcp.h \
+	keymasterd/judge/mcp_answer.c \
+	keymasterd/judge/mcp_forward.c keymasterd/judge/mcp_forward.h \
+	keymasterd/judge/mcp_methods.c \
+	keymasterd/judge/mcp_offer.c keymasterd/judge/mcp_offer.h \
+	keymasterd/judge/mcp_read.c keymasterd/judge/mcp_read.h \
+	keymasterd/judge/mcp_session.c keymasterd/judge/mcp_session.h \
+	keymasterd/judge/mcp_stream.c keymasterd/judge/mcp_stream.h \
 	keymasterd/judge/seal.c \
 	keymasterd/judge/seal_arguments.c keymasterd/judge/seal_arguments.h \
 	keymasterd/judge/seal_envelope.c keymasterd/judge/seal_envelope.h \

@@ -21,10 +21,15 @@
 #include "common/secret.h"
 #include "toolhostd/report.h"
 #include "toolhostd/server.h"
+#include "toolhostd/upcall.h"
 
 #define GRANT_KEY_LEN 32
 #define CALLS_PER_SERVER 1024
 #define PAYLOAD_MAX (16u * 1024 * 1024)
+#define RPC_FAILED (-32000)
+#define RPC_CANCELLED (-32800) /* as the Language Server Protocol has it */
+#define EVENTS_FREE 1000       /* of one call; more come at EVENTS_A_SECOND at most */
+#define EVENTS_A_SECOND 100
 
 static struct grant_book *book;
 static struct json_doc doc;
@@ -62,6 +67,7 @@ call_grant_key(struct chan *judge, uint64_t reqid, void *msg)
 static void
 call_free(struct call *c)
 {
+	upcall_call_over(c);
 	TAILQ_REMOVE(&c->server->calls, c, entry);
 	c->server->ncalls--;
 	ncalls--;
@@ -89,10 +95,30 @@ send_result(struct chan *gate, uint64_t reqid, unsigned outcome, unsigned status
 	chan_answer(gate, reqid, MSG_tool_result, &m);
 }
 
+/* The failure as a JSON-RPC error under the agent's id. `message` is our own text. */
+static void
+send_error(struct call *c, enum outcome outcome, unsigned status, const char *message)
+{
+	struct buf body;
+
+	buf_init(&body);
+	if (buf_printf(&body,
+		"{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":"
+		"\"%s\"}}",
+		c->id, outcome == OUTCOME_AGENT_GONE ? RPC_CANCELLED : RPC_FAILED,
+		message) == -1)
+		buf_reset(&body);
+	send_result(c->gate, c->reqid, outcome, status, message, &body);
+	buf_free(&body);
+}
+
 void
 call_fail(struct call *c, enum outcome outcome, unsigned status, const char *message)
 {
-	send_result(c->gate, c->reqid, outcome, status, message, NULL);
+	if (c->mcp && c->id[0] != '\0')
+		send_error(c, outcome, status, message);
+	else
+		send_result(c->gate, c->reqid, outcome, status, message, NULL);
 	report_done(c, outcome, status, 0, message);
 	call_free(c);
 }
@@ -147,39 +173,74 @@ redeem(const struct msg_tool_call *m, const uint8_t *payload, size_t len)
 	return grant_redeem(book, &g, loop_unix_ms(), digest);
 }
 
-/* One line with our id in it; keeps the agent's id as it stood. */
+/* Keeps the lexeme of a JSON value. 0, or -1 when it is too long. */
+static int
+keep_raw(uint32_t node, char *out, size_t size, size_t *at, size_t *len)
+{
+	const uint8_t *p;
+
+	if (json_raw(&doc, node, &p, len) == -1 || *len >= size)
+		return -1;
+	memcpy(out, p, *len);
+	out[*len] = '\0';
+	*at = (size_t)(p - doc.base);
+	return 0;
+}
+
+/*
+ * One line with our number in place of the agent's id, and of its progressToken, which
+ * are kept as they stood; two agents may use the same ones. doc holds the payload.
+ */
 static int
 make_line(struct call *c, const uint8_t *p, size_t len)
 {
-	static const struct json_limits limits = {.size = PAYLOAD_MAX};
-	const uint8_t *id;
+	uint32_t root = json_root(&doc),
+		 meta = json_get(&doc, json_get(&doc, root, "params"), "_meta"),
+		 token = json_get(&doc, meta, "progressToken");
+	struct {
+		size_t at, len;
+	} cut[2] = {{0, 0}, {0, 0}}, swap;
+	size_t from = 0, i;
 	char number[24];
-	size_t id_len, at, i;
-	int n;
+	int n, ncuts = 1;
 
-	if (json_parse(&doc, p, len, &limits) != JSON_OK ||
-	    json_raw(&doc, json_get(&doc, json_root(&doc), "id"), &id, &id_len) == -1 ||
-	    id_len >= sizeof(c->id))
+	if (keep_raw(json_get(&doc, root, "id"), c->id, sizeof(c->id), &cut[0].at,
+		&cut[0].len) == -1)
 		return -1;
-	memcpy(c->id, id, id_len);
-	c->id[id_len] = '\0';
-	at = (size_t)(id - p);
+	if (token != JSON_NONE &&
+	    (json_type(&doc, token) == JT_STRING ||
+		json_type(&doc, token) == JT_NUMBER)) {
+		if (keep_raw(
+			token, c->token, sizeof(c->token), &cut[1].at, &cut[1].len) == -1)
+			return -1;
+		ncuts = 2;
+		if (cut[1].at < cut[0].at) {
+			swap = cut[0];
+			cut[0] = cut[1];
+			cut[1] = swap;
+		}
+	}
 	n = snprintf(number, sizeof(number), "%llu", (unsigned long long)c->number);
-	if (buf_put(&c->line, p, at) == -1 ||
-	    buf_put(&c->line, number, (size_t)n) == -1 ||
-	    buf_put(&c->line, id + id_len, len - at - id_len) == -1)
+	for (i = 0; i < (size_t)ncuts; i++) {
+		if (buf_put(&c->line, p + from, cut[i].at - from) == -1 ||
+		    buf_put(&c->line, number, (size_t)n) == -1)
+			return -1;
+		from = cut[i].at + cut[i].len;
+	}
+	if (buf_put(&c->line, p + from, len - from) == -1)
 		return -1;
-	for (i = 0; i < c->line.len; i++)
-		if (c->line.p[i] == '\n' || c->line.p[i] == '\r')
-			c->line.p[i] =
-			    ' '; /* never inside a string: JSON forbids it there */
+	mcp_one_line(&c->line);
 	return 0;
 }
 
 static void
 call_send(struct call *c)
 {
-	int r = mcp_send(c->server, c->line.p, c->line.len);
+	int r;
+
+	if (c->mcp && c->log_level != 0)
+		mcp_level_want(c->server, c->log_level);
+	r = mcp_send(c->server, c->line.p, c->line.len);
 
 	c->sent = true;
 	buf_free(&c->line);
@@ -203,6 +264,7 @@ call_send_waiting(struct server *s)
 int
 call_take(struct chan *gate, uint64_t reqid, void *msg)
 {
+	static const struct json_limits limits = {.size = PAYLOAD_MAX};
 	const struct msg_tool_call *m = msg;
 	struct server *s = server_find(m->server);
 	const uint8_t *payload;
@@ -227,6 +289,20 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 		    "the grant is not valid", NULL);
 		goto out;
 	}
+	if (json_parse(&doc, payload, len, &limits) != JSON_OK) {
+		report_done(&refused, OUTCOME_TOOL_BROKEN, 400, 0, "not JSON");
+		send_result(gate, reqid, OUTCOME_TOOL_BROKEN, 400,
+		    "the payload is not a JSON-RPC request", NULL);
+		goto out;
+	}
+	if (m->mcp && json_get(&doc, json_root(&doc), "method") == JSON_NONE) {
+		/* the agent answers a question of the server */
+		verdict = upcall_answer(s, &doc);
+		report_done(&refused, verdict == 0 ? OUTCOME_OK : OUTCOME_TOOL_DOWN, 202,
+		    0, verdict == 0 ? "" : "the server does not wait for it any more");
+		send_result(gate, reqid, OUTCOME_OK, 202, "", NULL);
+		goto out;
+	}
 	if (s->ncalls >= CALLS_PER_SERVER || (c = calloc(1, sizeof(*c))) == NULL) {
 		report_done(
 		    &refused, OUTCOME_TOOL_DOWN, 503, 0, "too many calls at once");
@@ -239,6 +315,8 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 	c->gate = gate;
 	c->reqid = reqid;
 	c->number = ++s->last_id;
+	c->mcp = m->mcp != 0;
+	c->log_level = m->log_level;
 	c->max_response = m->max_response == 0 ? s->max_output : m->max_response;
 	c->due_ms = loop_now_ms() +
 	    (m->timeout_ms == 0 || m->timeout_ms > s->call_timeout_ms ? s->call_timeout_ms
@@ -275,6 +353,38 @@ call_find(struct server *s, uint64_t number)
 	return NULL;
 }
 
+struct call *
+call_sole(struct server *s)
+{
+	struct call *c = TAILQ_FIRST(&s->calls);
+
+	return c != NULL && TAILQ_NEXT(c, entry) == NULL && c->sent && c->mcp &&
+		c->gate != NULL
+	    ? c
+	    : NULL;
+}
+
+int
+call_event(struct call *c, const struct buf *line, bool must)
+{
+	uint64_t seconds = (loop_unix_us() - c->began_us) / 1000000;
+	MSG_INIT(tool_event, m);
+
+	if (c->gate == NULL || line->len > c->max_response)
+		return -1;
+	if (!must && c->events >= EVENTS_FREE + seconds * EVENTS_A_SECOND) {
+		LOG_DEBUG("tool.events", LS("server", c->server->name));
+		return -1;
+	}
+	c->events++;
+	memcpy(m.request_id, c->request_id, sizeof(m.request_id));
+	if (line->len <= INLINE_JSON_MAX)
+		m.data = span_mem(line->p, line->len);
+	else if ((m.big = report_memfd(line->p, line->len)) == -1)
+		return -1;
+	return chan_note(c->gate, MSG_tool_event, &m);
+}
+
 void
 call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_t id_len)
 {
@@ -291,6 +401,7 @@ call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_
 	    buf_put(&body, line + id_at + id_len, len - id_at - id_len) == -1) {
 		call_fail(c, OUTCOME_TOOL_BROKEN, 502, "out of memory");
 	} else {
+		mcp_one_line(&body);
 		send_result(c->gate, c->reqid, OUTCOME_OK, 200, "", &body);
 		report_done(c, OUTCOME_OK, 200, body.len, "");
 		call_free(c);
@@ -333,6 +444,27 @@ call_cancel(struct chan *gate, uint64_t reqid, void *msg)
 				return 0;
 			}
 	return 0; /* it was answered a moment ago */
+}
+
+int
+call_withdraw(struct chan *judge, uint64_t reqid, void *msg)
+{
+	const struct msg_tool_withdraw *m = msg;
+	struct server *s;
+	struct call *c;
+
+	(void)judge;
+	(void)reqid;
+	TAILQ_FOREACH (s, &servers, entry)
+		TAILQ_FOREACH (c, &s->calls, entry)
+			if (memcmp(c->request_id, m->request_id, sizeof(c->request_id)) ==
+			    0) {
+				send_cancelled(c, "cancelled by the caller");
+				call_fail(
+				    c, OUTCOME_AGENT_GONE, 499, "cancelled by the agent");
+				return 0;
+			}
+	return 0;
 }
 
 void

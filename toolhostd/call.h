@@ -25,16 +25,26 @@ struct call {
 	char id[256];    /* the agent's id as it stood on the wire */
 	uint64_t number; /* ours */
 	bool sent;
+	bool mcp;          /* the agent takes events, and failures as JSON-RPC errors */
+	uint8_t log_level; /* enum mcp_level */
+	char token[256];   /* the agent's progressToken as it stood; "": none */
+	unsigned events;   /* sent so far */
 	uint64_t due_ms, began_us, bytes_in, max_response;
 };
 
 int call_take(struct chan *, uint64_t reqid, void *msg);      /* tool_call */
 int call_cancel(struct chan *, uint64_t reqid, void *msg);    /* tool_cancel */
+int call_withdraw(struct chan *, uint64_t reqid, void *msg);  /* tool_withdraw */
 int call_grant_key(struct chan *, uint64_t reqid, void *msg); /* grant_key */
 int call_setup(void);
 /* Sends what waited for the start. */
 void call_send_waiting(struct server *);
 struct call *call_find(struct server *, uint64_t number);
+/* The only call under way on this server, if the agent takes events; else NULL. */
+struct call *call_sole(struct server *);
+/* Sends a message (one line, no line break in it) to the agent ahead of the result.
+ * must: not one that may be left out when there are too many. 0 or -1. */
+int call_event(struct call *, const struct buf *line, bool must);
 /* The server's answer: the response line, and where its id stands in it. */
 void call_answer(
     struct call *, const uint8_t *line, size_t len, size_t id_at, size_t id_len);

@@ -4,12 +4,14 @@ toolhostd_toolhostd_SOURCES = \
 	toolhostd/call.c toolhostd/call.h \
 	toolhostd/main.c \
 	toolhostd/mcp_io.c \
+	toolhostd/mcp_list.c \
 	toolhostd/mcp_session.c \
 	toolhostd/permit.c toolhostd/permit.h \
 	toolhostd/registry.c \
 	toolhostd/report.c toolhostd/report.h \
 	toolhostd/server.h \
-	toolhostd/supervise.c
+	toolhostd/supervise.c \
+	toolhostd/upcall.c toolhostd/upcall.h
 toolhostd_toolhostd_LDADD = $(COMMON_LIBS)
 
 toolhostd_toolexec_toolexec_SOURCES = \

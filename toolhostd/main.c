@@ -14,6 +14,7 @@
 #include "toolhostd/permit.h"
 #include "toolhostd/report.h"
 #include "toolhostd/server.h"
+#include "toolhostd/server.h"
 
 #define TICK_MS 50
 
@@ -28,6 +29,7 @@ judge_ready(struct chan *c, void *owner)
 	(void)c;
 	(void)owner;
 	report_all();
+	mcp_report_all();
 }
 
 static void

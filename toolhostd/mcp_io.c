@@ -96,6 +96,16 @@ mcp_send(struct server *s, const void *line, size_t len)
 	return 0;
 }
 
+void
+mcp_one_line(struct buf *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->len; i++)
+		if (b->p[i] == '\n' || b->p[i] == '\r')
+			b->p[i] = ' ';
+}
+
 /* Hands on every whole line; what is left moves to the front. */
 static void
 lines(struct server *s)

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Model Context Protocol with one tool server: initialize, the list of tools, health,
- * and sorting what comes back.
+ * The Model Context Protocol with one tool server: initialize, health, and sorting what
+ * comes back. toolhostd; what comes back is hostile.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "common/json.h"
-#include "common/jsonw.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/proc.h"
 #include "toolhostd/call.h"
 #include "toolhostd/report.h"
 #include "toolhostd/server.h"
+#include "toolhostd/upcall.h"
 
 #define START_TIMEOUT_MS 30000
-#define TOOLS_MAX (4u * 1024 * 1024)
-#define PROTOCOL "2025-06-18"
+#define PROTOCOL "2025-11-25"
 
 static struct json_doc doc;
 
-/* Asks one of our own questions; only one is under way at a time. */
-static void
-ask(struct server *s, int what, const char *method, const struct buf *params,
+void
+mcp_ask(struct server *s, int what, const char *method, const struct buf *params,
     uint32_t timeout_ms)
 {
 	struct buf line;
@@ -48,35 +47,17 @@ mcp_begin(struct server *s)
 
 	buf_init(&params);
 	if (buf_printf(&params,
-		"{\"protocolVersion\":\"" PROTOCOL "\",\"capabilities\":{},"
+		"{\"protocolVersion\":\"" PROTOCOL
+		"\",\"capabilities\":{\"sampling\":{},\"elicitation\":{}},"
 		"\"clientInfo\":{\"name\":\"aegis\",\"version\":\"" PACKAGE_VERSION
 		"\"}}") == 0)
-		ask(s, ASKED_INITIALIZE, "initialize", &params, START_TIMEOUT_MS);
+		mcp_ask(s, ASKED_INITIALIZE, "initialize", &params, START_TIMEOUT_MS);
 	buf_free(&params);
 }
 
-static void
-ask_tools(struct server *s, const struct json_doc *d, uint32_t cursor)
+void
+mcp_is_running(struct server *s)
 {
-	const uint8_t *p;
-	struct buf params;
-	size_t len;
-
-	buf_init(&params);
-	if (cursor != JSON_NONE && json_raw(d, cursor, &p, &len) == 0 &&
-	    buf_printf(&params, "{\"cursor\":") == 0 && buf_put(&params, p, len) == 0 &&
-	    buf_putc(&params, '}') == 0)
-		ask(s, ASKED_TOOLS, "tools/list", &params, START_TIMEOUT_MS);
-	else
-		ask(s, ASKED_TOOLS, "tools/list", NULL, START_TIMEOUT_MS);
-	buf_free(&params);
-}
-
-static void
-is_running(struct server *s)
-{
-	s->control_id = 0;
-	s->asked = ASKED_NOTHING;
 	s->next_health_ms = loop_now_ms() + s->health_interval_ms;
 	if (s->state != TOOL_RUNNING)
 		s->running_since_ms = loop_now_ms();
@@ -84,35 +65,69 @@ is_running(struct server *s)
 	call_send_waiting(s);
 }
 
-/* One page of tools; asks for the next or is done. */
+/* What the server can beside tools (capabilities of its answer to initialize). */
 static void
-take_tools(struct server *s, uint32_t result)
+take_features(struct server *s, uint32_t capabilities)
 {
-	uint32_t tools = json_get(&doc, result, "tools"), next;
-	struct json_iter it;
-	const uint8_t *p;
-	size_t len;
+	uint32_t resources = json_get(&doc, capabilities, "resources");
+	bool subscribe = false;
 
-	if (json_type(&doc, tools) != JT_ARRAY) {
-		server_fail(s, TOOL_FAILED, "its answer to tools/list has no tools");
+	s->features = 0;
+	if (resources != JSON_NONE)
+		s->features |= MCP_RESOURCES;
+	(void)json_bool(&doc, json_get(&doc, resources, "subscribe"), &subscribe);
+	if (subscribe)
+		s->features |= MCP_SUBSCRIBE;
+	if (json_get(&doc, capabilities, "prompts") != JSON_NONE)
+		s->features |= MCP_PROMPTS;
+	if (json_get(&doc, capabilities, "completions") != JSON_NONE)
+		s->features |= MCP_COMPLETIONS;
+	if (json_get(&doc, capabilities, "logging") != JSON_NONE)
+		s->features |= MCP_LOGGING;
+	s->stale = 1u << MCP_LIST_TOOLS;
+	if (s->features & MCP_RESOURCES)
+		s->stale |= 1u << MCP_LIST_RESOURCES | 1u << MCP_LIST_TEMPLATES;
+	if (s->features & MCP_PROMPTS)
+		s->stale |= 1u << MCP_LIST_PROMPTS;
+	s->level = s->level_wanted = 0;
+}
+
+/* Sets the level of the server's log when a call wants more of it. */
+static void
+ask_level(struct server *s)
+{
+	static const char *const names[] = {"", "debug", "info", "notice", "warning",
+	    "error", "critical", "alert", "emergency"};
+	struct buf params;
+
+	buf_init(&params);
+	s->level = s->level_wanted;
+	if (buf_printf(&params, "{\"level\":\"%s\"}", names[s->level]) == 0)
+		mcp_ask(
+		    s, ASKED_LEVEL, "logging/setLevel", &params, s->health_timeout_ms);
+	buf_free(&params);
+}
+
+/* What else there is to ask, when nothing is under way. */
+static void
+ask_next(struct server *s)
+{
+	if (s->instance == 0 || s->control_id != 0)
 		return;
-	}
-	json_iter_init(&it, &doc, tools);
-	while (json_iter_next(&it, &doc)) {
-		if (json_type(&doc, json_get(&doc, it.value, "name")) != JT_STRING ||
-		    json_raw(&doc, it.value, &p, &len) == -1 ||
-		    s->tools.len + len > TOOLS_MAX ||
-		    (s->tools.len > 0 && buf_putc(&s->tools, ',') == -1) ||
-		    buf_put(&s->tools, p, len) == -1) {
-			server_fail(s, TOOL_FAILED, "its list of tools cannot be used");
-			return;
-		}
-	}
-	next = json_get(&doc, result, "nextCursor");
-	if (json_type(&doc, next) == JT_STRING)
-		ask_tools(s, &doc, next);
-	else
-		is_running(s);
+	if (s->stale != 0)
+		mcp_list_next(s);
+	else if (s->level_wanted != s->level)
+		ask_level(s);
+}
+
+void
+mcp_level_want(struct server *s, uint8_t level)
+{
+	if (!(s->features & MCP_LOGGING) || level > MCP_EMERGENCY ||
+	    (s->level_wanted != 0 && s->level_wanted <= level))
+		return;
+	s->level_wanted = level;
+	ask_next(s);
 }
 
 static void
@@ -125,7 +140,7 @@ take_control(struct server *s, uint32_t root)
 
 	s->control_id = 0;
 	s->asked = ASKED_NOTHING;
-	if (result == JSON_NONE && asked != ASKED_HEALTH) {
+	if (result == JSON_NONE && asked == ASKED_INITIALIZE) {
 		server_fail(s, TOOL_FAILED, "it answered with an error");
 		return;
 	}
@@ -135,20 +150,19 @@ take_control(struct server *s, uint32_t root)
 			server_fail(s, TOOL_UNHEALTHY, "it does not read its input");
 			return;
 		}
-		buf_reset(&s->tools);
-		ask_tools(s, NULL, JSON_NONE);
+		take_features(s, json_get(&doc, result, "capabilities"));
 		break;
-	case ASKED_TOOLS:
-		take_tools(s, result);
+	case ASKED_LIST:
+		mcp_list_take(s, &doc, result);
 		break;
 	default: /* any answer to a health question is a sign of life */
 		break;
 	}
+	ask_next(s);
 }
 
-/* A question of the server to its client: only ping has an answer here. */
 static void
-answer_server(struct server *s, uint32_t id, int is_ping)
+answer_ping(struct server *s, uint32_t id)
 {
 	const uint8_t *p;
 	struct buf line;
@@ -158,13 +172,97 @@ answer_server(struct server *s, uint32_t id, int is_ping)
 		return;
 	buf_init(&line);
 	if (buf_printf(&line, "{\"jsonrpc\":\"2.0\",\"id\":") == 0 &&
-	    buf_put(&line, p, len) == 0 &&
-	    buf_printf(&line, "%s",
-		is_ping
-		    ? ",\"result\":{}}"
-		    : ",\"error\":{\"code\":-32601,\"message\":\"not offered\"}}") == 0)
+	    buf_put(&line, p, len) == 0 && buf_printf(&line, ",\"result\":{}}") == 0)
 		(void)mcp_send(s, line.p, line.len);
 	buf_free(&line);
+}
+
+/* Progress of a call: goes to its agent under the token that agent chose. */
+static void
+pass_progress(struct server *s, uint32_t token)
+{
+	const uint8_t *p;
+	struct buf line;
+	struct call *c;
+	int64_t number;
+	size_t len;
+
+	if (json_int64(&doc, token, &number) == -1 || number <= 0 ||
+	    (c = call_find(s, (uint64_t)number)) == NULL || !c->mcp ||
+	    c->token[0] == '\0' || json_raw(&doc, token, &p, &len) == -1)
+		return;
+	buf_init(&line);
+	if (buf_put(&line, doc.base, (size_t)(p - doc.base)) == 0 &&
+	    buf_put(&line, c->token, strlen(c->token)) == 0 &&
+	    buf_put(&line, p + len, (size_t)(doc.base + doc.len - p) - len) == 0) {
+		mcp_one_line(&line);
+		(void)call_event(c, &line, false);
+	}
+	buf_free(&line);
+}
+
+/* Nothing says whose log it is: it goes to the agent of a call that is alone. */
+static void
+pass_log(struct server *s, uint32_t level)
+{
+	static const char *const names[] = {"debug", "info", "notice", "warning", "error",
+	    "critical", "alert", "emergency"};
+	struct call *c = call_sole(s);
+	struct buf line;
+	uint8_t n;
+
+	for (n = 0; n < MCP_EMERGENCY && !json_str_eq(&doc, level, names[n]); n++)
+		;
+	if (c == NULL || n == MCP_EMERGENCY || n + 1 < c->log_level)
+		return;
+	buf_init(&line);
+	if (buf_put(&line, doc.base, doc.len) == 0) {
+		mcp_one_line(&line);
+		(void)call_event(c, &line, false);
+	}
+	buf_free(&line);
+}
+
+static void
+tell_updated(struct server *s, uint32_t uri)
+{
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+	char text[2049];
+	MSG_INIT(resource_updated, m);
+
+	if (judge == NULL || json_str_copy(&doc, uri, text, sizeof(text), NULL) == -1)
+		return;
+	m.server = s->number;
+	m.uri = span_str(text);
+	chan_note(judge, MSG_resource_updated, &m);
+}
+
+/* A request or notification of the server. */
+static void
+take_method(struct server *s, uint32_t root, uint32_t id)
+{
+	uint32_t name = json_get(&doc, root, "method"),
+		 params = json_get(&doc, root, "params");
+	char method[65];
+
+	if (json_str_copy(&doc, name, method, sizeof(method), NULL) == -1)
+		return;
+	if (id != JSON_NONE) {
+		if (strcmp(method, "ping") == 0)
+			answer_ping(s, id);
+		else
+			upcall_take(s, &doc);
+	} else if (strcmp(method, "notifications/progress") == 0) {
+		pass_progress(s, json_get(&doc, params, "progressToken"));
+	} else if (strcmp(method, "notifications/message") == 0) {
+		pass_log(s, json_get(&doc, params, "level"));
+	} else if (strcmp(method, "notifications/cancelled") == 0) {
+		upcall_cancelled(s, &doc);
+	} else if (strcmp(method, "notifications/resources/updated") == 0) {
+		tell_updated(s, json_get(&doc, params, "uri"));
+	} else if (mcp_list_changed(s, method) && s->state == TOOL_RUNNING) {
+		ask_next(s);
+	}
 }
 
 void
@@ -188,13 +286,7 @@ mcp_line(struct server *s, const uint8_t *line, size_t len)
 	id = json_get(&doc, root, "id");
 	method = json_get(&doc, root, "method");
 	if (method != JSON_NONE) {
-		if (id != JSON_NONE)
-			answer_server(s, id, json_str_eq(&doc, method, "ping"));
-		else if (json_str_eq(&doc, method, "notifications/tools/list_changed") &&
-		    s->state == TOOL_RUNNING && s->control_id == 0) {
-			buf_reset(&s->tools);
-			ask_tools(s, NULL, JSON_NONE);
-		}
+		take_method(s, root, id);
 		return;
 	}
 	if (json_int64(&doc, id, &number) == -1 || number <= 0) {
@@ -231,6 +323,6 @@ mcp_tick(struct server *s, uint64_t now_ms)
 	if (s->state == TOOL_RUNNING && s->control_id == 0 && s->health_interval_ms > 0 &&
 	    now_ms >= s->next_health_ms) {
 		s->next_health_ms = now_ms + s->health_interval_ms;
-		ask(s, ASKED_HEALTH, s->health_method, NULL, s->health_timeout_ms);
+		mcp_ask(s, ASKED_HEALTH, s->health_method, NULL, s->health_timeout_ms);
 	}
 }

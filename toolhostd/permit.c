@@ -14,5 +14,6 @@ const struct permit permit_toolhost_gate[] = {
 
 const struct permit permit_toolhost_judge[] = {
     {MSG_grant_key, CHAN_READY, PERMIT_ONCE, call_grant_key},
+    {MSG_tool_withdraw, CHAN_READY, 0, call_withdraw},
     PERMIT_LAST,
 };

@@ -16,6 +16,16 @@
 
 struct event;
 struct call;
+struct json_doc;
+
+/* What a server is asked for; MCP_LIST_TOOLS lies in `tools`, the others in `lists`. */
+enum mcp_list {
+	MCP_LIST_TOOLS,
+	MCP_LIST_RESOURCES,
+	MCP_LIST_TEMPLATES,
+	MCP_LIST_PROMPTS,
+	MCP_LISTS
+};
 
 struct server {
 	TAILQ_ENTRY(server) entry;
@@ -43,10 +53,22 @@ struct server {
 	uint64_t control_id; /* our own question under way (initialize, list, health), 0:
 				none */
 	uint64_t control_due_ms;
-	enum { ASKED_NOTHING, ASKED_INITIALIZE, ASKED_TOOLS, ASKED_HEALTH } asked;
+	enum {
+		ASKED_NOTHING,
+		ASKED_INITIALIZE,
+		ASKED_LIST,
+		ASKED_HEALTH,
+		ASKED_LEVEL
+	} asked;
 	uint64_t next_health_ms;
-	struct buf tools;         /* what tools/list gave, page by page: "{..},{..}" */
-	TAILQ_HEAD(, call) calls; /* sent and waiting, and waiting for the start */
+	struct buf tools;            /* what tools/list gave, page by page: "{..},{..}" */
+	struct buf lists[MCP_LISTS]; /* the same of the other lists; tools is the first */
+	struct buf page;             /* the list that is being asked for */
+	unsigned stale;              /* bit n: list n is to be asked for */
+	unsigned listing, pages;     /* which one is being asked for */
+	uint32_t features;           /* enum mcp_feature */
+	uint8_t level, level_wanted; /* of its log; 0: never set */
+	TAILQ_HEAD(, call) calls;    /* sent and waiting, and waiting for the start */
 	unsigned ncalls;
 };
 
@@ -72,11 +94,31 @@ int mcp_open(struct server *, int in, int out);
 void mcp_close(struct server *);
 /* Queues one line (without its newline). -1: the server does not read; fail it. */
 int mcp_send(struct server *, const void *line, size_t len);
+/* Line breaks become blanks: JSON has them between tokens only, and a line, or an event,
+ * is a message. */
+void mcp_one_line(struct buf *);
+
+/* mcp_list.c */
+/* Asks for the lists that are due, one at a time. */
+void mcp_list_next(struct server *);
+/* A page of the list under way: `doc` holds the answer, result JSON_NONE an error. */
+void mcp_list_take(struct server *, const struct json_doc *, uint32_t result);
+/* "notifications/.../list_changed". True if it is one. */
+bool mcp_list_changed(struct server *, const char *method);
 
 /* mcp_session.c */
+/* Asks one of our own questions; only one is under way at a time. */
+void mcp_ask(struct server *, int what, const char *method, const struct buf *params,
+    uint32_t timeout_ms);
+/* The list of tools is here: calls can be made. */
+void mcp_is_running(struct server *);
 void mcp_begin(struct server *);
 /* One line from the server. */
 void mcp_line(struct server *, const uint8_t *line, size_t len);
 void mcp_tick(struct server *, uint64_t now_ms);
+/* The server's log is wanted from this level (enum mcp_level) on. */
+void mcp_level_want(struct server *, uint8_t level);
+/* Tells the judge what the servers have beside tools. */
+void mcp_report_all(void);
 
 #endif

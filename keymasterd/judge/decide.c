@@ -216,7 +216,8 @@ decide_grant_tool(struct decide *d, struct redeemer *r, const struct decide_tool
 	m.payload_len = t->payload_len;
 	m.timeout_ms = t->timeout_ms;
 	m.max_response = t->max_response;
-	m.wrap = WRAP_SEAL;
+	m.wrap = t->wrap != 0 ? t->wrap : WRAP_SEAL;
+	m.log_level = t->log_level;
 	turn_decision(d->chan, d->reqid, &m, d->seal);
 	d->row.judged = NULL;
 }

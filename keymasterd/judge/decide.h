@@ -89,6 +89,8 @@ struct decide_tool {
 	uint32_t timeout_ms;
 	uint64_t max_response;
 	struct agent *agent;
+	uint8_t wrap; /* enum wrap, 0: WRAP_SEAL */
+	uint8_t log_level;
 };
 void decide_grant_tool(struct decide *, struct redeemer *, const struct decide_tool *);
 

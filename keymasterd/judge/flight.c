@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/proto.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/registry.h"
 
 #define SLACK_MS 5000 /* for the report to arrive */
@@ -87,6 +88,7 @@ flight_new(struct redeemer *r, struct agent *agent, const struct ledger_row *row
 static void
 flight_end(struct flight *f)
 {
+	mcp_call_over(f->request_id);
 	map_del(&by_request, f->request_id, sizeof(f->request_id));
 	TAILQ_REMOVE(&by_deadline, f, link);
 	TAILQ_REMOVE(&f->redeemer->flights, f, of_peer);

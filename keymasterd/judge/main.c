@@ -18,6 +18,7 @@
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/mcp.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/registry.h"
@@ -142,6 +143,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	ledger_tick(loop_now_ms());
 	flight_tick();
 	seal_tick(judge_now_ms());
+	mcp_session_tick();
 	if (ticks % (TICKS_SECOND * SAVE_SECONDS) == 0)
 		windows_save();
 	if (ticks % (TICKS_SECOND * PURGE_SECONDS) == 0)
@@ -179,6 +181,7 @@ main(int argc, char **argv)
 	    {MSG_conf_tool, seal_conf_tool},
 	    {MSG_conf_issuer, trust_conf_issuer},
 	    {MSG_conf_issuer_key, trust_conf_key},
+	    {MSG_conf_mcp, mcp_configure},
 	    {0, NULL},
 	};
 	static const struct proc_serve serve = {

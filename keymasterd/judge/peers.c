@@ -10,6 +10,7 @@
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
@@ -87,6 +88,7 @@ gate_gone(struct chan *c, void *owner)
 	(void)owner;
 	waiting_forget(c);
 	seal_gate_gone(c);
+	mcp_stream_gate_gone(c);
 	turn_forget(c);
 }
 

@@ -9,6 +9,9 @@
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/mcp_forward.h"
+#include "keymasterd/judge/mcp_offer.h"
+#include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/redeemer.h"
@@ -17,6 +20,8 @@ const struct permit permit_judge_gate[] = {
     {MSG_proxy_authorize, CHAN_READY, 0, proxy_authorize},
     {MSG_seal_authorize, CHAN_READY, 0, seal_authorize},
     {MSG_api_request, CHAN_READY, 0, api_request},
+    {MSG_mcp_request, CHAN_READY, 0, mcp_request},
+    {MSG_mcp_gone, CHAN_READY, 0, mcp_stream_gone},
     {MSG_refusal_record, CHAN_READY, 0, refusal_record},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
@@ -33,6 +38,9 @@ const struct permit permit_judge_worker[] = {
 const struct permit permit_judge_toolhost[] = {
     {MSG_redeemer_ready, CHAN_READY, 0, redeemer_ready},
     {MSG_tool_catalogue, CHAN_READY, 0, tool_catalogue},
+    {MSG_tool_features, CHAN_READY, 0, mcp_tool_features},
+    {MSG_resource_updated, CHAN_READY, 0, mcp_resource_updated},
+    {MSG_client_ask, CHAN_READY, 0, mcp_client_ask},
     {MSG_done, CHAN_READY, 0, redeemer_done},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,

@@ -9,6 +9,7 @@
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/mcp_session.h"
 #include "keymasterd/judge/seal_invoke.h"
 #include "keymasterd/judge/session.h"
 #include "keymasterd/judge/session_rate.h"
@@ -81,6 +82,7 @@ void
 session_agent_removed(const char *tenant, const char *agent_id)
 {
 	revoke_all_of(tenant, agent_id, "agent removed");
+	mcp_agent_changed(agent_id, NULL);
 	attest_agent_gone(agent_id);
 }
 
@@ -88,6 +90,7 @@ void
 session_agent_renewed(const char *tenant, const char *agent_id)
 {
 	revoke_all_of(tenant, agent_id, "agent token replaced");
+	mcp_agent_changed(agent_id, NULL);
 }
 
 void
@@ -106,6 +109,7 @@ session_context_revoked(const char *tenant, const char *agent_id, const char *co
 {
 	struct session *s;
 
+	mcp_agent_changed(agent_id, context);
 	TAILQ_FOREACH (s, &sessions, link)
 		if (strcmp(s->agent_id, agent_id) == 0 &&
 		    strcmp(s->tenant, tenant) == 0 && strcmp(s->context, context) == 0)

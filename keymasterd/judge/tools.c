@@ -19,6 +19,7 @@
 #include "keymasterd/judge/context_eval.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/session.h"
 
 #define CATALOGUE_MAX (4u << 20)
@@ -58,6 +59,7 @@ seal_conf_tool(void *msg)
 	t->number = m->server;
 	t->timeout_ms = m->call_timeout_ms;
 	json_init(&t->doc);
+	json_init(&t->lists);
 	if (span_copy(m->name, t->name, sizeof t->name) != 0 ||
 	    read_capabilities(t, m->capabilities) != 0) {
 		LOG_ERROR("tool.configuration", LSN("server", m->name.p, m->name.len),
@@ -171,6 +173,7 @@ tool_catalogue(struct chan *c, uint64_t reqid, void *msg)
 	    .size = CATALOGUE_MAX, .nodes = 1u << 18};
 	struct msg_tool_catalogue *m = msg;
 	struct tool_server *t = server_by_number(m->server);
+	bool same;
 	char *text;
 	size_t len;
 
@@ -188,6 +191,7 @@ tool_catalogue(struct chan *c, uint64_t reqid, void *msg)
 		    "tool.catalogue", LS("server", t->name), LS("error", "too large"));
 		return 0;
 	}
+	same = t->text != NULL && t->doc.len == len && memcmp(t->text, text, len) == 0;
 	free(t->text);
 	t->text = text;
 	if (json_parse(&t->doc, text, len, &limits) != JSON_OK ||
@@ -199,6 +203,8 @@ tool_catalogue(struct chan *c, uint64_t reqid, void *msg)
 		t->text = NULL;
 		t->ntools = 0;
 	}
+	if (!same)
+		mcp_list_changed(t, "tools");
 	return 0;
 }
 
@@ -250,6 +256,10 @@ write_tool(struct walk *k, struct span name, const struct json_doc *d, uint32_t 
 	if (d != NULL) {
 		write_member(k->w, d, tool, "title", JT_STRING);
 		write_member(k->w, d, tool, "description", JT_STRING);
+		write_member(k->w, d, tool, "annotations", JT_OBJECT);
+		write_member(k->w, d, tool, "outputSchema", JT_OBJECT);
+		write_member(k->w, d, tool, "icons", JT_ARRAY);
+		write_member(k->w, d, tool, "_meta", JT_OBJECT);
 	}
 	if (d != NULL && json_type(d, json_get(d, tool, "inputSchema")) == JT_OBJECT) {
 		write_member(k->w, d, tool, "inputSchema", JT_OBJECT);

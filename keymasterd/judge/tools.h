@@ -33,6 +33,11 @@ struct tool_server {
 	char message[257];
 	char *text; /* the tools array doc points into, NULL: none yet */
 	struct json_doc doc;
+	/* what it has beside tools (mcp_offer.c) */
+	uint32_t features; /* enum mcp_feature */
+	bool features_known;
+	char *lists_text;
+	struct json_doc lists;
 	struct tool *tools; /* those of the array that it may offer, each name once */
 	size_t ntools;
 	TAILQ_ENTRY(tool_server) link;

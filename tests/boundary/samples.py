@@ -23,6 +23,7 @@ MOST = {
     "proxy_open": {"body_len": 24576, "stream": None},
     "refusal_record": {"reason": 14, "status": 599},
     "tool_catalogue": {"server": 0},  # of the configuration
+    "tool_features": {"server": 0},
     "proxy_authorize": {"body_len": proto.UNKNOWN_LEN},
     "resolve": {"host": "a" * 256},  # no name server is asked for a label this long
 }

@@ -75,6 +75,8 @@ def test_tables_give_nothing_away():
     assert who_may("grant_key") == {("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST")}
     assert who_may("proxy_open") == {("GATE", "WORKER")}
     assert who_may("tool_call") == {("GATE", "TOOLHOST")}
+    assert who_may("client_ask") == {("TOOLHOST", "JUDGE")}
+    assert who_may("tool_withdraw") == {("JUDGE", "TOOLHOST")}
     assert who_may("worker_want") == {("JUDGE", "DISPATCH")}
     for message in family("admin.def"):
         assert who_may(message) <= {("ADMIN", "JUDGE")}, message
@@ -84,7 +86,10 @@ def test_tables_give_nothing_away():
 
 
 def test_the_gate_is_asked_nothing():
-    assert {m for r, s in LINES if r == "GATE" for m in permitted(r, s)} == {"proxy_end"}
+    """It is told how an answer goes on, and by whom: nothing that it would act on."""
+    told = {m: s for r, s in LINES if r == "GATE" for m in permitted(r, s)}
+    assert told == {"proxy_end": "WORKER", "mcp_event": "JUDGE", "tool_event": "TOOLHOST"}
+    assert all(MESSAGES[m].kind == "NOTE" for m in told)
 
 
 def test_no_secret_leaves_but_to_its_user():

@@ -270,7 +270,7 @@ END_TEST
 START_TEST(later_features)
 {
 	static const char *const texts[] = {"gate: {policy_mode: enforce}\n",
-	    "gate: {policies_dir: x}\n", "mcp: {transport: stdio}\n", "webhooks: []\n",
+	    "gate: {policies_dir: x}\n", "webhooks: []\n",
 	    "observability: {metrics: true}\n",
 	    "observability: {dashboard: {enabled: true}}\n"};
 	size_t i;
