@@ -247,6 +247,12 @@ check_status(struct doctor *d, const struct config *c, const struct json_doc *j)
 		say(d, PASS, "vault", "open");
 	else
 		say(d, FAIL, "vault", "not running: see the log");
+	n = number(j, "vault", "saves_missing");
+	if (n > 0)
+		say(d, FAIL, "vault file",
+		    "older than the newest by %lld saves: see vault.rollback in the "
+		    "ledger",
+		    (long long)n);
 	if (d->gate && !truth(j, 0, "dispatcher"))
 		say(d, FAIL, "dispatcher", "not running: see the log");
 	else if (d->gate)

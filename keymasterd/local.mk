@@ -62,6 +62,7 @@ JUDGE_CORE = \
 	keymasterd/judge/store_int.h keymasterd/judge/store_ledger.c \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
 	keymasterd/judge/turn.c keymasterd/judge/turn.h \
+	keymasterd/judge/vault_mark.c keymasterd/judge/vault_mark.h \
 	keymasterd/judge/waiting.c keymasterd/judge/waiting.h \
 	keymasterd/judge/windows.c
 JUDGE_SEAL = \

@@ -20,6 +20,7 @@
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/vault_mark.h"
 
 #define VAULT_MS 30000 /* its key derivation may be slow when it starts */
 
@@ -144,6 +145,7 @@ on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
 		act_failed(a, why);
 		return;
 	}
+	vault_mark_saved(m->saves);
 	act_finish(a);
 }
 
@@ -311,6 +313,8 @@ on_dropped(struct chan *c, enum chan_status status, void *msg, void *arg)
 		LOG_WARN("vault.leftover", LS("credential", d->name),
 		    LS("effect",
 			"unusable; the next vault add of this name replaces it"));
+	else if (m->code == VAULT_OK)
+		vault_mark_saved(m->saves);
 	free(d);
 }
 

@@ -13,6 +13,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/vault_mark.h"
 
 #define SOON_MS (7ull * 86400000)
 
@@ -71,6 +72,7 @@ put_vault(struct jsonw *w)
 	jsonw_key_bool(w, "ready", proc_peer(ROLE_VAULT) != NULL && judge_keys.have);
 	if (judge_keys.have) {
 		put_uint(w, "credentials", judge_keys.credentials);
+		put_uint(w, "saves_missing", vault_mark_missing());
 		jsonw_key_str(w, "token_kid", judge_keys.token_kid);
 		jsonw_key_str(w, "ledger_kid", judge_keys.ledger_kid);
 		(void)hex_encode(judge_keys.ledger_pub, 32, pub, sizeof(pub));

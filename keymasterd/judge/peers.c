@@ -15,6 +15,7 @@
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/vault_mark.h"
 #include "keymasterd/judge/waiting.h"
 
 #define ASK_MS 10000
@@ -139,6 +140,7 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	k.credentials = m->credentials;
 	judge_keys = k;
 	compare_counts();
+	vault_mark_opened(m->saves);
 	admin_open();
 }
 

@@ -51,6 +51,9 @@ struct vault_provider {
 	int (*open)(const struct vault_open *, char *why, size_t size);
 	/* How many credentials are sealed. */
 	uint32_t (*count)(void);
+	/* How often all of it was saved, so that an older state is noticed; NULL: the
+	 * provider does not count. */
+	uint64_t (*saves)(void);
 	/*
 	 * Seals a credential, durably. replace 0: VAULT_EXISTS when it is there; 1:
 	 * VAULT_MISSING when it is not. A NULL secret keeps the old one. After an error

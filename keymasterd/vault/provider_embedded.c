@@ -134,6 +134,12 @@ embedded_count(void)
 	return store.n < 2 ? 0 : (uint32_t)(store.n - 2);
 }
 
+static uint64_t
+embedded_saves(void)
+{
+	return store.counter;
+}
+
 static int
 embedded_open(const struct vault_open *o, char *why, size_t size)
 {
@@ -270,6 +276,7 @@ const struct vault_provider provider_embedded = {
     .name = "embedded",
     .open = embedded_open,
     .count = embedded_count,
+    .saves = embedded_saves,
     .seal = embedded_seal,
     .drop = embedded_drop,
     .fetch = embedded_fetch,

@@ -40,6 +40,12 @@ serve_text(enum vault_code code)
 	return "the vault refuses this";
 }
 
+static uint64_t
+saves(void)
+{
+	return serve_provider->saves != NULL ? serve_provider->saves() : 0;
+}
+
 static int
 answer_done(struct chan *c, uint64_t reqid, enum vault_code code, const char *why)
 {
@@ -47,6 +53,7 @@ answer_done(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 
 	a.code = code;
 	a.message = span_str(why != NULL ? why : serve_text(code));
+	a.saves = saves();
 	return chan_answer(c, reqid, MSG_vault_done, &a);
 }
 
@@ -162,5 +169,6 @@ serve_vault_keys(struct chan *c, uint64_t reqid, void *msg)
 	memcpy(a.token_pub, token, sizeof(a.token_pub));
 	memcpy(a.ledger_pub, ledger, sizeof(a.ledger_pub));
 	a.credentials = serve_provider->count();
+	a.saves = saves();
 	return chan_answer(c, reqid, MSG_vault_key_set, &a);
 }

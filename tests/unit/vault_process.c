@@ -293,14 +293,18 @@ START_TEST(a_life)
 	MSG_INIT(token_sign, t);
 	MSG_INIT(checkpoint_sign, p);
 	const struct msg_vault_key_set *keys = (const void *)&judge.msg;
+	const struct msg_vault_done *done = (const void *)&judge.msg;
 	const struct msg_token_signed *token = (const void *)&judge.msg;
 	const struct msg_checkpoint_signed *cp = (const void *)&judge.msg;
 	uint8_t pub[32];
 
 	up(1);
 	ck_assert_uint_eq(seal("stripe", "sk_live_1", 0), VAULT_OK);
+	ck_assert_uint_eq(done->saves, 2);
 	ck_assert_uint_eq(seal("stripe", "sk_live_1", 0), VAULT_EXISTS);
+	ck_assert_uint_eq(done->saves, 2);
 	ck_assert_uint_eq(seal("github", "sk_live_2", 0), VAULT_OK);
+	ck_assert_uint_eq(done->saves, 3);
 	door(&worker, ROLE_WORKER, 20, "stripe");
 	door(&worker2, ROLE_WORKER, 21, "github");
 	must_fetch(&worker, "sk_live_1");
