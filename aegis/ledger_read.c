@@ -148,14 +148,15 @@ ledger_read_rows(const struct ledger_query *q, ledger_row_fn fn, void *arg)
 
 /* -- the verifiable form -- */
 
+#define ROW_HEAD "{\"row\":"
+#define CHECKPOINT_HEAD "{\"checkpoint\":"
+
 struct exporting {
 	ledger_line_fn fn;
 	void *arg;
-	struct buf checkpoints; /* lines */
-	const char *next;       /* the next of them */
-	uint64_t next_row;      /* the row it seals; UINT64_MAX: none is left */
-	uint64_t end;           /* the last row that is sealed */
-	bool begun, done;
+	uint64_t end;  /* the row that the last checkpoint seals */
+	uint64_t last; /* row of the last checkpoint given */
+	bool done;
 };
 
 /* The number behind a member's name in a line of ours. */
@@ -167,26 +168,9 @@ number_after(const char *line, size_t len, const char *name)
 	return p != NULL ? strtoull(p + strlen(name), NULL, 10) : 0;
 }
 
-static size_t
-line_len(const struct exporting *x)
-{
-	const char *end = (const char *)x->checkpoints.p + x->checkpoints.len;
-	const char *nl = memchr(x->next, '\n', (size_t)(end - x->next));
-
-	return (size_t)(nl - x->next);
-}
-
-static void
-find_next(struct exporting *x)
-{
-	const char *end = (const char *)x->checkpoints.p + x->checkpoints.len;
-
-	x->next_row =
-	    x->next < end ? number_after(x->next, line_len(x), "\"seq\":") : UINT64_MAX;
-}
-
+/* Has the head signed; the row that is sealed then. 0, or an exit code. */
 static int
-seal(void)
+seal(uint64_t *end)
 {
 	struct admin_answer a = {0};
 	int r = ADMIN_OK;
@@ -196,96 +180,64 @@ seal(void)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
 		r = admin_refused(&a);
+	else if ((*end = number_after(
+		      (const char *)a.json.p, a.json.len, "\"seq\":")) == 0) {
+		cli_error(NULL, "the judge's answer about the ledger cannot be read");
+		r = ADMIN_FAILED;
+	}
 	admin_answer_free(&a);
 	return r;
 }
 
-static int
-note_end(const char *line, size_t len, void *arg)
-{
-	struct exporting *x = arg;
-
-	x->end = number_after(line, len, "\"seq\":");
-	return 0;
-}
-
-static int
-read_checkpoints(struct exporting *x)
-{
-	struct page_end end = {.more = true};
-	struct buf page;
-	int r = ADMIN_OK;
-
-	buf_init(&page);
-	while (r == ADMIN_OK && end.more) {
-		MSG_INIT(ledger_checkpoints, m);
-
-		m.after = end.next;
-		r = ask_page(MSG_ledger_checkpoints, &m, &page, &end);
-		if (r == ADMIN_OK && buf_put(&x->checkpoints, page.p, page.len) == -1)
-			r = ADMIN_FAILED;
-	}
-	buf_free(&page);
-	(void)each_line(&x->checkpoints, note_end, x);
-	x->next = (const char *)x->checkpoints.p;
-	if (r == ADMIN_OK && x->end == 0) {
-		cli_error(NULL, "the ledger has no checkpoint");
-		r = ADMIN_FAILED;
-	}
-	return r;
-}
-
+/*
+ * Lines as they stand in the ledger's files, up to the checkpoint over the last row that
+ * is wanted. It stands behind it, perhaps with other rows in between: they are left out.
+ */
 static int
 give_line(const char *line, size_t len, void *arg)
 {
 	struct exporting *x = arg;
-	uint64_t seq = number_after(line, len, "{\"row\":{\"seq\":");
+	uint64_t seq;
 
-	if (x->fn(line, len, x->arg) == -1)
-		return -1;
-	while (x->next_row <= seq) {
-		if (x->fn(x->next, line_len(x), x->arg) == -1)
-			return -1;
-		x->next += line_len(x) + 1;
-		find_next(x);
+	if (len > 40 && memcmp(line, ROW_HEAD, sizeof(ROW_HEAD) - 1) == 0) {
+		seq = number_after(line, 40, "{\"seq\":");
+		return seq > x->end ? 0 : x->fn(line, len, x->arg);
 	}
-	x->done = seq >= x->end;
-	return x->done ? -1 : 0;
+	if (len > 40 && memcmp(line, CHECKPOINT_HEAD, sizeof(CHECKPOINT_HEAD) - 1) == 0) {
+		seq = number_after(line, len, "\"seq\":");
+		if (seq <= x->last) /* a page began again behind its row */
+			return 0;
+		x->last = seq;
+		x->done = seq >= x->end;
+	}
+	return x->fn(line, len, x->arg) == -1 || x->done ? -1 : 0;
 }
 
 int
 ledger_read_export(ledger_line_fn fn, void *arg)
 {
-	static const struct ledger_query all = {0};
 	struct exporting x = {.fn = fn, .arg = arg};
 	struct page_end end = {.more = true};
 	struct buf page;
-	char header[256];
-	int r, n;
+	int r;
 
 	buf_init(&page);
-	buf_init(&x.checkpoints);
-	r = seal();
-	if (r == ADMIN_OK)
-		r = read_checkpoints(&x);
-	if (r == ADMIN_OK)
-		find_next(&x);
+	r = seal(&x.end);
 	while (r == ADMIN_OK && !x.done && end.more) {
-		r = ask_rows(&all, end.next, PAGE, &page, &end);
-		if (r == ADMIN_OK && !x.begun) {
-			n = snprintf(header, sizeof(header),
-			    "{\"ledger\":\"aegis-1\",\"chain\":\"%s\",\"from\":1,"
-			    "\"prev\":\"%s\"}",
-			    end.chain, end.prev);
-			x.begun = true;
-			if (fn(header, (size_t)n, arg) == -1)
-				r = ADMIN_FAILED;
-		}
+		MSG_INIT(ledger_read, m);
+
+		m.after = end.next;
+		m.limit = PAGE;
+		m.lines = 1;
+		r = ask_page(MSG_ledger_read, &m, &page, &end);
 		if (r == ADMIN_OK && each_line(&page, give_line, &x) == -1 && !x.done)
 			r = ADMIN_FAILED;
 	}
+	if (r == ADMIN_OK && !x.done) {
+		cli_error(NULL, "the ledger ends before its checkpoint");
+		r = ADMIN_FAILED;
+	}
 	buf_free(&page);
-	buf_free(&x.checkpoints);
 	return r;
 }
 

@@ -48,7 +48,13 @@ JUDGE_CORE = \
 	keymasterd/judge/ledger.c keymasterd/judge/ledger.h \
 	keymasterd/judge/ledger_budget.c keymasterd/judge/ledger_checkpoint.c \
 	keymasterd/judge/ledger_find.c keymasterd/judge/ledger_find.h \
-	keymasterd/judge/ledger_int.h keymasterd/judge/ledger_row.c \
+	keymasterd/judge/ledger_file.c keymasterd/judge/ledger_file.h \
+	keymasterd/judge/ledger_index.c keymasterd/judge/ledger_index.h \
+	keymasterd/judge/ledger_int.h keymasterd/judge/ledger_line.c \
+	keymasterd/judge/ledger_line.h keymasterd/judge/ledger_open.c \
+	keymasterd/judge/ledger_path.c keymasterd/judge/ledger_row.c \
+	keymasterd/judge/ledger_scan.c keymasterd/judge/ledger_scan.h \
+	keymasterd/judge/ledger_sync.c keymasterd/judge/ledger_sync.h \
 	keymasterd/judge/limit.c keymasterd/judge/limit.h \
 	keymasterd/judge/map.c keymasterd/judge/map.h \
 	keymasterd/judge/migrations.c \
@@ -59,7 +65,7 @@ JUDGE_CORE = \
 	keymasterd/judge/store.h keymasterd/judge/store_agents.c \
 	keymasterd/judge/store_context.c \
 	keymasterd/judge/store_credentials.c keymasterd/judge/store_helper.c \
-	keymasterd/judge/store_int.h keymasterd/judge/store_ledger.c \
+	keymasterd/judge/store_int.h \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
 	keymasterd/judge/turn.c keymasterd/judge/turn.h \
 	keymasterd/judge/vault_mark.c keymasterd/judge/vault_mark.h \
@@ -127,10 +133,13 @@ TESTS += tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
 endif
 
 # tests of the deciding half; authorize runs the program itself
-check_PROGRAMS += tests/unit/authorize tests/unit/ledger tests/unit/ratelimit tests/unit/store
-TESTS += tests/unit/authorize tests/unit/ledger tests/unit/ratelimit tests/unit/store
+check_PROGRAMS += tests/unit/authorize tests/unit/ledger tests/unit/ledger_disk \
+	tests/unit/ratelimit tests/unit/store
+TESTS += tests/unit/authorize tests/unit/ledger tests/unit/ledger_disk \
+	tests/unit/ratelimit tests/unit/store
 tests_unit_authorize_LDADD = $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ledger_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_ledger_disk_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ratelimit_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_store_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 EXTRA_PROGRAMS += tests/bench/judge_hot

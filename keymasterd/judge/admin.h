@@ -13,10 +13,10 @@
  *	ledger_read	row {row: <the row's own text>, hash}; done {chain, prev, next,
  *last, more}: prev is the hash before the first row sent, next goes into `after` to read
  *on while more is true (a question reads a bounded stretch, so more can be true with no
- *row at all), last is the number of the newest row
+ *row at all), last is the number of the newest row. With `lines` the rows are the lines
+ *of the files as they are (doc/design.md, "The ledger")
  *	ledger_stats	done {total, allowed, blocked, completions, admin, system,
- *by_service{}, by_code{}} ledger_seal	done {chain, seq, head} ledger_checkpoints
- *row {checkpoint: {chain, seq, head, time, kid}, signature}
+ *by_service{}, by_code{}} ledger_seal	done {chain, seq, head, root}: of the checkpoint
  *	status		done {version, tenant, uptime_s, ...}: see admin_status.c
  *
  * Newest first, `after` N means rows before N, 0 from the end.
@@ -92,7 +92,6 @@ int admin_agent_run_end(struct chan *, uint64_t, void *);
 int admin_ledger_read(struct chan *, uint64_t, void *);
 int admin_ledger_stats(struct chan *, uint64_t, void *);
 int admin_ledger_seal(struct chan *, uint64_t, void *);
-int admin_ledger_checkpoints(struct chan *, uint64_t, void *);
 int admin_status(struct chan *, uint64_t, void *);
 int admin_record(struct chan *, uint64_t, void *);
 

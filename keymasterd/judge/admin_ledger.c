@@ -12,7 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/b64.h"
 #include "common/buf.h"
 #include "common/hex.h"
 #include "common/jsonw.h"
@@ -23,6 +22,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_find.h"
+#include "keymasterd/judge/ledger_scan.h"
 
 #define SCAN_ROWS 5000
 
@@ -33,17 +33,14 @@ struct reading {
 	uint32_t left; /* rows that may still be sent */
 	uint32_t scan; /* rows that may still be looked at */
 	uint64_t next; /* last row looked at */
-	int more, started;
-	int first_has_prev;
-	uint8_t prev[32];
+	int more;
 	struct buf json;
 };
 
 static int
-read_row(const struct store_ledger_row *row, void *arg)
+read_row(const struct ledger_line *row, void *arg)
 {
 	struct reading *r = arg;
-	char hash[65];
 	int bad;
 
 	if (r->left == 0 || r->scan == 0) {
@@ -52,11 +49,12 @@ read_row(const struct store_ledger_row *row, void *arg)
 	}
 	r->scan--;
 	if (ledger_filter_match(&r->filter, row->text)) {
-		(void)hex_encode(row->hash, 32, hash, sizeof(hash));
 		buf_reset(&r->json);
 		bad = buf_puts(&r->json, "{\"row\":") == -1 ||
 		    buf_put(&r->json, row->text.p, row->text.len) == -1 ||
-		    buf_printf(&r->json, ",\"hash\":\"%s\"}", hash) == -1;
+		    buf_puts(&r->json, ",\"hash\":\"") == -1 ||
+		    buf_put(&r->json, row->hash.p, row->hash.len) == -1 ||
+		    buf_puts(&r->json, "\"}") == -1;
 		if (bad || admin_row(r->chan, r->reqid, &r->json) == -1) {
 			r->more = 1; /* the door's queue is full: go on from here */
 			return 1;
@@ -68,10 +66,21 @@ read_row(const struct store_ledger_row *row, void *arg)
 }
 
 static int
-read_prev(const struct store_ledger_row *row, void *arg)
+read_line(const struct ledger_line *line, void *arg)
 {
-	memcpy(arg, row->hash, 32);
-	return 1;
+	struct reading *r = arg;
+	int row = line->text.p != NULL;
+
+	buf_reset(&r->json);
+	if ((row && r->left-- == 0) ||
+	    buf_put(&r->json, line->line.p, line->line.len) == -1 ||
+	    admin_row(r->chan, r->reqid, &r->json) == -1) {
+		r->more = 1;
+		return 1;
+	}
+	if (row)
+		r->next = line->seq;
+	return 0;
 }
 
 static void
@@ -79,14 +88,17 @@ read_end(struct reading *r, uint64_t after)
 {
 	char prev[65];
 	uint8_t hash[32];
+	struct ledger_line line;
+	struct buf octets;
 	struct jsonw w;
 
 	/* the hash that the first row continues from: of row `after`, or of the chain
 	 * itself */
-	ledger_hash_zero(hash);
-	if (after > 0)
-		(void)store_ledger_each(
-		    judge_store, NULL, after - 1, after, 0, read_prev, hash);
+	buf_init(&octets);
+	if (ledger_row_get(after, &line, &octets) == -1 ||
+	    ledger_line_hash(&line, hash) == -1)
+		ledger_hash_zero(hash);
+	buf_free(&octets);
 	(void)hex_encode(hash, 32, prev, sizeof(prev));
 	buf_reset(&r->json);
 	jsonw_init(&w, &r->json);
@@ -113,7 +125,8 @@ admin_ledger_read(struct chan *c, uint64_t reqid, void *msg)
 
 	if (m->limit == 0 || m->limit > 1000)
 		return admin_refuse(c, reqid, "The limit is 1 to 1000 rows a question.");
-	if (ledger_filter_make(&r.filter, m) == -1)
+	if (ledger_filter_make(&r.filter, m) == -1 ||
+	    ledger_filter_text(&r.filter, "tenant", span_str(judge_conf.tenant)) == -1)
 		return admin_refuse(c, reqid,
 		    "A filter is not understood: --since takes 2026-03-01, a time of RFC "
 		    "3339 or an age "
@@ -128,8 +141,9 @@ admin_ledger_read(struct chan *c, uint64_t reqid, void *msg)
 	/* what this turn appended is not committed yet */
 	if (until > ledger_seq())
 		until = ledger_seq();
-	bad = store_ledger_each(
-	    judge_store, judge_conf.tenant, after, until, m->newest_first, read_row, &r);
+	bad = m->lines
+	    ? ledger_each_line(after, read_line, &r)
+	    : ledger_each(after, until, m->newest_first, read_row, &r);
 	if (bad == -1)
 		admin_done(c, reqid, ADMIN_FAILED, "The ledger could not be read.");
 	else
@@ -138,7 +152,7 @@ admin_ledger_read(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
-/* ---- seal and checkpoints ---- */
+/* ---- seal ---- */
 
 struct sealing {
 	struct chan *chan;
@@ -152,7 +166,8 @@ static void
 on_sealed(int status, const char *message, void *arg)
 {
 	struct sealing *s = arg;
-	char head[65];
+	const struct ledger_checkpoint *c = ledger_checkpoint_newest();
+	char hex[65];
 	struct jsonw w;
 	struct buf json;
 
@@ -161,14 +176,16 @@ on_sealed(int status, const char *message, void *arg)
 		(void)admin_refuse(
 		    s->chan, s->reqid, "The ledger's head was not signed: %s.", message);
 	} else if (s->chan != NULL) {
-		(void)hex_encode(ledger_head(), 32, head, sizeof(head));
 		buf_init(&json);
 		jsonw_init(&w, &json);
 		jsonw_obj_open(&w);
-		jsonw_key_str(&w, "chain", ledger_chain());
+		jsonw_key_str(&w, "chain", c->chain);
 		jsonw_key(&w, "seq");
-		jsonw_uint(&w, ledger_seq());
-		jsonw_key_str(&w, "head", head);
+		jsonw_uint(&w, c->seq);
+		(void)hex_encode(c->head, 32, hex, sizeof(hex));
+		jsonw_key_str(&w, "head", hex);
+		(void)hex_encode(c->root, 32, hex, sizeof(hex));
+		jsonw_key_str(&w, "root", hex);
 		jsonw_obj_close(&w);
 		admin_result(s->chan, s->reqid, &json);
 		buf_free(&json);
@@ -191,53 +208,6 @@ admin_ledger_seal(struct chan *c, uint64_t reqid, void *msg)
 	TAILQ_INSERT_TAIL(&sealings, s, link);
 	admin_ledger(c, &(struct admin_act){.event = "ledger.seal"});
 	ledger_checkpoint(on_sealed, s);
-	return 0;
-}
-
-static int
-send_checkpoint(const struct store_checkpoint *cp, void *arg)
-{
-	struct reading *r = arg;
-	char head[65], signature[96];
-	struct jsonw w;
-
-	(void)hex_encode(cp->head, 32, head, sizeof(head));
-	if (b64_encode(B64_STD, cp->signature, 64, signature, sizeof(signature)) < 0)
-		return 1;
-	buf_reset(&r->json);
-	jsonw_init(&w, &r->json);
-	jsonw_obj_open(&w);
-	jsonw_key(&w, "checkpoint");
-	jsonw_obj_open(&w);
-	jsonw_key_str(&w, "chain", cp->chain);
-	jsonw_key(&w, "seq");
-	jsonw_uint(&w, cp->seq);
-	jsonw_key_str(&w, "head", head);
-	jsonw_key_str(&w, "time", cp->time);
-	jsonw_key_str(&w, "kid", cp->kid);
-	jsonw_obj_close(&w);
-	jsonw_key_str(&w, "signature", signature);
-	jsonw_obj_close(&w);
-	if (r->left-- == 0 || admin_row(r->chan, r->reqid, &r->json) == -1) {
-		r->more = 1;
-		return 1;
-	}
-	r->next = cp->seq;
-	return 0;
-}
-
-int
-admin_ledger_checkpoints(struct chan *c, uint64_t reqid, void *msg)
-{
-	const struct msg_ledger_checkpoints *m = msg;
-	struct reading r = {.chan = c, .reqid = reqid, .left = 1000, .next = m->after};
-
-	buf_init(&r.json);
-	if (store_checkpoint_each(judge_store, m->after, send_checkpoint, &r) == -1)
-		admin_done(c, reqid, ADMIN_FAILED, "The checkpoints could not be read.");
-	else
-		read_end(&r, 0);
-	buf_free(&r.json);
 	return 0;
 }
 

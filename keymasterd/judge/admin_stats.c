@@ -16,6 +16,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_find.h"
+#include "keymasterd/judge/ledger_scan.h"
 
 #define PIECE 5000
 #define TALLY_MAX 500 /* different names counted one by one */
@@ -60,7 +61,7 @@ tally_add(struct tally *t, unsigned *n, struct span name)
 }
 
 static int
-count_row(const struct store_ledger_row *row, void *arg)
+count_row(const struct ledger_line *row, void *arg)
 {
 	struct stats *s = arg;
 	struct span kind, decision;
@@ -147,8 +148,7 @@ stats_piece(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	s->left = PIECE;
 	if (s->chan != NULL &&
-	    store_ledger_each(
-		judge_store, judge_conf.tenant, s->at, s->until, 0, count_row, s) == -1) {
+	    ledger_each(s->at, s->until, 0, count_row, s) == -1) {
 		admin_done(
 		    s->chan, s->reqid, ADMIN_FAILED, "The ledger could not be read.");
 		s->chan = NULL;
@@ -181,7 +181,8 @@ admin_ledger_stats(struct chan *c, uint64_t reqid, void *msg)
 		goto no_memory;
 	}
 	if (ledger_filter_since(&s->filter, m->since) == -1 ||
-	    ledger_filter_text(&s->filter, "agent", m->agent) == -1) {
+	    ledger_filter_text(&s->filter, "agent", m->agent) == -1 ||
+	    ledger_filter_text(&s->filter, "tenant", span_str(judge_conf.tenant)) == -1) {
 		stats_free(s);
 		return admin_refuse(c, reqid,
 		    "--since takes 2026-03-01, a time of RFC 3339, or an age such as "

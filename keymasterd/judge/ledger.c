@@ -5,18 +5,25 @@
  */
 #include "keymasterd/judge/ledger.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/hex.h"
-#include "common/log.h"
 #include "common/loop.h"
+#include "common/sha256.h"
 #include "keymasterd/judge/judge.h"
-#include "keymasterd/judge/judge_util.h"
+#include "keymasterd/judge/ledger_file.h"
+#include "keymasterd/judge/ledger_index.h"
 #include "keymasterd/judge/ledger_int.h"
+#include "keymasterd/judge/ledger_line.h"
+#include "keymasterd/judge/ledger_sync.h"
 
-#define VERIFY_ROWS 1000
+#define KEEP_OCTETS (4u << 20)
+#define REPAIR_MS 250
 
 struct head {
 	uint64_t seq;
@@ -24,160 +31,174 @@ struct head {
 };
 
 static struct head committed, pending;
-static struct store *store;
 static char chain[33];
 static char own_tenant[STORE_TENANT_MAX];
-static struct buf text;
+static int sync_all;  /* fdatasync() in every turn */
+static char note[200]; /* what the start had to cut off; "" when nothing */
 static uint64_t lost,
     lost_claimed; /* rows rolled back; those the gap row of this turn tells */
 static uint64_t turn_rows;
 
+/* What this turn writes: lines, and where the rows are among them. */
+static struct buf lines;
+static struct turn_row {
+	uint8_t hash[LEDGER_HASH_LEN];
+	size_t at;
+} *rows;
+static size_t nrows, rows_cap;
+static int failed;	 /* a row of this turn could not be made */
+static uint64_t was_len; /* of the last file before ledger_write() */
+static int written;	 /* ledger_write() has been here, the commit not yet */
+static uint64_t repair_at_ms;
+
 /* ---- opening ---- */
 
-struct verify {
-	uint64_t expect;
-	uint8_t hash[LEDGER_HASH_LEN];
-	int started, bad;
-	uint64_t checkpoint_seq; /* 0: none */
-	uint8_t checkpoint_head[LEDGER_HASH_LEN];
-};
-
+/* A chain of its own for a new database. 0 or -1. */
 static int
-verify_row(const struct store_ledger_row *r, void *arg)
+chain_make(struct store *s, char *err, size_t err_size)
 {
-	struct verify *v = arg;
-	uint8_t hash[LEDGER_HASH_LEN];
+	uint8_t id[16], zero[LEDGER_HASH_LEN];
 
-	if (!v->started) { /* the row before the first one to check gives the hash to
-			      start with */
-		v->started = 1;
-		if (r->seq + 1 == v->expect) {
-			memcpy(v->hash, r->hash, sizeof(v->hash));
-			return 0;
-		}
-	}
-	sha256_two(v->hash, sizeof(v->hash), r->text.p, r->text.len, hash);
-	if (r->seq != v->expect || memcmp(hash, r->hash, sizeof(hash)) != 0 ||
-	    (r->seq == v->checkpoint_seq &&
-		memcmp(hash, v->checkpoint_head, sizeof(hash)) != 0)) {
-		v->bad = 1;
-		return 1;
-	}
-	memcpy(v->hash, hash, sizeof(v->hash));
-	v->expect++;
-	return 0;
-}
-
-static int
-newest_checkpoint(const struct store_checkpoint *c, void *arg)
-{
-	struct verify *v = arg;
-
-	v->checkpoint_seq = c->seq;
-	memcpy(v->checkpoint_head, c->head, sizeof(v->checkpoint_head));
-	return 0;
-}
-
-static int
-verify_tail(uint64_t last, char *err, size_t err_size)
-{
-	struct verify v = {.expect = last > VERIFY_ROWS ? last - VERIFY_ROWS + 1 : 1};
-
-	ledger_hash_zero(v.hash);
-	v.started = v.expect == 1;
-	if (store_checkpoint_each(store, last > VERIFY_ROWS ? last - VERIFY_ROWS : 0,
-		newest_checkpoint, &v) == -1 ||
-	    store_ledger_each(store, NULL, v.expect > 1 ? v.expect - 2 : 0, UINT64_MAX, 0,
-		verify_row, &v) == -1) {
-		snprintf(
-		    err, err_size, "the ledger cannot be read: %s", store_error(store));
+	/* a start that ended before its chain had a name left a header at most */
+	if (ledger_dir.n == 1 && ledger_dir.len < 256 && ledger_file_drop() == -1) {
+		snprintf(err, err_size, "the ledger cannot be made: %s", strerror(errno));
 		return -1;
 	}
-	if (v.bad || v.expect != last + 1) {
+	if (ledger_dir.n > 0) {
 		snprintf(err, err_size,
-		    "the ledger is broken at row %llu: it does not follow from the row "
-		    "before it, so "
-		    "the database was changed from outside or is damaged; nothing starts "
-		    "on it. Keep "
-		    "a copy, and restore a backup or begin with a new data directory",
-		    (unsigned long long)v.expect);
+		    "the ledger has rows but the database does not know its chain: it is "
+		    "another database than the one it was written with");
 		return -1;
 	}
-	if (v.checkpoint_seq > last) {
-		snprintf(err, err_size,
-		    "the ledger ends at row %llu but a signed checkpoint names row %llu: "
-		    "rows were "
-		    "removed",
-		    (unsigned long long)last, (unsigned long long)v.checkpoint_seq);
+	judge_random(id, sizeof(id));
+	(void)hex_encode(id, sizeof(id), chain, sizeof(chain));
+	ledger_hash_zero(zero);
+	if (ledger_file_begin(chain, 1, zero) == -1) {
+		snprintf(err, err_size, "the ledger cannot be made: %s",
+		    ledger_dir.error);
 		return -1;
 	}
-	committed.seq = last;
-	memcpy(committed.hash, v.hash, sizeof(committed.hash));
-	ledger_checkpoint_seen(v.checkpoint_seq);
+	if (store_meta_set(s, "chain", chain) == -1 || store_commit(s) == -1) {
+		snprintf(err, err_size, "the ledger cannot be made: %s", store_error(s));
+		return -1;
+	}
 	return 0;
 }
 
 int
-ledger_open(struct store *s, const char *tenant, char *err, size_t err_size)
+ledger_open(struct store *s, const char *tenant, int sync, char *err, size_t err_size)
 {
-	uint8_t id[16];
-	uint64_t last = 0;
+	struct ledger_found found;
 	int r;
 
-	store = s;
 	lost = lost_claimed = turn_rows = 0;
+	nrows = 0;
+	failed = written = 0;
+	buf_reset(&lines);
+	sync_all = sync;
 	snprintf(own_tenant, sizeof(own_tenant), "%s", tenant);
 	r = store_meta_get(s, "chain", chain, sizeof(chain));
-	if (r == -1 || store_ledger_last(s, &last) == -1) {
+	if (r == -1) {
 		snprintf(err, err_size, "the ledger cannot be read: %s", store_error(s));
 		return -1;
 	}
-	if (r == STORE_MISSING) {
-		if (last != 0) {
-			snprintf(err, err_size,
-			    "the ledger has rows but its chain's id is gone");
-			return -1;
-		}
-		judge_random(id, sizeof(id));
-		(void)hex_encode(id, sizeof(id), chain, sizeof(chain));
-		if (store_meta_set(s, "chain", chain) == -1 || store_commit(s) == -1) {
-			snprintf(err, err_size, "the ledger cannot be made: %s",
-			    store_error(s));
-			return -1;
-		}
-	}
-	if (verify_tail(last, err, err_size) == -1)
+	if (r == STORE_MISSING && chain_make(s, err, err_size) == -1)
 		return -1;
+	if (ledger_dir.n == 0) {
+		snprintf(err, err_size,
+		    "the ledger's files are gone: restore them from a backup, or begin "
+		    "with a new data directory");
+		return -1;
+	}
+	if (ledger_recover(chain, &found, err, err_size) == -1)
+		return -1;
+	committed.seq = found.seq;
+	memcpy(committed.hash, found.hash, sizeof(committed.hash));
+	snprintf(note, sizeof(note), "%s", found.note);
 	pending = committed;
+	ledger_checkpoint_seen(&found.checkpoint);
+	/* what a killed judge wrote may not be there yet */
+	if (fdatasync(ledger_dir.last) == -1) {
+		snprintf(err, err_size, "the ledger cannot be put on the disk: %s",
+		    strerror(errno));
+		return -1;
+	}
+	ledger_sync_known(ledger_dir.last, committed.seq, ledger_dir.len);
+	ledger_index_save(chain);
 	return 0;
+}
+
+void
+ledger_close(void)
+{
+	ledger_sync_stop();
+	ledger_dir_close();
 }
 
 /* ---- appending ---- */
 
+static struct turn_row *
+row_new(void)
+{
+	struct turn_row *more;
+	size_t cap;
+
+	if (nrows == rows_cap) {
+		cap = rows_cap == 0 ? 256 : 2 * rows_cap;
+		more = reallocarray(rows, cap, sizeof(*rows));
+		if (more == NULL)
+			return NULL;
+		rows = more;
+		rows_cap = cap;
+	}
+	return &rows[nrows];
+}
+
 static int
 append(const struct ledger_row *row, uint64_t *seq)
 {
-	char tenant[STORE_TENANT_MAX];
 	struct ledger_row r = *row;
-	uint64_t next = pending.seq + 1;
+	struct turn_row *t = row_new();
+	size_t start = lines.len, text = start + sizeof(LEDGER_LINE_ROW) - 1;
 
 	turn_rows++;
+	if (failed)
+		return -1;
 	if (r.tenant.p == NULL)
 		r.tenant = span_str(own_tenant);
-	buf_reset(&text);
-	if (ledger_row_text(&r, next, loop_unix_us(), chain, &text) == -1 ||
-	    text.len > LEDGER_TEXT_MAX ||
-	    span_copy(r.tenant, tenant, sizeof(tenant)) == -1) {
-		store_poison(store, "a row could not be written as text");
+	if (t == NULL || buf_puts(&lines, LEDGER_LINE_ROW) == -1 ||
+	    ledger_row_text(&r, pending.seq + 1, loop_unix_us(), chain, &lines) == -1 ||
+	    lines.len - text > LEDGER_TEXT_MAX)
+		goto bad;
+	sha256_two(pending.hash, sizeof(pending.hash), lines.p + text, lines.len - text,
+	    t->hash);
+	if (ledger_line_end(&lines, start, &r, t->hash) == -1)
+		goto bad;
+	t->at = start;
+	memcpy(pending.hash, t->hash, sizeof(pending.hash));
+	pending.seq++;
+	nrows++;
+	if (seq != NULL)
+		*seq = pending.seq;
+	return 0;
+bad:
+	(void)snprintf(ledger_dir.error, sizeof(ledger_dir.error),
+	    "a row could not be written as text");
+	failed = 1;
+	return -1;
+}
+
+int
+ledger_put_checkpoint(const struct ledger_checkpoint *c)
+{
+	size_t start = lines.len;
+
+	if (failed)
+		return -1;
+	if (ledger_line_checkpoint(&lines, c) == -1) {
+		lines.len = start;
 		return -1;
 	}
-	sha256_two(pending.hash, sizeof(pending.hash), text.p, text.len, pending.hash);
-	if (store_ledger_put(
-		store, next, tenant, span_mem(text.p, text.len), pending.hash) == -1)
-		return -1;
-	pending.seq = next;
-	if (seq != NULL)
-		*seq = next;
 	return 0;
 }
 
@@ -225,6 +246,9 @@ system_row(const char *event, const char *detail)
 void
 ledger_start_row(const char *detail)
 {
+	if (note[0] != '\0')
+		system_row("ledger.recovered", note);
+	note[0] = '\0';
 	system_row("start", detail);
 }
 
@@ -234,23 +258,150 @@ ledger_stop_row(const char *detail)
 	system_row("stop", detail);
 }
 
+/* ---- the turn's end ---- */
+
+int
+ledger_pending(void)
+{
+	return lines.len > 0 || failed;
+}
+
+const char *
+ledger_error(void)
+{
+	return ledger_dir.error;
+}
+
+/*
+ * After a failed fdatasync() the kernel takes pages for written that are not. They are
+ * still in memory, or this is noticed: then nothing is written any more. 0 or -1.
+ */
+static int
+repair(void)
+{
+	static uint8_t octets[65536];
+	uint64_t at = ledger_synced_len(), first = ledger_synced();
+	ssize_t n = 0;
+
+	if (loop_now_ms() < repair_at_ms)
+		return -1;
+	errno = ledger_sync_failed();
+	(void)ledger_dir_fail("fdatasync");
+	repair_at_ms = loop_now_ms() + REPAIR_MS;
+	if (ledger_recheck(first > 0 ? first : 1, committed.seq, committed.hash) == -1) {
+		snprintf(ledger_dir.error, sizeof(ledger_dir.error),
+		    "rows behind row %llu are not what was written",
+		    (unsigned long long)first);
+		return -1;
+	}
+	for (; at < ledger_dir.len; at += (uint64_t)n) {
+		n = ledger_file_read(ledger_dir.n - 1, octets, sizeof(octets), at);
+		if (n <= 0 ||
+		    ledger_pwrite(ledger_dir.last, octets, (size_t)n, at) == -1)
+			return ledger_dir_fail("writing again");
+	}
+	if (fdatasync(ledger_dir.last) == -1)
+		return ledger_dir_fail("fdatasync");
+	ledger_sync_known(ledger_dir.last, committed.seq, ledger_dir.len);
+	return 0;
+}
+
+static int
+give_up(const char *what)
+{
+	(void)ledger_dir_fail(what);
+	ledger_dir.len = was_len;
+	ledger_dir.dirty = 1;
+	if (ftruncate(ledger_dir.last, (off_t)was_len) == 0)
+		ledger_dir.dirty = 0; /* else before the next write */
+	return -1;
+}
+
+int
+ledger_write(void)
+{
+	if (failed)
+		return -1;
+	if (lines.len == 0)
+		return 0;
+	if (ledger_sync_failed() != 0 && repair() == -1)
+		return -1;
+	if (ledger_dir.dirty && ledger_file_trim() == -1)
+		return -1;
+	if (ledger_index_reserve(nrows) == -1) {
+		errno = ENOMEM;
+		return ledger_dir_fail("index");
+	}
+	was_len = ledger_dir.len;
+	if (ledger_pwrite(ledger_dir.last, lines.p, lines.len, was_len) == -1)
+		return give_up("write");
+	if (sync_all && fdatasync(ledger_dir.last) == -1)
+		return give_up("fdatasync");
+	ledger_dir.len = was_len + lines.len;
+	written = 1;
+	return 0;
+}
+
+/* The file is long enough. When that fails this one grows on, and it is tried again. */
+static void
+next_file(void)
+{
+	if (fdatasync(ledger_dir.last) == -1)
+		return;
+	/* before the descriptor goes; the thread must have no more business with it */
+	ledger_sync_known(-1, committed.seq, 0);
+	(void)ledger_file_begin(chain, committed.seq + 1, committed.hash);
+	ledger_sync_known(ledger_dir.last, committed.seq, ledger_dir.len);
+}
+
+static void
+turn_reset(void)
+{
+	nrows = 0;
+	failed = written = 0;
+	turn_rows = 0;
+	lost_claimed = 0;
+	buf_reset(&lines);
+	if (lines.cap > KEEP_OCTETS)
+		buf_free(&lines);
+}
+
 void
 ledger_committed(void)
 {
-	turn_rows = 0;
-	lost_claimed = 0;
+	uint64_t file = ledger_dir.first[ledger_dir.n - 1];
+	int wrote = written;
+	size_t i;
+
+	for (i = 0; i < nrows; i++)
+		ledger_index_row(rows[i].hash, file, was_len + rows[i].at);
 	committed = pending;
-	ledger_checkpoint_run();
+	turn_reset();
+	if (wrote) {
+		if (sync_all)
+			ledger_sync_known(
+			    ledger_dir.last, committed.seq, ledger_dir.len);
+		else
+			ledger_sync_wrote(
+			    ledger_dir.last, committed.seq, ledger_dir.len);
+		ledger_index_save(chain);
+		if (ledger_dir.len >= ledger_dir.max)
+			next_file();
+	}
+	ledger_checkpoint_run(wrote);
 }
 
 void
 ledger_rolled_back(void)
 {
-	lost += turn_rows + lost_claimed;
-	turn_rows = 0;
-	lost_claimed = 0;
+	uint64_t gone = turn_rows + lost_claimed;
+
+	if (written)
+		(void)give_up("commit");
+	turn_reset();
+	lost += gone;
 	pending = committed;
-	ledger_checkpoint_run();
+	ledger_checkpoint_run(0);
 }
 
 uint64_t

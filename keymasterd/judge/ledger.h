@@ -57,15 +57,42 @@ struct ledger_row {
 	uint64_t bytes_in, bytes_out, duration_us;
 	const uint8_t *judged; /* 32 octets: SHA-256 of what a grant was given for */
 	const uint8_t *proof;  /* 64 octets: the envelope's signature */
+	/* evidence: hangs on the row by its hash, beside it in the file */
+	struct span signed_text;    /* the octets that `proof` signs */
+	struct span signed_payload; /* PLAIN: the payload among them */
+	int64_t signed_time;	    /* and the timestamp */
+	uint8_t signed_form;	    /* enum ledger_form */
+	const uint8_t *key;	    /* 32 octets: of the session that begins */
+	struct span token;	    /* and its SecurityToken */
 	struct span peer;
 	struct span detail;
 };
 
 enum { LEDGER_ALLOWED = 1, LEDGER_BLOCKED = 2 };
 
-/* Reads the state from the database, makes the chain's id in a new one, verifies the last
- * 1,000 rows. 0, or -1 with text for the operator. Called before the loop runs. */
-int ledger_open(struct store *, const char *tenant, char *err, size_t err_size);
+/* How the signed octets were written: as the protocol says, or in one of the orders and
+ * spacings that old clients have (common/canon.h). */
+enum ledger_form { LEDGER_FORM_PLAIN, LEDGER_FORM_UTF16, LEDGER_FORM_SPACED };
+
+/* The head and the tree's root over rows 1..seq, signed by vault. */
+struct ledger_checkpoint {
+	uint64_t seq; /* 0: none */
+	char chain[65];
+	uint8_t head[LEDGER_HASH_LEN], root[LEDGER_HASH_LEN];
+	char time[41];
+	char kid[65];
+	uint8_t signature[64];
+};
+
+/*
+ * Opens the ledger's files, whose directory is open (ledger_file.h), and verifies their
+ * end; makes the chain's id in a new database. sync: wait for the disk in every turn. 0,
+ * or -1 with text for the operator. Called before the loop runs.
+ */
+int ledger_open(
+    struct store *, const char *tenant, int sync, char *err, size_t err_size);
+/* Ends the thread; what was written is on the disk afterwards. */
+void ledger_close(void);
 /* As ledger_append() for "start" and "stop". */
 void ledger_start_row(const char *detail);
 void ledger_stop_row(const char *detail);
@@ -98,7 +125,14 @@ int ledger_append_budget(
 /* Once a second: sums of refusals, checkpoints that are due. */
 void ledger_tick(uint64_t now_ms);
 
-/* The turn was committed, or rolled back: the head moves, or goes back. */
+/* Is there something to write? */
+int ledger_pending(void);
+/* Writes the turn's rows, with one call. 0, or -1 with nothing of them left. */
+int ledger_write(void);
+/* Why the last write failed, for logs. */
+const char *ledger_error(void);
+/* The turn was committed, or rolled back: the head moves, or goes back and what
+ * ledger_write() wrote is taken away again. */
 void ledger_committed(void);
 void ledger_rolled_back(void);
 /* How many rows a rollback has lost since the last row about it. */
@@ -110,8 +144,23 @@ const uint8_t *ledger_head(void);
 const char *ledger_chain(void);
 /* hash(0) of the chain. */
 void ledger_hash_zero(uint8_t out[LEDGER_HASH_LEN]);
-/* The last row that a stored checkpoint covers. */
+/* The last row that a stored checkpoint covers, and that checkpoint (seq 0: none). */
 uint64_t ledger_signed_seq(void);
+const struct ledger_checkpoint *ledger_checkpoint_newest(void);
+
+/*
+ * The inclusion path of row seq in the tree over rows 1..size (RFC 9162 section 2.1.3.1),
+ * from the leaf upwards. Reads one tile of 256 rows. 0, or -1.
+ */
+int ledger_path(uint64_t seq, uint64_t size, uint8_t out[64][LEDGER_HASH_LEN], size_t *n);
+/*
+ * Looks for the decision on a request, newest rows first, some thousand rows a turn. fn
+ * is called once, later, with its row's number, 0 when there is none. 0, or -1: no memory,
+ * fn is not called. ledger_find_forget(): not for this arg any more.
+ */
+int ledger_find_request(
+    const uint8_t request[16], void (*fn)(uint64_t seq, void *arg), void *arg);
+void ledger_find_forget(void *arg);
 
 /* The text of a row with this number, as it is hashed. 0 or -1; for ledger.c and tests.
  */
@@ -119,7 +168,8 @@ int ledger_row_text(const struct ledger_row *, uint64_t seq, uint64_t now_us,
     const char *chain, struct buf *out);
 
 /*
- * Asks vault to sign the head (checkpoint_sign) and stores the answer. fn is called once,
+ * Asks vault to sign head and root (checkpoint_sign) and writes the answer to the ledger
+ * once the rows it names are on the disk. fn is called once,
  * also at once, with 0 or -1 and a text; it may be NULL. Rows of this turn are not part
  * of it unless they are committed: ask in the next turn.
  */

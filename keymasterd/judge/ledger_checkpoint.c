@@ -3,10 +3,12 @@
  * Checkpoints: vault signs the ledger's head, every so many rows or seconds and when
  * somebody asks. One question at a time; it names committed rows only. Judge only.
  */
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/loop.h"
@@ -14,7 +16,10 @@
 #include "common/rfc3339.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/ledger_index.h"
 #include "keymasterd/judge/ledger_int.h"
+#include "keymasterd/judge/ledger_line.h"
+#include "keymasterd/judge/ledger_sync.h"
 
 #define ASK_MS 5000
 #define RETRY_MS 5000
@@ -27,17 +32,46 @@ struct wish {
 };
 
 static STAILQ_HEAD(, wish) wishes = STAILQ_HEAD_INITIALIZER(wishes);
-static uint64_t signed_seq;   /* newest checkpoint in the database */
-static uint64_t signed_at_ms; /* loop_now_ms() */
-static uint64_t retry_at_ms;  /* after a failure: not before */
-static int asking;
-static struct store_checkpoint question;
+static struct ledger_checkpoint newest; /* the last one in the ledger */
+static uint64_t signed_at_ms;		/* loop_now_ms() */
+static uint64_t retry_at_ms;		/* after a failure: not before */
+/* The one under way: asked for, signed and waiting for its rows to be on the disk, among
+ * the lines of this turn. */
+static enum { NONE, ASKED, SIGNED, WRITTEN } state;
+static struct ledger_checkpoint question;
+static struct event *woken;
 
 void
-ledger_checkpoint_seen(uint64_t seq)
+ledger_checkpoint_seen(const struct ledger_checkpoint *c)
 {
-	signed_seq = seq;
+	newest = *c;
+	state = NONE;
 	signed_at_ms = loop_now_ms();
+}
+
+/* The disk has what somebody waits for: a turn begins, whose end sees to it. */
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t n;
+
+	(void)what;
+	(void)arg;
+	(void)!read(fd, &n, sizeof(n));
+}
+
+/* Without the event the next tick of the loop does. */
+static void
+hurry(void)
+{
+	int fd = ledger_sync_wake();
+
+	if (woken == NULL && fd >= 0) {
+		woken = event_new(loop_base(), fd, EV_READ | EV_PERSIST, on_wake, NULL);
+		if (woken != NULL)
+			(void)event_add(woken, NULL);
+	}
+	ledger_sync_urge();
 }
 
 static void
@@ -57,30 +91,32 @@ tell(uint64_t upto, int status, const char *message)
 }
 
 static void
-on_signed(struct chan *c, enum chan_status status, void *msg, void *arg)
+failed(const char *why)
 {
-	struct msg_checkpoint_signed *m = msg;
-	const char *why = "vault did not answer";
-
-	(void)c;
-	(void)arg;
-	asking = 0;
-	if (status == CHAN_OK && m->code == 0 &&
-	    span_copy(m->kid, question.kid, sizeof(question.kid)) == 0) {
-		memcpy(question.signature, m->signature, sizeof(question.signature));
-		if (store_checkpoint_put(judge_store, &question) == 0) {
-			signed_seq = question.seq;
-			signed_at_ms = loop_now_ms();
-			tell(question.seq, 0, "");
-			return;
-		}
-		why = "the checkpoint could not be stored";
-	} else if (status == CHAN_OK) {
-		why = "vault refused to sign the checkpoint";
-	}
+	state = NONE;
 	retry_at_ms = loop_now_ms() + RETRY_MS;
 	LOG_WARN("ledger.checkpoint", LS("error", why), LU("seq", question.seq));
 	tell(UINT64_MAX, -1, why);
+}
+
+static void
+on_signed(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	struct msg_checkpoint_signed *m = msg;
+
+	(void)c;
+	(void)arg;
+	if (status != CHAN_OK) {
+		failed("vault did not answer");
+	} else if (m->code != 0 ||
+	    span_copy(m->kid, question.kid, sizeof(question.kid)) == -1) {
+		failed("vault refused to sign the checkpoint");
+	} else {
+		memcpy(question.signature, m->signature, sizeof(question.signature));
+		state = SIGNED;
+		if (question.seq > ledger_synced())
+			hurry();
+	}
 }
 
 static void
@@ -94,18 +130,36 @@ ask(void)
 	question.seq = ledger_seq();
 	snprintf(question.chain, sizeof(question.chain), "%s", ledger_chain());
 	memcpy(question.head, ledger_head(), sizeof(question.head));
+	ledger_index_root(question.root);
 	(void)rfc3339_format((int64_t)(us / 1000000), (uint32_t)(us % 1000000) * 1000, 6,
 	    question.time, sizeof(question.time));
 	m.chain = span_str(question.chain);
 	m.seq = question.seq;
 	memcpy(m.head, question.head, sizeof(m.head));
+	memcpy(m.root, question.root, sizeof(m.root));
 	m.time = span_str(question.time);
-	asking = vault != NULL &&
-	    chan_ask(vault, MSG_checkpoint_sign, &m, ASK_MS, on_signed, NULL) != 0;
-	if (!asking) {
-		retry_at_ms = loop_now_ms() + RETRY_MS;
-		tell(UINT64_MAX, -1, "vault is not there");
+	if (vault != NULL &&
+	    chan_ask(vault, MSG_checkpoint_sign, &m, ASK_MS, on_signed, NULL) != 0) {
+		state = ASKED;
+		return;
 	}
+	retry_at_ms = loop_now_ms() + RETRY_MS;
+	tell(UINT64_MAX, -1, "vault is not there");
+}
+
+/* It is in the ledger: from now on a start without its rows is refused. */
+static void
+stored(void)
+{
+	struct buf line;
+
+	newest = question;
+	state = NONE;
+	signed_at_ms = loop_now_ms();
+	buf_init(&line);
+	if (ledger_line_checkpoint(&line, &newest) == 0)
+		ledger_sync_head(line.p, line.len, newest.seq);
+	buf_free(&line);
 }
 
 void
@@ -125,7 +179,7 @@ ledger_checkpoint(void (*fn)(int, const char *, void *), void *arg)
 }
 
 void
-ledger_checkpoint_run(void)
+ledger_checkpoint_run(int committed)
 {
 	struct wish *w, *next;
 
@@ -139,17 +193,26 @@ ledger_checkpoint_run(void)
 			w->fn(-1, "the ledger cannot be written", w->arg);
 		free(w);
 	}
-	tell(signed_seq, 0, "");
-	if (!STAILQ_EMPTY(&wishes) && !asking)
+	if (state == WRITTEN && committed)
+		stored();
+	else if (state == WRITTEN)
+		state = SIGNED; /* rolled back: again in the next turn */
+	tell(newest.seq, 0, "");
+	if (state == SIGNED && question.seq <= ledger_synced() &&
+	    ledger_put_checkpoint(&question) == 0)
+		state = WRITTEN;
+	if (!STAILQ_EMPTY(&wishes) && state == NONE)
 		ask();
 }
 
 void
 ledger_checkpoint_tick(uint64_t now_ms)
 {
-	uint64_t fresh = ledger_seq() - signed_seq;
+	uint64_t fresh = ledger_seq() - newest.seq;
 
-	if (asking || fresh == 0 || now_ms < retry_at_ms)
+	if (state == SIGNED && ledger_sync_failed() != 0)
+		tell(UINT64_MAX, -1, "the disk does not take the rows");
+	if (state != NONE || fresh == 0 || now_ms < retry_at_ms)
 		return;
 	if (fresh >= judge_conf.checkpoint_rows ||
 	    now_ms - signed_at_ms >= (uint64_t)judge_conf.checkpoint_seconds * 1000)
@@ -159,5 +222,11 @@ ledger_checkpoint_tick(uint64_t now_ms)
 uint64_t
 ledger_signed_seq(void)
 {
-	return signed_seq;
+	return newest.seq;
+}
+
+const struct ledger_checkpoint *
+ledger_checkpoint_newest(void)
+{
+	return &newest;
 }

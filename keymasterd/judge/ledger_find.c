@@ -68,6 +68,27 @@ ledger_filter_make(struct ledger_filter *f, const struct msg_ledger_read *m)
 	    : 0;
 }
 
+int
+ledger_text_has(struct span text, const char *key)
+{
+	char pattern[64];
+	int n = snprintf(pattern, sizeof(pattern), ",\"%s\":\"", key);
+
+	return memmem(text.p, text.len, pattern, (size_t)n) != NULL;
+}
+
+uint64_t
+ledger_text_ms(struct span text)
+{
+	struct span when = ledger_text_get(text, "time");
+	uint32_t ns;
+	int64_t sec;
+
+	return when.len > 0 && rfc3339_parse(when.p, when.len, &sec, &ns) == 0 && sec > 0
+	    ? (uint64_t)sec * 1000 + ns / 1000000
+	    : 0;
+}
+
 struct span
 ledger_text_get(struct span text, const char *key)
 {

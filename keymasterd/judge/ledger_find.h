@@ -13,7 +13,7 @@ struct chan;
 /* What a row must contain; each as it stands in the text. Empty: anything. */
 struct ledger_filter {
 	char since[40]; /* RFC 3339 with microseconds */
-	char parts[4][160];
+	char parts[5][160];
 	unsigned nparts;
 };
 
@@ -24,6 +24,10 @@ int ledger_filter_text(struct ledger_filter *, const char *key, struct span valu
 int ledger_filter_match(const struct ledger_filter *, struct span text);
 /* The value of a member that is a string without escapes; len 0 when absent. */
 struct span ledger_text_get(struct span text, const char *key);
+/* Does it have this member, with whatever text? */
+int ledger_text_has(struct span text, const char *key);
+/* When it was written, Unix milliseconds; 0 when that cannot be read. */
+uint64_t ledger_text_ms(struct span text);
 
 /* A connection of an administrator is gone: its sums stop. */
 void ledger_stats_gone(const struct chan *);

@@ -15,6 +15,7 @@
 #include "common/jsonw.h"
 #include "common/proto.h"
 #include "common/rfc3339.h"
+#include "common/sha256.h"
 #include "common/utf8.h"
 
 static const char *const kinds[] = {"", "decision", "completion", "admin", "system"};
@@ -135,6 +136,32 @@ put_proof(struct buf *out, const uint8_t *proof)
 }
 
 static int
+put_key(struct buf *out, const uint8_t *key)
+{
+	char text[48];
+	ssize_t n;
+
+	if (key == NULL)
+		return 0;
+	n = b64_encode(B64_STD, key, 32, text, sizeof(text));
+	if (n < 0)
+		return -1;
+	return PUT_TEXT(out, "key", ((struct span){text, (size_t)n}));
+}
+
+/* The hash of what stands beside the row in the file; key is as for put_hex(). */
+static int
+put_digest(struct buf *out, const char *key, struct span s)
+{
+	uint8_t hash[SHA256_LEN];
+
+	if (s.p == NULL)
+		return 0;
+	sha256_two(s.p, s.len, NULL, 0, hash);
+	return put_hex(out, key, hash, sizeof(hash));
+}
+
+static int
 put_numbers(struct buf *out, const struct ledger_row *r)
 {
 	int bad = 0;
@@ -185,6 +212,9 @@ ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
 	bad |= put_numbers(out, r);
 	bad |= put_hex(out, ",\"judged\":\"", r->judged, 32);
 	bad |= put_proof(out, r->proof);
+	bad |= put_digest(out, ",\"signed\":\"", r->signed_text);
+	bad |= put_key(out, r->key);
+	bad |= put_digest(out, ",\"token\":\"", r->token);
 	bad |= PUT_TEXT(out, "peer", r->peer);
 	bad |= PUT_TEXT(out, "detail", r->detail);
 	bad |= buf_putc(out, '}');

@@ -2,9 +2,10 @@
 /*
  * keymasterd-judge: decides what agents may do and writes it to the ledger first. It
  * parses what agents wrote, so it holds no credential and no signing key, and opens no
- * socket; its files are the database and nothing else.
+ * socket; its files are the database, the ledger's and nothing else.
  */
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/mcp.h"
+#include "keymasterd/judge/ledger_file.h"
+#include "keymasterd/judge/ledger_sync.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/registry.h"
@@ -79,16 +82,16 @@ on_conf(void *msg)
 
 /* In the box, as the judge's own user, before system calls are fewer. */
 static void
-open_database(void)
+open_files(void)
 {
 	char path[1100], err[512];
 
 	snprintf(path, sizeof(path), "%s/judge.db", proc_self.dir);
 	judge_store = store_open(path, judge_conf.ledger_sync, err, sizeof(err));
-	if (judge_store == NULL)
+	if (judge_store == NULL || ledger_dir_open(proc_self.dir, err, sizeof(err)) == -1)
 		fatalx("%s", err);
-	if (store_helper_start(judge_store) == -1)
-		fatal("the store's helper thread could not be started");
+	if (store_helper_start(judge_store) == -1 || ledger_sync_start() == -1)
+		fatal("the helper threads could not be started");
 }
 
 uint64_t
@@ -113,7 +116,8 @@ begin(void)
 {
 	char err[512];
 
-	if (ledger_open(judge_store, judge_conf.tenant, err, sizeof(err)) == -1)
+	if (ledger_open(judge_store, judge_conf.tenant, judge_conf.ledger_sync, err,
+		sizeof(err)) == -1)
 		fatalx("%s", err);
 	if (registry_load() == -1 || windows_load() == -1)
 		fatalx("the database cannot be read: %s", store_error(judge_store));
@@ -188,11 +192,12 @@ main(int argc, char **argv)
 	    judge_peers, admin_listen, on_stop, permit_judge_master};
 	struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
 	struct sandbox_paths paths = {
-	    .list = &dir, .n = 1, .start_threads = open_database};
+	    .list = &dir, .n = 1, .start_threads = open_files};
 	struct timeval tv = {.tv_usec = TICK_MS * 1000};
 	struct event *tick;
 
 	proc_begin(ROLE_JUDGE, argc, argv);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
 	proc_configure(rows);
 	snprintf(judge_conf.tenant, sizeof(judge_conf.tenant), "%s",
 	    proc_self.tenant[0] != '\0' ? proc_self.tenant : "default");
@@ -205,6 +210,7 @@ main(int argc, char **argv)
 		fatalx("no timer");
 	proc_on_violation(peer_violation);
 	proc_serve(&serve);
+	ledger_close();
 	store_close(judge_store);
 	return 0;
 }

@@ -78,7 +78,11 @@ static const char schema_3[] =
     "INSERT INTO context_versions(tenant_id, name, version, json, updated_at)"
     " SELECT tenant_id, name, version, json, updated_at FROM contexts;";
 
-static const char *const steps[] = {schema_1, schema_2, schema_3};
+/* The ledger is in files of its own (ledger_file.h), replay marks are in its rows. */
+static const char schema_4[] =
+    "DROP TABLE replay_marks; DROP TABLE ledger; DROP TABLE checkpoints;";
+
+static const char *const steps[] = {schema_1, schema_2, schema_3, schema_4};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int
@@ -93,6 +97,19 @@ version_read(sqlite3 *db, int *version)
 		*version = sqlite3_column_int(st, 0);
 		r = 0;
 	}
+	sqlite3_finalize(st);
+	return r;
+}
+
+/* Before the first release the ledger was a table; its rows are not carried over. */
+static int
+has_old_rows(sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	int r = sqlite3_prepare_v2(db, "SELECT 1 FROM ledger LIMIT 1", -1, &st, NULL) ==
+		SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW;
+
 	sqlite3_finalize(st);
 	return r;
 }
@@ -136,6 +153,13 @@ store_migrate(sqlite3 *db, char *err, size_t err_size)
 		    "to %d: "
 		    "start the newer program that wrote it",
 		    version, VERSION_NOW);
+		return -1;
+	}
+	if (version > 0 && version < 4 && has_old_rows(db)) {
+		snprintf(err, err_size,
+		    "the database holds a ledger as it was before the first release: "
+		    "export it with the program that wrote it, and begin with a new data "
+		    "directory");
 		return -1;
 	}
 	while (version < VERSION_NOW) {

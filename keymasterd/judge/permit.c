@@ -91,7 +91,6 @@ const struct permit permit_judge_admin[] = {
     {MSG_ledger_read, CHAN_READY, 0, admin_ledger_read},
     {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},
     {MSG_ledger_seal, CHAN_READY, 0, admin_ledger_seal},
-    {MSG_ledger_checkpoints, CHAN_READY, 0, admin_ledger_checkpoints},
     {MSG_status, CHAN_READY, 0, admin_status},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
     PERMIT_LAST,

@@ -14,7 +14,6 @@
 #include "keymasterd/judge/session.h"
 #include "keymasterd/judge/session_rate.h"
 
-#define PURGE_EVERY_MS 10000
 #define SAVE_TICKS 5 /* seconds */
 
 int
@@ -35,18 +34,11 @@ seal_started(void)
 void
 seal_tick(uint64_t unix_ms)
 {
-	static uint64_t purged_ms;
 	static unsigned ticks;
-	uint64_t keep = 4000 * (uint64_t)judge_conf.seal_window_s + 4000;
 
 	session_table_tick(unix_ms);
 	if (++ticks % SAVE_TICKS == 0)
 		session_rates_save();
-	if (unix_ms >= purged_ms && unix_ms - purged_ms < PURGE_EVERY_MS)
-		return;
-	purged_ms = unix_ms;
-	if (unix_ms > keep)
-		(void)store_replay_purge(judge_store, unix_ms - keep);
 }
 
 void

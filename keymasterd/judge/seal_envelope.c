@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/b64.h"
-#include "common/canon.h"
 #include "common/ed25519.h"
 #include "common/rfc3339.h"
 
@@ -153,6 +152,22 @@ seal_envelope_fresh(const struct seal_envelope *e, int64_t now, uint32_t window)
 	return e->timestamp <= now + window && now <= e->timestamp + window;
 }
 
+/* The payload between the brace and the token; the token's own quotes are escaped. */
+static struct span
+payload_of(const struct buf *canon)
+{
+	static const char before[] = "{\"payload\":", after[] = ",\"security_token\":\"";
+	const char *begin = (const char *)canon->p + sizeof before - 1;
+	const char *p = (const char *)canon->p + canon->len - (sizeof after - 1),
+		   *end = begin;
+
+	while (end == begin &&
+	    (p = memrchr(begin, ',', (size_t)(p - begin))) != NULL)
+		if (memcmp(p, after, sizeof after - 1) == 0)
+			end = p;
+	return span_mem(begin, (size_t)(end - begin));
+}
+
 static int
 verify_as(struct seal_envelope *e, const uint8_t public_key[32], enum canon_order order)
 {
@@ -160,7 +175,11 @@ verify_as(struct seal_envelope *e, const uint8_t public_key[32], enum canon_orde
 	if (canon_seal(&e->doc, e->payload, e->token.p, e->token.len, e->timestamp, order,
 		&e->canon) != 0)
 		return -1;
-	return ed25519_verify(public_key, e->canon.p, e->canon.len, e->signature);
+	if (ed25519_verify(public_key, e->canon.p, e->canon.len, e->signature) != 0)
+		return -1;
+	e->signed_order = order;
+	e->signed_payload = order == CANON_UTF8 ? payload_of(&e->canon) : span_str(NULL);
+	return 0;
 }
 
 int

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/canon.h"
 #include "common/json.h"
 #include "common/span.h"
 
@@ -35,6 +36,9 @@ struct seal_envelope {
 	uint32_t payload_off;    /* where they stand in the input */
 	struct span id;          /* of the JSON-RPC message, raw; p NULL until known */
 	char method[SEAL_METHOD_MAX + 1];
+	/* after seal_envelope_verify(): how `canon` was written, and the payload in it */
+	enum canon_order signed_order;
+	struct span signed_payload;
 	const char *fault; /* why the form is bad, for people */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Handles envelopes that a gate passed on unread. Judge only; the bytes are anybody's.
- * Asks no database: sessions, contexts and limits are in memory. Each decision's row and
- * the envelope's replay mark are committed before the answer leaves.
+ * Asks no database: sessions, contexts and limits are in memory. Each decision's row,
+ * which is the envelope's replay mark too, is written before the answer leaves.
  */
 #include "keymasterd/judge/seal_invoke.h"
 
@@ -23,6 +23,8 @@
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/decide.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger_find.h"
+#include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/seal_arguments.h"
 #include "keymasterd/judge/seal_verify.h"
@@ -61,26 +63,40 @@ mark_ms(void)
 	return 2000 * (uint64_t)judge_conf.seal_window_s + 2000;
 }
 
+/*
+ * Rows have the envelope's signature once it was verified. Its mark was taken unless the
+ * token was refused before (seal_verify.c); a replay's mark is there anyway.
+ */
 static int
-load_mark(const char *tenant, const uint8_t mark[32], uint64_t seen_ms, void *arg)
+load_mark(const struct ledger_line *row, void *arg)
 {
 	uint64_t *mono_ms = arg;
+	uint8_t signature[64], mark[REPLAY_MARK_LEN];
+	struct span proof = ledger_text_get(row->text, "proof"), session, detail;
 
-	(void)tenant;
-	(void)seen_ms; /* as if seen now: it lives a little longer than it must */
-	return replay_mark(replay, mark, *mono_ms) == -1 ? -1 : 0;
+	if (proof.len == 0 ||
+	    b64_decode(B64_STD, proof.p, proof.len, signature, sizeof signature) != 64)
+		return 0;
+	session = ledger_text_get(row->text, "session");
+	detail = ledger_text_get(row->text, "detail");
+	if (session.len == 0 || span_eq(detail, SEAL_UNMARKED_EXPIRED) ||
+	    span_eq(detail, SEAL_UNMARKED_REFUSED) || span_eq(detail, SEAL_UNMARKED_KEYS))
+		return 0;
+	seal_mark(session, signature, mark);
+	/* as if seen now: it lives a little longer than it must */
+	return replay_mark(replay, mark, *mono_ms) == -1 ? 1 : 0;
 }
 
 int
 seal_invoke_init(void)
 {
 	uint64_t now = judge_now_ms(), mono_ms = loop_now_ms();
+	uint64_t after = ledger_before(now > mark_ms() ? now - mark_ms() : 0);
 
 	seal_envelope_init(&envelope);
 	if ((replay = replay_new(mark_ms())) == NULL)
 		return -1;
-	return store_replay_each(
-	    judge_store, now > mark_ms() ? now - mark_ms() : 0, load_mark, &mono_ms);
+	return ledger_each(after, UINT64_MAX, 0, load_mark, &mono_ms);
 }
 
 /* ---- answers ---- */
@@ -454,6 +470,13 @@ verify(struct call *c, struct span octets, struct seal_refusal *r)
 		name_session(c, checked.session);
 	if (checked.stage == SEAL_STAGE_SIGNED) {
 		c->d.row.proof = c->e->signature;
+		c->d.row.signed_text = span_mem(c->e->canon.p, c->e->canon.len);
+		c->d.row.signed_payload = c->e->signed_payload;
+		c->d.row.signed_time = c->e->timestamp;
+		c->d.row.signed_form = c->e->signed_order == CANON_UTF8
+		    ? LEDGER_FORM_PLAIN
+		    : c->e->signed_order == CANON_UTF16 ? LEDGER_FORM_UTF16
+							: LEDGER_FORM_SPACED;
 		c->d.row.method = span_str(c->e->method);
 	} else {
 		c->d.budget = LEDGER_CAUSE_ENVELOPE;
@@ -464,9 +487,6 @@ verify(struct call *c, struct span octets, struct seal_refusal *r)
 		note_expiry(c, checked.expired_at);
 	if (ret == 0 && judge_conf.seal_jti_once)
 		session_use(c->s);
-	if (checked.marked)
-		(void)store_replay_put(
-		    judge_store, checked.session->tenant, checked.mark, world.unix_ms);
 	return ret;
 }
 

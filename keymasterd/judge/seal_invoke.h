@@ -3,7 +3,7 @@
 #ifndef AEGIS_JUDGE_SEAL_INVOKE_H
 #define AEGIS_JUDGE_SEAL_INVOKE_H
 
-/* Makes the replay set and fills it with what the database remembers. 0 or -1. */
+/* Makes the replay set and fills it with what the ledger remembers. 0 or -1. */
 int seal_invoke_init(void);
 
 #endif

@@ -88,7 +88,8 @@ seal_token_check(const char *text, size_t len, const struct seal_world *world,
 		keys = &out->issuer->set;
 	} else if (keys == NULL) {
 		r->status = 503;
-		return refuse(r, 503, "The token keys are not there yet", NULL);
+		return refuse(
+		    r, 503, "The token keys are not there yet", SEAL_UNMARKED_KEYS);
 	}
 	if (err == JWT_OK)
 		err = jwt_verify(t, text, len, keys);
@@ -100,9 +101,10 @@ seal_token_check(const char *text, size_t len, const struct seal_world *world,
 	out->ends = out->exp + want.leeway;
 	if (err == JWT_E_EXPIRED)
 		return refuse(
-		    r, SEAL_EXPIRED, "The security token has expired", "token_expired");
+		    r, SEAL_EXPIRED, "The security token has expired",
+		    SEAL_UNMARKED_EXPIRED);
 	if (err != JWT_OK)
-		return refuse(r, SEAL_TOKEN, jwt_strerror(err), "token_refused");
+		return refuse(r, SEAL_TOKEN, jwt_strerror(err), SEAL_UNMARKED_REFUSED);
 	return 0;
 }
 
@@ -128,13 +130,19 @@ check_binding(const struct session *s, const struct seal_token *t, const uint8_t
 	return 0;
 }
 
+void
+seal_mark(struct span session_id, const uint8_t signature[64], uint8_t mark[32])
+{
+	sha256_two(session_id.p, session_id.len, signature, 64, mark);
+}
+
 int
 seal_verify(struct seal_envelope *e, const void *p, size_t len,
     const struct seal_world *world, struct seal_checked *out, struct seal_refusal *r)
 {
 	int64_t now = (int64_t)(world->unix_ms / 1000);
 	struct seal_token seen;
-	uint8_t hash[32];
+	uint8_t hash[32], mark[32];
 	struct session *s;
 	bool known;
 
@@ -170,17 +178,17 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 	} else if (now >= s->token_exp) {
 		out->expired_at = s->token_exp;
 		return refuse(
-		    r, SEAL_EXPIRED, "The security token has expired", "token_expired");
+		    r, SEAL_EXPIRED, "The security token has expired",
+		    SEAL_UNMARKED_EXPIRED);
 	}
 	if (world->jti_once && s->state == SESSION_USED)
 		return refuse(r, SEAL_EXPIRED, "The security token was good for one call",
 		    "replay");
 
-	sha256_two(s->id, strlen(s->id), e->signature, sizeof e->signature, out->mark);
-	if (replay_mark(world->replay, out->mark, world->mono_ms) != 1)
+	seal_mark(span_str(s->id), e->signature, mark);
+	if (replay_mark(world->replay, mark, world->mono_ms) != 1)
 		return refuse(
 		    r, SEAL_EXPIRED, "This envelope has been received before", "replay");
-	out->marked = true;
 
 	if (!known) {
 		if (check_binding(s, &seen, hash, r) != 0)

@@ -41,8 +41,6 @@ enum seal_stage {
 struct seal_checked {
 	enum seal_stage stage;
 	struct session *session; /* from SEAL_STAGE_SESSION on */
-	uint8_t mark[32];        /* of this envelope against replay */
-	bool marked;             /* new: has to be stored too */
 	int64_t expired_at;      /* of a refusal for a token that is over; else 0 */
 };
 
@@ -58,6 +56,15 @@ struct seal_token {
  */
 int seal_token_check(const char *text, size_t len, const struct seal_world *,
     struct jwt *t, struct seal_token *, struct seal_refusal *);
+
+/* What keeps an envelope's bytes from being accepted twice. */
+void seal_mark(
+    struct span session_id, const uint8_t signature[64], uint8_t mark[32]);
+
+/* Reasons of refusals between the signature and the mark. */
+#define SEAL_UNMARKED_EXPIRED "token_expired"
+#define SEAL_UNMARKED_REFUSED "token_refused"
+#define SEAL_UNMARKED_KEYS "no_token_keys"
 
 /* All checks up to the session's state. 0, or -1 with the refusal filled in. */
 int seal_verify(struct seal_envelope *, const void *p, size_t len,

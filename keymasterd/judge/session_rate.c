@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "common/buf.h"
-#include "common/json.h"
 #include "common/log.h"
-#include "common/rfc3339.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger_find.h"
 #include "keymasterd/judge/ledger_int.h"
+#include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/turn.h"
 
@@ -143,40 +143,33 @@ load_one(const char *tenant, const char *key, const void *blob, size_t len, void
 }
 
 static int
-replay_row(const struct store_ledger_row *row, void *arg)
+replay_row(const struct ledger_line *row, void *arg)
 {
-	struct json_doc *j = arg;
-	char id[65], detail[SESSION_RATE_DETAIL], when[40];
+	static const char prefix[] = "capabilities[";
+	char detail[SESSION_RATE_DETAIL];
 	struct limiter *l;
-	uint32_t root, ns;
-	size_t idlen, n, cap;
-	int64_t sec;
+	struct span session;
+	uint64_t ms;
 
-	if (json_parse(j, row->text.p, row->text.len, NULL) != JSON_OK)
+	(void)arg;
+	session = ledger_text_get(row->text, "session");
+	if (session.len == 0 ||
+	    !span_eq(ledger_text_get(row->text, "kind"), "decision") ||
+	    !span_eq(ledger_text_get(row->text, "decision"), "allowed") ||
+	    !ledger_text_has(row->text, "tool") ||
+	    span_copy(ledger_text_get(row->text, "detail"), detail, sizeof detail) != 0 ||
+	    strncmp(detail, prefix, sizeof prefix - 1) != 0 ||
+	    (ms = ledger_text_ms(row->text)) == 0)
 		return 0;
-	root = json_root(j);
-	if (!json_str_eq(j, json_get(j, root, "kind"), "decision") ||
-	    !json_str_eq(j, json_get(j, root, "decision"), "allowed") ||
-	    json_get(j, root, "tool") == JSON_NONE ||
-	    json_str_copy(j, json_get(j, root, "session"), id, sizeof id, &idlen) != 0 ||
-	    json_str_copy(j, json_get(j, root, "detail"), detail, sizeof detail, NULL) !=
-		0 ||
-	    json_str_copy(j, json_get(j, root, "time"), when, sizeof when, &n) != 0 ||
-	    rfc3339_parse(when, n, &sec, &ns) != 0 ||
-	    strncmp(detail, "capabilities[", strlen("capabilities[")) != 0)
-		return 0;
-	cap = strtoul(detail + strlen("capabilities["), NULL, 10);
-	l = window_of(span_mem(id, idlen), 0, true, cap);
+	l = window_of(session, 0, true, strtoul(detail + sizeof prefix - 1, NULL, 10));
 	if (l != NULL)
-		limiter_count_past(
-		    l, (uint64_t)sec * 1000 + ns / 1000000, judge_limit_ms());
+		limiter_count_past(l, ms, judge_limit_ms());
 	return 0;
 }
 
 int
 session_rates_load(void)
 {
-	struct json_doc j;
 	char text[24];
 	uint64_t seq = 0;
 	int r;
@@ -191,10 +184,7 @@ session_rates_load(void)
 	if (r == 0)
 		seq = strtoull(text, NULL, 10);
 	saved_seq = seq;
-	json_init(&j);
-	r = store_ledger_each(judge_store, NULL, seq, UINT64_MAX, 0, replay_row, &j);
-	json_free(&j);
-	return r;
+	return ledger_each(seq, UINT64_MAX, 0, replay_row, NULL);
 }
 
 /* What was saved in a turn that failed has to be saved again. */

@@ -5,6 +5,8 @@
  * implements the same list. Every function takes the tenant, every table has it, every
  * query uses it.
  *
+ * The ledger is not among it (ledger.h).
+ *
  * Writes of one turn of the loop are one transaction, opened by the first of them
  * (turn.h commits). A write that fails makes the whole turn fail: later writes of the
  * turn return -1 at once and store_commit() rolls back. Reads happen at start-up and for
@@ -41,6 +43,8 @@ void store_close(struct store *);
 
 /* Is something waiting to be committed? */
 int store_pending(const struct store *);
+/* Has a write of this turn failed? Then it can only be rolled back. */
+int store_failed(const struct store *);
 /* 0: on disk as far as `sync` says. -1: rolled back, nothing of the turn is there. */
 int store_commit(struct store *);
 /* Forgets the turn's writes. */
@@ -180,14 +184,6 @@ int store_session_each(struct store *, uint64_t now_ms,
 /* Deletes the expired ones of every tenant, at most `limit`. */
 int store_session_purge(struct store *, uint64_t before_ms, unsigned limit);
 
-/* ---- replay marks, so that a restart is no window for a replay ---- */
-int store_replay_put(
-    struct store *, const char *tenant, const uint8_t mark[32], uint64_t seen_ms);
-int store_replay_each(struct store *, uint64_t since_ms,
-    int (*fn)(const char *tenant, const uint8_t mark[32], uint64_t seen_ms, void *),
-    void *arg);
-int store_replay_purge(struct store *, uint64_t before_ms);
-
 /* ---- rate windows: what the limiters know, saved now and then (limit.h) ---- */
 int store_window_put(
     struct store *, const char *tenant, const char *key, const void *blob, size_t len);
@@ -195,32 +191,5 @@ int store_window_delete(struct store *, const char *tenant, const char *key);
 int store_window_each(struct store *,
     int (*fn)(const char *tenant, const char *key, const void *blob, size_t len, void *),
     void *arg);
-
-/* ---- the ledger ---- */
-int store_ledger_put(struct store *, uint64_t seq, const char *tenant, struct span text,
-    const uint8_t hash[32]);
-struct store_ledger_row {
-	uint64_t seq;
-	struct span text; /* valid during the call */
-	uint8_t hash[32];
-};
-/* Rows with seq in (after, until], oldest first, or newest first when down. fn returns 0
- * to go on, 1 to stop. tenant NULL: of every tenant (start-up, verification). */
-int store_ledger_each(struct store *, const char *tenant, uint64_t after, uint64_t until,
-    int down, int (*fn)(const struct store_ledger_row *, void *), void *arg);
-/* Greatest seq, 0 for none. */
-int store_ledger_last(struct store *, uint64_t *seq);
-
-struct store_checkpoint {
-	uint64_t seq;
-	char chain[65];
-	uint8_t head[32];
-	char time[41];
-	char kid[65];
-	uint8_t signature[64];
-};
-int store_checkpoint_put(struct store *, const struct store_checkpoint *);
-int store_checkpoint_each(struct store *, uint64_t after,
-    int (*fn)(const struct store_checkpoint *, void *), void *arg);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SecurityContexts, SEAL sessions and replay marks in the SQLite store. Judge only. */
+/* SecurityContexts and SEAL sessions in the SQLite store. Judge only. */
 #include "keymasterd/judge/store_int.h"
 
 int
@@ -160,59 +160,5 @@ store_session_purge(struct store *s, uint64_t before_ms, unsigned limit)
 		return -1;
 	bind_u64(st, 1, before_ms);
 	sqlite3_bind_int64(st, 2, limit);
-	return store_run(s, st);
-}
-
-int
-store_replay_put(
-    struct store *s, const char *tenant, const uint8_t mark[32], uint64_t seen_ms)
-{
-	sqlite3_stmt *st = store_write(s, SLOT_REPLAY_PUT,
-	    "INSERT INTO replay_marks(seen_ms, tenant_id, mark) VALUES(?1, ?2, ?3)"
-	    " ON CONFLICT DO NOTHING");
-
-	if (st == NULL)
-		return -1;
-	bind_u64(st, 1, seen_ms);
-	bind_str(st, 2, tenant);
-	sqlite3_bind_blob(st, 3, mark, 32, SQLITE_STATIC);
-	return store_run(s, st);
-}
-
-int
-store_replay_each(struct store *s, uint64_t since_ms,
-    int (*fn)(const char *, const uint8_t *, uint64_t, void *), void *arg)
-{
-	sqlite3_stmt *st = store_stmt(s, SLOT_REPLAY_EACH,
-	    "SELECT seen_ms, tenant_id, mark FROM replay_marks WHERE seen_ms >= ?1"
-	    " ORDER BY seen_ms");
-	char tenant[STORE_TENANT_MAX];
-	uint8_t mark[32];
-	int r;
-
-	if (st == NULL)
-		return -1;
-	bind_u64(st, 1, since_ms);
-	while ((r = sqlite3_step(st)) == SQLITE_ROW) {
-		column_str(st, 1, tenant, sizeof(tenant));
-		column_fix(st, 2, mark, sizeof(mark));
-		if (fn(tenant, mark, column_u64(st, 0), arg) != 0)
-			break;
-	}
-	if (r != SQLITE_DONE)
-		(void)store_fail(s, "replay marks");
-	sqlite3_reset(st);
-	return r == SQLITE_DONE ? 0 : -1;
-}
-
-int
-store_replay_purge(struct store *s, uint64_t before_ms)
-{
-	sqlite3_stmt *st = store_write(
-	    s, SLOT_REPLAY_PURGE, "DELETE FROM replay_marks WHERE seen_ms < ?1");
-
-	if (st == NULL)
-		return -1;
-	bind_u64(st, 1, before_ms);
 	return store_run(s, st);
 }

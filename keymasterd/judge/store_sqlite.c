@@ -195,6 +195,12 @@ store_pending(const struct store *s)
 }
 
 int
+store_failed(const struct store *s)
+{
+	return s->failed;
+}
+
+int
 store_commit(struct store *s)
 {
 	if (s->failed || (s->in_txn && simple(s, SLOT_COMMIT, "COMMIT") == -1)) {

@@ -39,6 +39,7 @@ static size_t nqueue, cap;
 static struct buf text;
 static int touched;
 static uint64_t failing_since_ms, last_log_ms;
+static const char *why_failed = "";
 static struct {
 	void (*fn)(void *);
 	void *arg;
@@ -270,7 +271,7 @@ failed(void)
 		failing_since_ms = now;
 	if (last_log_ms == 0 || now - last_log_ms >= 1000) {
 		last_log_ms = now;
-		LOG_ERROR("ledger.write", LS("error", store_error(judge_store)),
+		LOG_ERROR("ledger.write", LS("error", why_failed),
 		    LU("failing_ms", now - failing_since_ms), LU("refused", nqueue));
 	}
 	ledger_rolled_back();
@@ -287,13 +288,26 @@ failed(void)
 	}
 }
 
+/*
+ * Rows first: what the database then says has its row. If the database fails after them
+ * the rows are taken back, nobody has been told of them; if the process dies in between
+ * they stay, and tell of something that was tried.
+ */
 static int
 commit(void)
 {
-	int wrote = store_pending(judge_store);
+	int state = store_pending(judge_store), wrote = state || ledger_pending();
 
-	if (wrote && store_commit(judge_store) == -1)
+	if (store_failed(judge_store) || ledger_write() == -1) {
+		why_failed = store_failed(judge_store) ? store_error(judge_store)
+						       : ledger_error();
+		store_rollback(judge_store);
 		return -1;
+	}
+	if (state && store_commit(judge_store) == -1) {
+		why_failed = store_error(judge_store);
+		return -1;
+	}
 	if (wrote && failing_since_ms != 0) {
 		LOG_INFO(
 		    "ledger.writable", LU("failed_ms", loop_now_ms() - failing_since_ms));
@@ -313,7 +327,7 @@ turn_end(void *unused)
 	if (r == 0) {
 		thens_run(1);
 		/* what waited for the commit may have written rows of its own */
-		if (store_pending(judge_store))
+		if (store_pending(judge_store) || ledger_pending())
 			r = commit();
 	}
 	if (r == -1)

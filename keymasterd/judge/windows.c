@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "common/buf.h"
-#include "common/json.h"
 #include "common/log.h"
-#include "common/rfc3339.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/ledger_find.h"
 #include "keymasterd/judge/ledger_int.h"
+#include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/registry_int.h"
 #include "keymasterd/judge/turn.h"
@@ -47,61 +47,51 @@ load_one(const char *tenant, const char *key, const void *blob, size_t len, void
 
 /* Did this row take from the limits? Those refused after them did, too. */
 static int
-counts(const struct json_doc *j, uint32_t root)
+counts(struct span text)
 {
-	uint32_t code = json_get(j, root, "code");
+	struct span code;
 
-	/* attestations and SEAL's lists take from no limit: they name neither */
-	if (json_get(j, root, "service") == JSON_NONE &&
-	    json_get(j, root, "tool") == JSON_NONE)
+	if (!span_eq(ledger_text_get(text, "kind"), "decision"))
 		return 0;
-	return json_str_eq(j, json_get(j, root, "kind"), "decision") &&
-	    (json_str_eq(j, json_get(j, root, "decision"), "allowed") ||
-		json_str_eq(j, code, "domain_guard") ||
-		json_str_eq(j, code, "body_too_large") ||
-		json_str_eq(j, code, "worker_unavailable"));
+	/* attestations and SEAL's lists take from no limit: they name neither */
+	if (!ledger_text_has(text, "service") && !ledger_text_has(text, "tool"))
+		return 0;
+	if (span_eq(ledger_text_get(text, "decision"), "allowed"))
+		return 1;
+	code = ledger_text_get(text, "code");
+	return span_eq(code, "domain_guard") || span_eq(code, "body_too_large") ||
+	    span_eq(code, "worker_unavailable");
 }
 
 static int
-replay_row(const struct store_ledger_row *row, void *arg)
+replay_row(const struct ledger_line *row, void *arg)
 {
-	struct json_doc *j = arg;
-	char tenant[STORE_TENANT_MAX], name[129], when[40];
+	char tenant[STORE_TENANT_MAX];
 	uint64_t now = judge_limit_ms(), ms;
 	struct credential *c;
 	struct agent *a;
-	uint32_t root, ns;
-	int64_t sec;
-	size_t n;
+	struct span name;
 
-	if (json_parse(j, row->text.p, row->text.len, NULL) != JSON_OK)
-		return 0;
-	root = json_root(j);
-	if (!counts(j, root) ||
-	    json_str_copy(j, json_get(j, root, "tenant"), tenant, sizeof(tenant), NULL) ==
+	(void)arg;
+	if (!counts(row->text) ||
+	    span_copy(ledger_text_get(row->text, "tenant"), tenant, sizeof(tenant)) ==
 		-1 ||
-	    json_str_copy(j, json_get(j, root, "time"), when, sizeof(when), &n) == -1 ||
-	    rfc3339_parse(when, n, &sec, &ns) == -1)
+	    (ms = ledger_text_ms(row->text)) == 0)
 		return 0;
-	ms = (uint64_t)sec * 1000 + ns / 1000000;
-	if (json_str_copy(j, json_get(j, root, "agent"), name, sizeof(name), NULL) == 0) {
-		a = agent_by_name(tenant, span_str(name));
-		if (a != NULL && a->limiter != NULL)
-			limiter_count_past(a->limiter, ms, now);
-	}
-	if (json_str_copy(j, json_get(j, root, "credential"), name, sizeof(name), NULL) ==
-	    0) {
-		c = credential_by_name(tenant, span_str(name));
-		if (c != NULL && c->limiter != NULL)
-			limiter_count_past(c->limiter, ms, now);
-	}
+	name = ledger_text_get(row->text, "agent");
+	a = name.len > 0 ? agent_by_name(tenant, name) : NULL;
+	if (a != NULL && a->limiter != NULL)
+		limiter_count_past(a->limiter, ms, now);
+	name = ledger_text_get(row->text, "credential");
+	c = name.len > 0 ? credential_by_name(tenant, name) : NULL;
+	if (c != NULL && c->limiter != NULL)
+		limiter_count_past(c->limiter, ms, now);
 	return 0;
 }
 
 int
 windows_load(void)
 {
-	struct json_doc j;
 	char text[24];
 	uint64_t seq = 0;
 	int r;
@@ -114,10 +104,7 @@ windows_load(void)
 	if (r == 0)
 		seq = strtoull(text, NULL, 10);
 	saved_seq = seq;
-	json_init(&j);
-	r = store_ledger_each(judge_store, NULL, seq, UINT64_MAX, 0, replay_row, &j);
-	json_free(&j);
-	return r;
+	return ledger_each(seq, UINT64_MAX, 0, replay_row, NULL);
 }
 
 static int

@@ -19,6 +19,8 @@
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger_file.h"
+#include "keymasterd/judge/ledger_sync.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
@@ -108,7 +110,8 @@ main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/judge.db", dir);
 	judge_store = store_open(path, 0, err, sizeof(err));
 	if (judge_store == NULL || store_helper_start(judge_store) == -1 ||
-	    ledger_open(judge_store, "default", err, sizeof(err)) == -1)
+	    ledger_dir_open(dir, err, sizeof(err)) == -1 || ledger_sync_start() == -1 ||
+	    ledger_open(judge_store, "default", 0, err, sizeof(err)) == -1)
 		return 1;
 	judge_conf.require_agent_auth = 1;
 	judge_conf.max_connections_per_agent = 1000000;
@@ -152,6 +155,7 @@ main(int argc, char **argv)
 	printf(
 	    "%u requests, %u a turn: decision %.2f us, completion %.2f us, rows %llu\n",
 	    n, turn, spent / n * 1e6, done / n * 1e6, (unsigned long long)ledger_seq());
+	ledger_close();
 	store_close(judge_store);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	return system(command);

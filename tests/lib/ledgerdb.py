@@ -1,48 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger as it lies in the judge's database, read past the program, and its chain
-computed anew from what doc/design.md says."""
+"""The ledger as it lies in the judge's files, read past the program, and its chain computed
+anew from what doc/design.md says."""
 
 import hashlib
 import json
-import sqlite3
 
 
-def _open(lab):
-    db = lab.data / "judge" / "judge.db"
-    # a reader of a database in WAL mode wants the WAL's index; a closed one has none
-    how = "mode=ro" if db.with_name("judge.db-wal").exists() else "immutable=1"
-    return sqlite3.connect(f"file:{db}?{how}", uri=True, timeout=10)
+def files(lab):
+    """The files, oldest first."""
+    return sorted((lab.data / "judge" / "ledger").glob("*.jsonl"))
+
+
+def _lines(lab):
+    """Every whole line, as the file's octets. The last may be one that is just written."""
+    for file in files(lab):
+        yield from (line for line in file.read_bytes().splitlines(keepends=True)
+                    if line.endswith(b"\n"))
+
+
+def _text(line):
+    """The text of a row: the octets that are hashed."""
+    return line[len(b'{"row":'):line.index(b',"hash":"')]
 
 
 def rows(lab):
     """Every row, oldest first, as dictionaries."""
-    db = _open(lab)
-    try:
-        return [json.loads(text) for text, in db.execute("SELECT text FROM ledger ORDER BY seq")]
-    finally:
-        db.close()
+    return [json.loads(_text(line)) for line in _lines(lab) if line.startswith(b'{"row":')]
+
+
+def _node(nodes):
+    """The root over the nodes of a level, by RFC 9162 section 2.1.1."""
+    if len(nodes) == 1:
+        return nodes[0]
+    split = 1 << (len(nodes) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + _node(nodes[:split]) + _node(nodes[split:])).digest()
 
 
 def check_chain(lab):
-    """Numbers without a gap, every hash right, each checkpoint's head that of its row.
-    Returns the number of rows."""
-    db = _open(lab)
-    try:
-        chain, = db.execute("SELECT value FROM meta WHERE key = 'chain'").fetchone()
-        heads = dict(db.execute("SELECT seq, head FROM checkpoints"))
-        last = hashlib.sha256(b"aegis-ledger-1" + chain.encode()).digest()
-        expect = 0
-        for seq, text, stored in db.execute("SELECT seq, text, hash FROM ledger ORDER BY seq"):
-            expect += 1
-            row = json.loads(text)
-            assert seq == expect == row["seq"], f"row {expect} has number {seq}, {row['seq']}"
-            last = hashlib.sha256(last + text.encode()).digest()
-            assert last == stored, f"row {seq} does not follow from the one before"
-            assert heads.get(seq, last) == last, f"the checkpoint at row {seq} is of another row"
-        assert all(seq <= expect for seq in heads)
-        return expect
-    finally:
-        db.close()
+    """Numbers without a gap, every hash right, each file's header and each checkpoint as the
+    rows are, the last checkpoint's root that of the tree over its rows; what hangs on a row
+    has the hash in it. Returns the number of rows."""
+    chain, last, hashes, sealed = None, None, [], 0
+    for line in _lines(lab):
+        entry = json.loads(line)
+        if "ledger" in entry:
+            chain = chain or entry["chain"]
+            last = last or hashlib.sha256(b"aegis-ledger-1" + chain.encode()).digest()
+            assert entry == {"ledger": "aegis-2", "chain": chain, "from": len(hashes) + 1,
+                             "prev": last.hex()}, entry
+        elif "checkpoint" in entry:
+            point = entry["checkpoint"]
+            assert point["chain"] == chain and sealed < point["seq"] <= len(hashes), point
+            sealed = point["seq"]
+            assert point["head"] == hashes[sealed - 1].hex(), f"row {sealed} was signed otherwise"
+            root = point["root"]
+        else:
+            row = entry["row"]
+            assert row["seq"] == len(hashes) + 1, f"row {len(hashes) + 1} has number {row['seq']}"
+            last = hashlib.sha256(last + _text(line)).digest()
+            assert last.hex() == entry["hash"], f"row {row['seq']} does not follow"
+            if "token" in entry:
+                assert row["token"] == hashlib.sha256(entry["token"].encode()).hexdigest()
+            assert "signed" not in entry or len(row["signed"]) == 64 and "proof" in row
+            hashes.append(last)
+    if sealed:
+        assert root == _node([hashlib.sha256(b"\0" + h).digest() for h in hashes[:sealed]]).hex()
+    return len(hashes)
 
 
 def requests_of(all_rows, kind="decision", decision="allowed"):

@@ -121,12 +121,13 @@ LOOP = {SOCKET, PIPE, "anon_inode:[eventpoll]", "anon_inode:[eventfd]", NULL}
 
 def test_descriptors(system, everybody):
     """Nobody holds a descriptor of a kind that it has no use for."""
-    database = str(system.data / "judge" / "judge.db")
+    database, ledger = str(system.data / "judge" / "judge.db"), str(system.data / "judge" / "ledger")
     log = str(system.log)
     allowed = {
         "master": LOOP | {log, str(system.data / "lock"), "/memfd:master-key (deleted)"},
         "gate": LOOP | {log},
-        "judge": LOOP | {log, database, database + "-wal", database + "-shm"},
+        "judge": LOOP | {log, database, database + "-wal", database + "-shm", ledger,
+                         ledger + "/index", ledger + "/head", *map(str, ledgerdb.files(system))},
         "vault": LOOP | {log, str(system.data / "vault")},
         "dispatcher": LOOP | {log},
         "worker": LOOP | {log},
@@ -341,36 +342,40 @@ def test_a_damaged_vault_is_refused_and_left_alone(fresh, upstream, where):
     lab.start()
 
 
-@pytest.mark.parametrize("how", ["header", "row", "zero"])
-def test_a_damaged_database_is_refused_and_left_alone(fresh, upstream, how):
-    import sqlite3
-
+@pytest.mark.parametrize("how", ["header", "zero", "row", "cut", "gone"])
+def test_a_damaged_database_or_ledger_is_refused_and_left_alone(fresh, upstream, how):
     lab = fresh()
     with_credential(lab, upstream().port)
     path = lab.data / "judge" / "judge.db"
     assert not path.with_name("judge.db-wal").exists(), "closed cleanly"
-    keep = path.with_name("judge.db").read_bytes()
-    if how == "row":  # a row of the ledger says something else now
-        with sqlite3.connect(path) as db:
-            text, = db.execute("SELECT text FROM ledger WHERE seq = 2").fetchone()
-            db.execute("UPDATE ledger SET text = ? WHERE seq = 2", (text.replace('"', "'", 1),))
-        db.close()
-    else:
-        data = bytearray(keep)
-        if how == "header":
-            data[:16] = b"not a database!!"
-        else:
-            data[len(data) // 2:] = bytes(len(data) - len(data) // 2)
-        path.write_bytes(data)
+    if how in ("row", "cut", "gone"):
+        path, = ledgerdb.files(lab)
+    keep = path.read_bytes()
+    data = bytearray(keep)
+    if how == "header":
+        data[:16] = b"not a database!!"
+    elif how == "zero":
+        data[len(data) // 2:] = bytes(len(data) - len(data) // 2)
+    elif how == "row":  # says something else now
+        data = data.replace(b'"seq":2,"time":"2', b'"seq":2,"time":"3')
+    elif how == "cut":  # the last row and what was signed about it
+        del data[data.rindex(b'{"row":'):]
+    assert how == "gone" or data != keep
+    path.write_bytes(data)
+    if how == "gone":
+        path.unlink()
     before = contents(lab.data)
     code, said = start_fails(lab)
     assert code == 1, said
-    assert re.search("broken|damaged|corrupt|malformed|not a database|cannot be read", said), said
-    assert contents(lab.data / "judge").get(str(path)) == before[str(path)]
+    assert re.search("broken|damaged|corrupt|malformed|not a database|cannot be read|removed|gone",
+                     said), said
+    assert contents(lab.data / "judge").get(str(path)) == before.get(str(path))
     assert contents(lab.data / "vault") == {k: v for k, v in before.items() if "/vault/" in k}
-    for extra in path.parent.glob("judge.db-*"):
+    for extra in (lab.data / "judge").glob("judge.db-*"):
         extra.unlink()
     path.write_bytes(keep)
+    path.chmod(0o600)
+    root.run("chown", "--reference", str(lab.data / "judge"), str(path))
     lab.start()
 
 
@@ -408,7 +413,7 @@ def test_a_full_disk_stops_everything_and_space_starts_it(fresh, upstream, small
                         f.write(b"x" * size)
                 except OSError as e:
                     assert e.errno == errno.ENOSPC
-        # the pages that SQLite's log has already may hold a few rows more
+        # the page that the ledger's file has already may hold a few rows more
         end, refused = time.monotonic() + 20, None
         while refused is None and time.monotonic() < end:
             answer = get(lab, "/one/filling", token)

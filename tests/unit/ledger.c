@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows, chain, budget and checkpoints, with a loop of one's own: turn_end() by hand, no
- * peers. The judge's globals that main.c and peers.c have are here.
+ * Rows, chain, tree, budget and checkpoints, with a loop of one's own: turn_end() by hand,
+ * no peers. The judge's globals that main.c and peers.c have are here.
  */
 #include <check.h>
 #include <openssl/sha.h>
@@ -14,10 +14,15 @@
 #include "common/hex.h"
 #include "common/json.h"
 #include "common/loop.h"
+#include "common/merkle.h"
 #include "common/proc.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/ledger_file.h"
 #include "keymasterd/judge/ledger_find.h"
+#include "keymasterd/judge/ledger_index.h"
+#include "keymasterd/judge/ledger_scan.h"
+#include "keymasterd/judge/ledger_sync.h"
 #include "keymasterd/judge/turn.h"
 
 struct judge_conf judge_conf;
@@ -38,8 +43,17 @@ open_all(void)
 {
 	judge_store = store_open(path, 0, err, sizeof(err));
 	ck_assert_msg(judge_store != NULL, "%s", err);
+	ck_assert_msg(ledger_dir_open(dir, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_int_eq(ledger_sync_start(), 0);
 	ck_assert_msg(
-	    ledger_open(judge_store, "default", err, sizeof(err)) == 0, "%s", err);
+	    ledger_open(judge_store, "default", 0, err, sizeof(err)) == 0, "%s", err);
+}
+
+static void
+close_all(void)
+{
+	ledger_close();
+	store_close(judge_store);
 }
 
 static void
@@ -59,7 +73,7 @@ teardown(void)
 {
 	char command[128];
 
-	store_close(judge_store);
+	close_all();
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	ck_assert_int_eq(system(command), 0);
 }
@@ -83,7 +97,11 @@ START_TEST(text_of_a_row)
 	    "\"proof\":"
 	    "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	    "AAAAAAAAAAAA"
-	    "==\",\"peer\":\"::1\",\"detail\":\"\"}";
+	    "==\","
+	    "\"signed\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	    "\",\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"token\":\""
+	    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\","
+	    "\"peer\":\"::1\",\"detail\":\"\"}";
 	static const uint8_t zeros[64],
 	    id[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 	struct ledger_row r = {.kind = LEDGER_DECISION,
@@ -111,6 +129,9 @@ START_TEST(text_of_a_row)
 	    .duration_us = 3,
 	    .judged = zeros,
 	    .proof = zeros,
+	    .signed_text = span_str("abc"),
+	    .key = zeros,
+	    .token = span_str(""),
 	    .peer = span_str("::1"),
 	    .detail = span_str("")};
 	struct buf b;
@@ -173,15 +194,17 @@ struct walk {
 };
 
 static int
-step(const struct store_ledger_row *row, void *arg)
+step(const struct ledger_line *row, void *arg)
 {
 	static uint8_t octets[70000];
+	uint8_t claimed[32];
 	struct walk *w = arg;
 
 	memcpy(octets, w->hash, 32);
 	memcpy(octets + 32, row->text.p, row->text.len);
 	SHA256(octets, row->text.len + 32, w->hash);
-	ck_assert_mem_eq(w->hash, row->hash, 32);
+	ck_assert_int_eq(ledger_line_hash(row, claimed), 0);
+	ck_assert_mem_eq(w->hash, claimed, 32);
 	ck_assert_uint_eq(row->seq, ++w->n);
 	ck_assert_int_eq(span_copy(row->text, w->last, sizeof(w->last)), 0);
 	return 0;
@@ -192,33 +215,38 @@ walk(struct walk *w)
 {
 	w->n = 0;
 	ledger_hash_zero(w->hash);
-	ck_assert_int_eq(
-	    store_ledger_each(judge_store, NULL, 0, UINT64_MAX, 0, step, w), 0);
+	ck_assert_int_eq(ledger_each(0, UINT64_MAX, 0, step, w), 0);
+}
+
+static void
+append_many(unsigned n, unsigned a_turn)
+{
+	unsigned i;
+
+	for (i = 1; i <= n; i++) {
+		append("x");
+		if (i % a_turn == 0)
+			turn_end(NULL);
+	}
+	turn_end(NULL);
 }
 
 START_TEST(chain)
 {
-	char zero[64], head[65];
+	char zero[64];
 	uint8_t hash[32];
 	struct walk w;
-	int i;
 
 	snprintf(zero, sizeof(zero), "aegis-ledger-1%s", ledger_chain());
 	ck_assert_uint_eq(strlen(zero), 14 + 32);
 	SHA256((const uint8_t *)zero, strlen(zero), hash);
 	ck_assert_mem_eq(hash, ledger_head(), 32);
-	for (i = 0; i < 2500; i++) {
-		append("x");
-		if (i % 7 == 0)
-			turn_end(NULL);
-	}
-	turn_end(NULL);
+	append_many(2500, 7);
 	walk(&w);
 	ck_assert_uint_eq(w.n, 2500);
 	ck_assert_mem_eq(w.hash, ledger_head(), 32);
 	/* the same head after a restart, and on from there */
-	(void)hex_encode(ledger_head(), 32, head, sizeof(head));
-	store_close(judge_store);
+	close_all();
 	open_all();
 	ck_assert_uint_eq(ledger_seq(), 2500);
 	ck_assert_mem_eq(w.hash, ledger_head(), 32);
@@ -226,6 +254,181 @@ START_TEST(chain)
 	turn_end(NULL);
 	walk(&w);
 	ck_assert_uint_eq(w.n, 2501);
+}
+END_TEST
+
+static int
+numbers(const struct ledger_line *row, void *arg)
+{
+	uint64_t *sum = arg;
+
+	*sum = *sum * 10000 + row->seq;
+	return *sum >= 100000000;
+}
+
+START_TEST(reading)
+{
+	uint64_t sum = 0;
+
+	ledger_dir.max = 20000; /* many files; tiles begin in one and end in the next */
+	append_many(1000, 3);
+	ck_assert_uint_gt(ledger_dir.n, 5);
+	ck_assert_int_eq(ledger_each(255, 258, 0, numbers, &sum), 0);
+	ck_assert_uint_eq(sum, 25602570258);
+	sum = 0;
+	ck_assert_int_eq(ledger_each(255, 258, 1, numbers, &sum), 0);
+	ck_assert_uint_eq(sum, 25802570256);
+	sum = 0;
+	ck_assert_int_eq(ledger_each(998, UINT64_MAX, 1, numbers, &sum), 0);
+	ck_assert_uint_eq(sum, 10000999);
+	sum = 0;
+	ck_assert_int_eq(ledger_each(1000, UINT64_MAX, 0, numbers, &sum), 0);
+	ck_assert_int_eq(ledger_each(0, 0, 1, numbers, &sum), 0);
+	ck_assert_uint_eq(sum, 0);
+	close_all();
+	open_all();
+	ck_assert_int_eq(ledger_each(513, 999, 1, numbers, &sum), 0);
+	ck_assert_uint_eq(sum, 99909980997);
+}
+END_TEST
+
+/* Paths of many rows in trees of many sizes, against the tree grown leaf by leaf. */
+START_TEST(paths)
+{
+	static const uint64_t sizes[] = {1, 2, 3, 255, 256, 257, 511, 512, 513, 700, 768,
+	    1023, 1024, 1025, 1300};
+	static uint8_t leaves[1300][32];
+	uint8_t nodes[64][32], hash[32], root[32];
+	struct ledger_line line;
+	struct merkle m;
+	struct buf octets;
+	uint64_t seq, size;
+	size_t i, n, tries;
+
+	ledger_dir.max = 100000;
+	append_many(1300, 11);
+	buf_init(&octets);
+	merkle_init(&m);
+	for (seq = 1; seq <= 1300; seq++) {
+		ck_assert_int_eq(ledger_row_get(seq, &line, &octets), 0);
+		ck_assert_int_eq(ledger_line_hash(&line, hash), 0);
+		merkle_leaf(hash, 32, leaves[seq - 1]);
+		merkle_push(&m, leaves[seq - 1]);
+	}
+	merkle_root(&m, root);
+	ledger_index_root(hash);
+	ck_assert_mem_eq(root, hash, 32);
+	srand(5);
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size = sizes[i];
+		merkle_init(&m);
+		for (seq = 0; seq < size; seq++)
+			merkle_push(&m, leaves[seq]);
+		merkle_root(&m, root);
+		for (tries = 0; tries < 60; tries++) {
+			seq = tries == 0 ? 1
+			    : tries == 1 ? size
+					 : 1 + (uint64_t)rand() % size;
+			ck_assert_int_eq(ledger_path(seq, size, nodes, &n), 0);
+			ck_assert_int_eq(merkle_path_verify(leaves[seq - 1], seq - 1,
+					     size, (const uint8_t(*)[32])nodes, n, root),
+			    0);
+		}
+	}
+	ck_assert_int_eq(ledger_path(0, 10, nodes, &n), -1);
+	ck_assert_int_eq(ledger_path(11, 10, nodes, &n), -1);
+	ck_assert_int_eq(ledger_path(1, 1301, nodes, &n), -1);
+	buf_free(&octets);
+}
+END_TEST
+
+static uint64_t found_seq;
+
+static void
+on_found(uint64_t seq, void *arg)
+{
+	(void)arg;
+	found_seq = seq;
+	loop_stop();
+}
+
+START_TEST(request_found)
+{
+	struct ledger_row r = {.kind = LEDGER_DECISION};
+	uint8_t id[16] = {1, 2, 3};
+
+	append_many(600, 10);
+	r.request = id;
+	(void)ledger_append(&r, NULL);
+	r.kind = LEDGER_COMPLETION; /* of the same request, but not the decision on it */
+	(void)ledger_append(&r, NULL);
+	append_many(9000, 300);
+	ck_assert_int_eq(ledger_find_request(id, on_found, NULL), 0);
+	loop_run();
+	ck_assert_uint_eq(found_seq, 601);
+}
+END_TEST
+
+START_TEST(request_not_found)
+{
+	uint8_t id[16] = {1, 2, 3};
+
+	append_many(600, 10);
+	found_seq = 7;
+	ck_assert_int_eq(ledger_find_request(id, on_found, &id), 0);
+	ck_assert_int_eq(ledger_find_request(id, on_found, NULL), 0);
+	ledger_find_forget(&id);
+	loop_run();
+	ck_assert_uint_eq(found_seq, 0);
+}
+END_TEST
+
+/* What is beside a row in the file: what was signed, and how. */
+START_TEST(evidence)
+{
+	static char large[LEDGER_LINE_MAX];
+	static const char payload[] = "{\"a\":\"\xc3\xa9,\\\"hash\\\":\"}";
+	struct ledger_row r = {.kind = LEDGER_DECISION,
+	    .signed_text = span_str("signed\n"),
+	    .signed_payload = span_str(payload),
+	    .signed_time = 17};
+	struct ledger_line line;
+	struct json_doc j;
+	struct buf octets;
+	uint32_t node;
+
+	(void)ledger_append(&r, NULL);
+	r.signed_form = LEDGER_FORM_SPACED;
+	(void)ledger_append(&r, NULL);
+	r = (struct ledger_row){.kind = LEDGER_DECISION, .token = span_str("a.b.c")};
+	(void)ledger_append(&r, NULL);
+	memset(large, 'x', sizeof(large));
+	r.token = span_mem(large, sizeof(large));
+	(void)ledger_append(&r, NULL);
+	turn_end(NULL);
+	buf_init(&octets);
+	json_init(&j);
+	ck_assert_int_eq(ledger_row_get(1, &line, &octets), 0);
+	ck_assert_int_eq(json_parse(&j, line.line.p, line.line.len, NULL), JSON_OK);
+	node = json_get(&j, json_get(&j, 0, "signed"), "payload");
+	ck_assert(json_str_eq(&j, json_get(&j, node, "a"), "\xc3\xa9,\"hash\":"));
+	ck_assert_ptr_nonnull(
+	    memmem(line.line.p, line.line.len, ",\"timestamp\":17}}", 17));
+	ck_assert_int_eq(ledger_row_get(2, &line, &octets), 0);
+	ck_assert_int_eq(json_parse(&j, line.line.p, line.line.len, NULL), JSON_OK);
+	node = json_get(&j, 0, "signed");
+	ck_assert(json_str_eq(&j, json_get(&j, node, "form"), "spaced"));
+	ck_assert(json_str_eq(&j, json_get(&j, node, "text"), "signed\n"));
+	ck_assert_int_eq(ledger_row_get(3, &line, &octets), 0);
+	ck_assert_int_eq(json_parse(&j, line.line.p, line.line.len, NULL), JSON_OK);
+	ck_assert(json_str_eq(&j, json_get(&j, 0, "token"), "a.b.c"));
+	/* too large to be kept: its hash is in the row all the same */
+	ck_assert_int_eq(ledger_row_get(4, &line, &octets), 0);
+	ck_assert_int_eq(json_parse(&j, line.line.p, line.line.len, NULL), JSON_OK);
+	ck_assert_uint_eq(json_get(&j, 0, "token"), JSON_NONE);
+	ck_assert_uint_ne(json_get(&j, json_get(&j, 0, "row"), "token"), JSON_NONE);
+	json_free(&j);
+	buf_free(&octets);
 }
 END_TEST
 
@@ -359,6 +562,11 @@ main(void)
 	tcase_add_test(t, text_of_a_row);
 	tcase_add_test(t, hostile_text);
 	tcase_add_test(t, chain);
+	tcase_add_test(t, reading);
+	tcase_add_test(t, paths);
+	tcase_add_test(t, request_found);
+	tcase_add_test(t, request_not_found);
+	tcase_add_test(t, evidence);
 	tcase_add_test(t, rolled_back);
 	tcase_add_test(t, budget);
 	tcase_add_test(t, budget_of_each_peer);
