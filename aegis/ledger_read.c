@@ -180,8 +180,8 @@ seal(uint64_t *end)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
 		r = admin_refused(&a);
-	else if ((*end = number_after(
-		      (const char *)a.json.p, a.json.len, "\"seq\":")) == 0) {
+	else if ((*end = number_after((const char *)a.json.p, a.json.len, "\"seq\":")) ==
+	    0) {
 		cli_error(NULL, "the judge's answer about the ledger cannot be read");
 		r = ADMIN_FAILED;
 	}

@@ -141,9 +141,8 @@ admin_ledger_read(struct chan *c, uint64_t reqid, void *msg)
 	/* what this turn appended is not committed yet */
 	if (until > ledger_seq())
 		until = ledger_seq();
-	bad = m->lines
-	    ? ledger_each_line(after, read_line, &r)
-	    : ledger_each(after, until, m->newest_first, read_row, &r);
+	bad = m->lines ? ledger_each_line(after, read_line, &r)
+		       : ledger_each(after, until, m->newest_first, read_row, &r);
 	if (bad == -1)
 		admin_done(c, reqid, ADMIN_FAILED, "The ledger could not be read.");
 	else

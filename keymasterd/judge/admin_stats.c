@@ -147,8 +147,7 @@ stats_piece(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->left = PIECE;
-	if (s->chan != NULL &&
-	    ledger_each(s->at, s->until, 0, count_row, s) == -1) {
+	if (s->chan != NULL && ledger_each(s->at, s->until, 0, count_row, s) == -1) {
 		admin_done(
 		    s->chan, s->reqid, ADMIN_FAILED, "The ledger could not be read.");
 		s->chan = NULL;

@@ -33,7 +33,7 @@ struct head {
 static struct head committed, pending;
 static char chain[33];
 static char own_tenant[STORE_TENANT_MAX];
-static int sync_all;  /* fdatasync() in every turn */
+static int sync_all;   /* fdatasync() in every turn */
 static char note[200]; /* what the start had to cut off; "" when nothing */
 static uint64_t lost,
     lost_claimed; /* rows rolled back; those the gap row of this turn tells */
@@ -44,11 +44,11 @@ static struct buf lines;
 static struct turn_row {
 	uint8_t hash[LEDGER_HASH_LEN];
 	size_t at;
-} *rows;
+} * rows;
 static size_t nrows, rows_cap;
-static int failed;	 /* a row of this turn could not be made */
+static int failed;       /* a row of this turn could not be made */
 static uint64_t was_len; /* of the last file before ledger_write() */
-static int written;	 /* ledger_write() has been here, the commit not yet */
+static int written;      /* ledger_write() has been here, the commit not yet */
 static uint64_t repair_at_ms;
 
 /* ---- opening ---- */
@@ -74,8 +74,8 @@ chain_make(struct store *s, char *err, size_t err_size)
 	(void)hex_encode(id, sizeof(id), chain, sizeof(chain));
 	ledger_hash_zero(zero);
 	if (ledger_file_begin(chain, 1, zero) == -1) {
-		snprintf(err, err_size, "the ledger cannot be made: %s",
-		    ledger_dir.error);
+		snprintf(
+		    err, err_size, "the ledger cannot be made: %s", ledger_dir.error);
 		return -1;
 	}
 	if (store_meta_set(s, "chain", chain) == -1 || store_commit(s) == -1) {
@@ -296,8 +296,7 @@ repair(void)
 	}
 	for (; at < ledger_dir.len; at += (uint64_t)n) {
 		n = ledger_file_read(ledger_dir.n - 1, octets, sizeof(octets), at);
-		if (n <= 0 ||
-		    ledger_pwrite(ledger_dir.last, octets, (size_t)n, at) == -1)
+		if (n <= 0 || ledger_pwrite(ledger_dir.last, octets, (size_t)n, at) == -1)
 			return ledger_dir_fail("writing again");
 	}
 	if (fdatasync(ledger_dir.last) == -1)
@@ -379,11 +378,9 @@ ledger_committed(void)
 	turn_reset();
 	if (wrote) {
 		if (sync_all)
-			ledger_sync_known(
-			    ledger_dir.last, committed.seq, ledger_dir.len);
+			ledger_sync_known(ledger_dir.last, committed.seq, ledger_dir.len);
 		else
-			ledger_sync_wrote(
-			    ledger_dir.last, committed.seq, ledger_dir.len);
+			ledger_sync_wrote(ledger_dir.last, committed.seq, ledger_dir.len);
 		ledger_index_save(chain);
 		if (ledger_dir.len >= ledger_dir.max)
 			next_file();

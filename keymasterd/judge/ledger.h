@@ -60,10 +60,10 @@ struct ledger_row {
 	/* evidence: hangs on the row by its hash, beside it in the file */
 	struct span signed_text;    /* the octets that `proof` signs */
 	struct span signed_payload; /* PLAIN: the payload among them */
-	int64_t signed_time;	    /* and the timestamp */
-	uint8_t signed_form;	    /* enum ledger_form */
-	const uint8_t *key;	    /* 32 octets: of the session that begins */
-	struct span token;	    /* and its SecurityToken */
+	int64_t signed_time;        /* and the timestamp */
+	uint8_t signed_form;        /* enum ledger_form */
+	const uint8_t *key;         /* 32 octets: of the session that begins */
+	struct span token;          /* and its SecurityToken */
 	struct span peer;
 	struct span detail;
 };
@@ -89,8 +89,7 @@ struct ledger_checkpoint {
  * end; makes the chain's id in a new database. sync: wait for the disk in every turn. 0,
  * or -1 with text for the operator. Called before the loop runs.
  */
-int ledger_open(
-    struct store *, const char *tenant, int sync, char *err, size_t err_size);
+int ledger_open(struct store *, const char *tenant, int sync, char *err, size_t err_size);
 /* Ends the thread; what was written is on the disk afterwards. */
 void ledger_close(void);
 /* As ledger_append() for "start" and "stop". */
@@ -155,8 +154,8 @@ const struct ledger_checkpoint *ledger_checkpoint_newest(void);
 int ledger_path(uint64_t seq, uint64_t size, uint8_t out[64][LEDGER_HASH_LEN], size_t *n);
 /*
  * Looks for the decision on a request, newest rows first, some thousand rows a turn. fn
- * is called once, later, with its row's number, 0 when there is none. 0, or -1: no memory,
- * fn is not called. ledger_find_forget(): not for this arg any more.
+ * is called once, later, with its row's number, 0 when there is none. 0, or -1: no
+ * memory, fn is not called. ledger_find_forget(): not for this arg any more.
  */
 int ledger_find_request(
     const uint8_t request[16], void (*fn)(uint64_t seq, void *arg), void *arg);

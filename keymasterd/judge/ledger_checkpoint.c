@@ -33,8 +33,8 @@ struct wish {
 
 static STAILQ_HEAD(, wish) wishes = STAILQ_HEAD_INITIALIZER(wishes);
 static struct ledger_checkpoint newest; /* the last one in the ledger */
-static uint64_t signed_at_ms;		/* loop_now_ms() */
-static uint64_t retry_at_ms;		/* after a failure: not before */
+static uint64_t signed_at_ms;           /* loop_now_ms() */
+static uint64_t retry_at_ms;            /* after a failure: not before */
 /* The one under way: asked for, signed and waiting for its rows to be on the disk, among
  * the lines of this turn. */
 static enum { NONE, ASKED, SIGNED, WRITTEN } state;

@@ -27,8 +27,8 @@ static struct {
 int
 ledger_dir_fail(const char *what)
 {
-	snprintf(ledger_dir.error, sizeof(ledger_dir.error), "%s: %s", what,
-	    strerror(errno));
+	snprintf(
+	    ledger_dir.error, sizeof(ledger_dir.error), "%s: %s", what, strerror(errno));
 	return -1;
 }
 
@@ -84,8 +84,8 @@ list_files(void)
 	}
 	closedir(d);
 	if (ledger_dir.n > 0)
-		qsort(ledger_dir.first, ledger_dir.n, sizeof(*ledger_dir.first),
-		    by_number);
+		qsort(
+		    ledger_dir.first, ledger_dir.n, sizeof(*ledger_dir.first), by_number);
 	return bad ? -1 : 0;
 }
 

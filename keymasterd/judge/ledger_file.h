@@ -22,11 +22,11 @@ struct ledger_dir {
 	int index, head;
 	uint64_t *first; /* the first row of each file, ascending */
 	size_t n, cap;
-	int last;	  /* descriptor of the last file, -1: there is none */
-	uint64_t len;	  /* its octets that count */
-	int dirty;	  /* there may be more behind them */
-	uint64_t max;	  /* a new file begins behind this many octets */
-	char error[160];  /* of the last failure, for people */
+	int last;        /* descriptor of the last file, -1: there is none */
+	uint64_t len;    /* its octets that count */
+	int dirty;       /* there may be more behind them */
+	uint64_t max;    /* a new file begins behind this many octets */
+	char error[160]; /* of the last failure, for people */
 };
 extern struct ledger_dir ledger_dir;
 

@@ -156,7 +156,8 @@ ledger_index_root(uint8_t root[32])
 void
 ledger_index_node(uint64_t leaf, unsigned level, uint8_t node[32])
 {
-	uint64_t k = leaf >> LEDGER_TILE_BITS, n = (uint64_t)1 << (level - LEDGER_TILE_BITS);
+	uint64_t k = leaf >> LEDGER_TILE_BITS,
+		 n = (uint64_t)1 << (level - LEDGER_TILE_BITS);
 	struct merkle m;
 	uint64_t i;
 

@@ -15,7 +15,7 @@
 #define LEDGER_TILE_ROWS ((uint64_t)1 << LEDGER_TILE_BITS)
 
 struct ledger_tile {
-	uint64_t file;	 /* the first row of the file where it begins */
+	uint64_t file;   /* the first row of the file where it begins */
 	uint64_t offset; /* of its first row's line */
 	uint8_t node[32];
 };

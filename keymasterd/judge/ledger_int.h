@@ -19,14 +19,13 @@ struct ledger_found {
 	uint64_t seq; /* the last row, and its hash */
 	uint8_t hash[LEDGER_HASH_LEN];
 	struct ledger_checkpoint checkpoint; /* the newest one; seq 0: none */
-	char note[200];			     /* what was cut off; "" nothing */
+	char note[200];                      /* what was cut off; "" nothing */
 };
 /* Makes the chain's first file. 0, or -1 with errno. */
 int ledger_file_begin(const char *chain, uint64_t from, const uint8_t prev[32]);
 /* Fills the index, verifies the end of the files and cuts off what a crash left there.
  * 0, or -1 with text for the operator. */
-int ledger_recover(
-    const char *chain, struct ledger_found *, char *err, size_t err_size);
+int ledger_recover(const char *chain, struct ledger_found *, char *err, size_t err_size);
 /* Are rows first..last as they were written, the last one with this hash? 0 or -1. */
 int ledger_recheck(uint64_t first, uint64_t last, const uint8_t hash[32]);
 

@@ -49,17 +49,17 @@ ledger_line_checkpoint(struct buf *out, const struct ledger_checkpoint *c)
 	char signature[96];
 	int bad = 0;
 
-	bad |= buf_printf(out, "{\"checkpoint\":{\"chain\":\"%s\",\"seq\":%" PRIu64,
-	    c->chain, c->seq);
+	bad |= buf_printf(
+	    out, "{\"checkpoint\":{\"chain\":\"%s\",\"seq\":%" PRIu64, c->chain, c->seq);
 	bad |= buf_puts(out, ",\"head\":\"");
 	bad |= put_hex(out, c->head, 32);
 	bad |= buf_puts(out, "\",\"root\":\"");
 	bad |= put_hex(out, c->root, 32);
 	if (b64_encode(B64_STD, c->signature, 64, signature, sizeof(signature)) < 0)
 		return -1;
-	bad |= buf_printf(out,
-	    "\",\"time\":\"%s\",\"kid\":\"%s\"},\"signature\":\"%s\"}\n", c->time, c->kid,
-	    signature);
+	bad |=
+	    buf_printf(out, "\",\"time\":\"%s\",\"kid\":\"%s\"},\"signature\":\"%s\"}\n",
+		c->time, c->kid, signature);
 	return bad != 0 ? -1 : 0;
 }
 
@@ -97,8 +97,8 @@ put_evidence(struct buf *out, const struct ledger_row *r)
 }
 
 int
-ledger_line_end(struct buf *out, size_t start, const struct ledger_row *r,
-    const uint8_t hash[32])
+ledger_line_end(
+    struct buf *out, size_t start, const struct ledger_row *r, const uint8_t hash[32])
 {
 	size_t bare;
 

@@ -28,8 +28,8 @@ int ledger_line_checkpoint(struct buf *out, const struct ledger_checkpoint *);
  * What comes after it: hash, evidence, newline. `start` is where the line begins in out;
  * evidence that would make it longer than LEDGER_LINE_MAX is left out. 0 or -1.
  */
-int ledger_line_end(struct buf *out, size_t start, const struct ledger_row *,
-    const uint8_t hash[32]);
+int ledger_line_end(
+    struct buf *out, size_t start, const struct ledger_row *, const uint8_t hash[32]);
 
 enum ledger_line_kind {
 	LEDGER_LINE_BAD,

@@ -24,10 +24,10 @@
 #include "keymasterd/judge/ledger_sync.h"
 
 #define VERIFY_TILES 4 /* 1,024 rows at least */
-#define BROKEN                                                                          \
-	"the ledger is broken at row %" PRIu64                                            \
+#define BROKEN                                                                         \
+	"the ledger is broken at row %" PRIu64                                         \
 	": it does not follow from the row before it, so its files were changed from " \
-	"outside or are damaged; nothing starts on them. Keep a copy, and restore a "   \
+	"outside or are damaged; nothing starts on them. Keep a copy, and restore a "  \
 	"backup or begin with a new data directory"
 
 int
@@ -73,8 +73,7 @@ read_head(const char *chain, struct ledger_checkpoint *newest)
 		if (nl != NULL &&
 		    ledger_line_read(span_mem(p, (size_t)(nl - p)), &line) ==
 			LEDGER_LINE_CHECKPOINT &&
-		    strcmp(line.checkpoint.chain, chain) == 0 &&
-		    line.seq > newest->seq)
+		    strcmp(line.checkpoint.chain, chain) == 0 && line.seq > newest->seq)
 			*newest = line.checkpoint;
 	}
 }
@@ -85,17 +84,17 @@ read_head(const char *chain, struct ledger_checkpoint *newest)
 
 struct walk {
 	const char *chain;
-	uint64_t seq;	  /* the last good row */
+	uint64_t seq;     /* the last good row */
 	uint8_t hash[32]; /* its hash */
-	int trust;	  /* the next row's own hash is taken as it is */
-	size_t file;	  /* where the next line begins */
+	int trust;        /* the next row's own hash is taken as it is */
+	size_t file;      /* where the next line begins */
 	uint64_t at;
 	uint64_t begin; /* the first row walked over */
 	uint8_t (*ring)[32];
 	struct ledger_checkpoint known; /* of the file `head`; its root once reached */
 	uint8_t root[32];
 	struct ledger_checkpoint last; /* the last one read */
-	int disk; /* the files cannot be read */
+	int disk;                      /* the files cannot be read */
 };
 
 static int
@@ -287,11 +286,11 @@ cut(const struct walk *w, struct ledger_found *found, char *err, size_t err_size
 	if (w->at == 0 && ledger_file_drop() == -1)
 		goto bad;
 	snprintf(found->note, sizeof(found->note),
-	    "%zu octets behind row %" PRIu64
-	    " were no whole rows and are kept in ledger/%s; nothing was answered for them",
+	    "%zu octets behind row %" PRIu64 " were no whole rows and are kept in "
+	    "ledger/%s",
 	    len, w->seq, name);
-	LOG_WARN("ledger.recovered", LU("seq", w->seq), LU("octets", len),
-	    LS("kept", name));
+	LOG_WARN(
+	    "ledger.recovered", LU("seq", w->seq), LU("octets", len), LS("kept", name));
 	r = 0;
 	goto out;
 bad:
@@ -326,8 +325,8 @@ judge_walk(struct walk *w, struct ledger_found *found, char *err, size_t err_siz
 		return -1;
 	}
 	if (!torn && w->at == 0 && ledger_file_drop() == -1) {
-		snprintf(err, err_size, "an empty file of the ledger cannot be removed: %s",
-		    strerror(errno));
+		snprintf(err, err_size,
+		    "an empty file of the ledger cannot be removed: %s", strerror(errno));
 		return -1;
 	}
 	if (torn && cut(w, found, err, err_size) == -1)
@@ -403,8 +402,7 @@ ledger_recheck(uint64_t first, uint64_t last, const uint8_t hash[32])
 			continue;
 		sha256_two(own, 32, line.text.p, line.text.len, computed);
 		if (ledger_line_hash(&line, own) == -1 ||
-		    (seq > 0 &&
-			(line.seq != seq + 1 || memcmp(own, computed, 32) != 0)))
+		    (seq > 0 && (line.seq != seq + 1 || memcmp(own, computed, 32) != 0)))
 			break;
 		seq = line.seq;
 		if (seq == last)

@@ -60,8 +60,8 @@ range_root(uint64_t begin, uint64_t end, struct leaves *x, uint64_t base, uint8_
 	merkle_init(&m);
 	whole = (end - begin) >> LEDGER_TILE_BITS;
 	for (i = 0; i < whole; i++)
-		merkle_push(&m,
-		    ledger_index_tile(begin + i * LEDGER_TILE_ROWS + 1)->node);
+		merkle_push(
+		    &m, ledger_index_tile(begin + i * LEDGER_TILE_ROWS + 1)->node);
 	begin += whole << LEDGER_TILE_BITS;
 	if (begin == end) {
 		merkle_root(&m, out);

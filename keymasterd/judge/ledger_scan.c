@@ -88,8 +88,8 @@ each_down(uint64_t after, uint64_t until, ledger_each_fn fn, void *arg)
 			return -1;
 		until = begin;
 		while (r == 0 && k.n-- > 0)
-			r = ledger_line_read(span_mem(k.octets.p + k.row[k.n].at,
-						 k.row[k.n].len),
+			r = ledger_line_read(
+				span_mem(k.octets.p + k.row[k.n].at, k.row[k.n].len),
 				&line) == LEDGER_LINE_ROW_KIND
 			    ? fn(&line, arg)
 			    : -1;
@@ -177,8 +177,7 @@ tile_time(uint64_t seq)
 		return 0;
 	when.len = 0;
 	/* not through the cursor: it reads much more than a line's beginning */
-	line = span_mem(text,
-	    (size_t)ledger_file_read(c.file, text, sizeof(text), c.at));
+	line = span_mem(text, (size_t)ledger_file_read(c.file, text, sizeof(text), c.at));
 	if (line.len == sizeof(text)) {
 		const char *p = memmem(text, sizeof(text), "\"time\":\"", 8), *end;
 

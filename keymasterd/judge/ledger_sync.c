@@ -46,8 +46,8 @@ rest(void)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000L;
 	}
-	while (!urgent && !stop &&
-	    pthread_cond_timedwait(&work, &lock, &until) != ETIMEDOUT)
+	while (
+	    !urgent && !stop && pthread_cond_timedwait(&work, &lock, &until) != ETIMEDOUT)
 		;
 }
 

@@ -191,8 +191,7 @@ main(int argc, char **argv)
 	static const struct proc_serve serve = {
 	    judge_peers, admin_listen, on_stop, permit_judge_master};
 	struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
-	struct sandbox_paths paths = {
-	    .list = &dir, .n = 1, .start_threads = open_files};
+	struct sandbox_paths paths = {.list = &dir, .n = 1, .start_threads = open_files};
 	struct timeval tv = {.tv_usec = TICK_MS * 1000};
 	struct event *tick;
 

@@ -109,6 +109,8 @@ finish(struct mint *m, struct span token)
 		return;
 	}
 	m->d.row.session = span_str(s->id);
+	m->d.row.key = s->public_key;
+	m->d.row.token = token;
 	m->done(m, s, token, 0, NULL);
 }
 

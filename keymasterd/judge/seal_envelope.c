@@ -161,8 +161,7 @@ payload_of(const struct buf *canon)
 	const char *p = (const char *)canon->p + canon->len - (sizeof after - 1),
 		   *end = begin;
 
-	while (end == begin &&
-	    (p = memrchr(begin, ',', (size_t)(p - begin))) != NULL)
+	while (end == begin && (p = memrchr(begin, ',', (size_t)(p - begin))) != NULL)
 		if (memcmp(p, after, sizeof after - 1) == 0)
 			end = p;
 	return span_mem(begin, (size_t)(end - begin));

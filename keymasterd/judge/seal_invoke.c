@@ -36,6 +36,7 @@
 #define KEEP_OCTETS (1u << 20)
 #define ENVELOPE_MAX (16u << 20) /* toolhost takes no larger payload */
 #define MCP_VERSION "2024-11-05"
+#define EXPIRED_AT "expired_at " /* in the detail of a row */
 #define RPC_NO_METHOD (-32601)
 #define RPC_BAD_PARAMS (-32602)
 
@@ -80,7 +81,10 @@ load_mark(const struct ledger_line *row, void *arg)
 	session = ledger_text_get(row->text, "session");
 	detail = ledger_text_get(row->text, "detail");
 	if (session.len == 0 || span_eq(detail, SEAL_UNMARKED_EXPIRED) ||
-	    span_eq(detail, SEAL_UNMARKED_REFUSED) || span_eq(detail, SEAL_UNMARKED_KEYS))
+	    span_eq(detail, SEAL_UNMARKED_REFUSED) ||
+	    span_eq(detail, SEAL_UNMARKED_KEYS) ||
+	    (detail.len > sizeof EXPIRED_AT - 1 &&
+		memcmp(detail.p, EXPIRED_AT, sizeof EXPIRED_AT - 1) == 0))
 		return 0;
 	seal_mark(session, signature, mark);
 	/* as if seen now: it lives a little longer than it must */
@@ -442,7 +446,7 @@ note_expiry(struct call *c, int64_t expired_at)
 
 	if (rfc3339_format(expired_at, 0, 0, text, sizeof text) < 0)
 		return;
-	(void)snprintf(c->detail, sizeof c->detail, "expired_at %s", text);
+	(void)snprintf(c->detail, sizeof c->detail, EXPIRED_AT "%s", text);
 	c->d.row.event = span_str("SecurityTokenExpired");
 	c->d.row.detail = span_str(c->detail);
 }

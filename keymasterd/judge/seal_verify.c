@@ -100,8 +100,7 @@ seal_token_check(const char *text, size_t len, const struct seal_world *world,
 		    json_get(&t->claims, json_root(&t->claims), "exp"), &out->exp);
 	out->ends = out->exp + want.leeway;
 	if (err == JWT_E_EXPIRED)
-		return refuse(
-		    r, SEAL_EXPIRED, "The security token has expired",
+		return refuse(r, SEAL_EXPIRED, "The security token has expired",
 		    SEAL_UNMARKED_EXPIRED);
 	if (err != JWT_OK)
 		return refuse(r, SEAL_TOKEN, jwt_strerror(err), SEAL_UNMARKED_REFUSED);
@@ -177,8 +176,7 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 		}
 	} else if (now >= s->token_exp) {
 		out->expired_at = s->token_exp;
-		return refuse(
-		    r, SEAL_EXPIRED, "The security token has expired",
+		return refuse(r, SEAL_EXPIRED, "The security token has expired",
 		    SEAL_UNMARKED_EXPIRED);
 	}
 	if (world->jti_once && s->state == SESSION_USED)

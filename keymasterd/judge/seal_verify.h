@@ -58,8 +58,7 @@ int seal_token_check(const char *text, size_t len, const struct seal_world *,
     struct jwt *t, struct seal_token *, struct seal_refusal *);
 
 /* What keeps an envelope's bytes from being accepted twice. */
-void seal_mark(
-    struct span session_id, const uint8_t signature[64], uint8_t mark[32]);
+void seal_mark(struct span session_id, const uint8_t signature[64], uint8_t mark[32]);
 
 /* Reasons of refusals between the signature and the mark. */
 #define SEAL_UNMARKED_EXPIRED "token_expired"

@@ -299,8 +299,8 @@ commit(void)
 	int state = store_pending(judge_store), wrote = state || ledger_pending();
 
 	if (store_failed(judge_store) || ledger_write() == -1) {
-		why_failed = store_failed(judge_store) ? store_error(judge_store)
-						       : ledger_error();
+		why_failed =
+		    store_failed(judge_store) ? store_error(judge_store) : ledger_error();
 		store_rollback(judge_store);
 		return -1;
 	}

@@ -1320,10 +1320,10 @@ main(void)
 {
 	const TTest *const all[] = {grant_end_to_end, refusals, no_agent_auth,
 	    slots_and_loss, limits_survive_a_kill, nothing_without_the_ledger,
-	    nothing_without_the_database,
-	    a_changed_ledger, a_shortened_ledger, a_newer_database, a_flood,
-	    a_captured_gate, gate_refusals, what_administrators_type, removal_and_runs,
-	    the_chain_can_be_checked, authorities, one_change_at_a_time};
+	    nothing_without_the_database, a_changed_ledger, a_shortened_ledger,
+	    a_newer_database, a_flood, a_captured_gate, gate_refusals,
+	    what_administrators_type, removal_and_runs, the_chain_can_be_checked,
+	    authorities, one_change_at_a_time};
 	Suite *s = suite_create("authorize");
 	TCase *t = tcase_create("judge");
 	SRunner *r;

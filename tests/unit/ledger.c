@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows, chain, tree, budget and checkpoints, with a loop of one's own: turn_end() by hand,
- * no peers. The judge's globals that main.c and peers.c have are here.
+ * Rows, chain, tree, budget and checkpoints, with a loop of one's own: turn_end() by
+ * hand, no peers. The judge's globals that main.c and peers.c have are here.
  */
 #include <check.h>
 #include <openssl/sha.h>
@@ -98,7 +98,8 @@ START_TEST(text_of_a_row)
 	    "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	    "AAAAAAAAAAAA"
 	    "==\","
-	    "\"signed\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	    "\"signed\":"
+	    "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 	    "\",\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"token\":\""
 	    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\","
 	    "\"peer\":\"::1\",\"detail\":\"\"}";
@@ -295,8 +296,8 @@ END_TEST
 /* Paths of many rows in trees of many sizes, against the tree grown leaf by leaf. */
 START_TEST(paths)
 {
-	static const uint64_t sizes[] = {1, 2, 3, 255, 256, 257, 511, 512, 513, 700, 768,
-	    1023, 1024, 1025, 1300};
+	static const uint64_t sizes[] = {
+	    1, 2, 3, 255, 256, 257, 511, 512, 513, 700, 768, 1023, 1024, 1025, 1300};
 	static uint8_t leaves[1300][32];
 	uint8_t nodes[64][32], hash[32], root[32];
 	struct ledger_line line;
