@@ -34,6 +34,8 @@ int cmd_session_revoke(struct cli *);
 int cmd_tool_list(struct cli *);
 
 int cmd_operator_token(struct cli *);
+int cmd_key_rotate(struct cli *);
+int cmd_key_list(struct cli *);
 
 int cmd_ledger_show(struct cli *);
 int cmd_ledger_stats(struct cli *);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aegis operator: tokens for the API of the gate.
+ * aegis operator and aegis key: tokens for the API of the gate, and the keys of tokens.
  */
 #include <pwd.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
 #include "aegis/keys.h"
+#include "aegis/out.h"
 #include "common/proto.h"
 
 static int
@@ -72,4 +73,34 @@ cmd_operator_token(struct cli *cli)
 	admin_answer_free(&a);
 	admin_close();
 	return r;
+}
+
+int
+cmd_key_rotate(struct cli *cli)
+{
+	static const struct config_key overlap = {
+	    .path = "--overlap", .type = KEY_SECONDS, .min = 0, .max = 30 * 86400};
+	unsigned seconds;
+	char err[200];
+	MSG_INIT(token_key_rotate, m);
+
+	if (key_set_text(&overlap, &seconds, cli_text_or(cli, "overlap", "24h"), NULL,
+		err, sizeof(err)) == -1) {
+		cli_error(NULL, "--overlap: %s", err);
+		return ADMIN_USAGE;
+	}
+	m.overlap_s = seconds;
+	return admin_command(
+	    cli, MSG_token_key_rotate, &m, "A new key signs tokens from now on.");
+}
+
+int
+cmd_key_list(struct cli *cli)
+{
+	static const struct column columns[] = {{"KEY", "kid", COLUMN_PLAIN},
+	    {"STATE", "state", COLUMN_PLAIN}, {"UNTIL", "retires_at", COLUMN_TIME},
+	    {NULL, NULL, COLUMN_PLAIN}};
+	MSG_INIT(token_key_list, m);
+
+	return admin_list(cli, MSG_token_key_list, &m, columns, "No keys.");
 }

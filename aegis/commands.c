@@ -111,6 +111,10 @@ const struct command commands[] = {
 	    TEXT("role", 'r', "ROLE", "readonly, operator or admin (operator)"),
 	    TEXT("name", 'n', "NAME", "Who uses it, for the ledger (your user name)")),
 	cmd_operator_token},
+    {"key", "rotate", "", 0, "Sign tokens with a new key",
+	FLAGS(TEXT("overlap", 0, "TIME", "The old key still verifies for so long (24h); 0: not at all")),
+	cmd_key_rotate},
+    {"key", "list", "", 0, "List the keys that verify tokens", NULL, cmd_key_list},
     {"tool", "list", "", 0, "List tool servers and their tools", NULL, cmd_tool_list},
 
     {"ledger", "show", "", 0, "Show rows, newest first",

@@ -73,7 +73,7 @@ JUDGE_CORE = \
 	keymasterd/judge/windows.c
 JUDGE_SEAL = \
 	keymasterd/judge/admin_context.c \
-	keymasterd/judge/admin_operator.c \
+	keymasterd/judge/admin_key.c keymasterd/judge/admin_operator.c \
 	keymasterd/judge/admin_seal.c \
 	keymasterd/judge/api.c keymasterd/judge/api.h \
 	keymasterd/judge/api_context.c keymasterd/judge/api_context.h \

@@ -41,6 +41,7 @@ on_gone(struct chan *c, void *owner)
 	credential_act_gone(c);
 	ledger_act_gone(c);
 	operator_act_gone(c);
+	key_act_gone(c);
 	turn_forget(c);
 	free(owner);
 	connections--;

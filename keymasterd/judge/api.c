@@ -18,6 +18,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/seal_error.h"
 #include "keymasterd/judge/tools.h"
+#include "keymasterd/judge/trust.h"
 
 #define BODY_ROOM 44000
 
@@ -170,32 +171,36 @@ tools_handle(struct api_call *c)
 	finish(d, &w);
 }
 
-/* RFC 7517 and RFC 8037: the key that signs security tokens. Public, so no row. */
+/* RFC 7517 and RFC 8037: the keys that verify security tokens, the one that signs first.
+ * Public, so no row. */
 static void
 jwks_handle(struct api_call *c)
 {
 	struct decide *d = c->d;
+	const struct jwt_keyset *set = trust_own();
 	char x[B64_SIZE(32)];
 	struct jsonw w;
 
-	if (!judge_keys.have) {
+	if (set->n == 0) {
 		api_refuse(d, 503, "The keys are not there yet");
 		return;
 	}
-	(void)b64_encode(B64_URL, judge_keys.token_pub, 32, x, sizeof x);
 	buf_reset(&body);
 	jsonw_init(&w, &body);
 	jsonw_obj_open(&w);
 	jsonw_key(&w, "keys");
 	jsonw_arr_open(&w);
-	jsonw_obj_open(&w);
-	jsonw_key_str(&w, "kty", "OKP");
-	jsonw_key_str(&w, "crv", "Ed25519");
-	jsonw_key_str(&w, "use", "sig");
-	jsonw_key_str(&w, "alg", "EdDSA");
-	jsonw_key_str(&w, "kid", judge_keys.token_kid);
-	jsonw_key_str(&w, "x", x);
-	jsonw_obj_close(&w);
+	for (size_t i = 0; i < set->n; i++) {
+		(void)b64_encode(B64_URL, set->keys[i].ed25519, 32, x, sizeof x);
+		jsonw_obj_open(&w);
+		jsonw_key_str(&w, "kty", "OKP");
+		jsonw_key_str(&w, "crv", "Ed25519");
+		jsonw_key_str(&w, "use", "sig");
+		jsonw_key_str(&w, "alg", "EdDSA");
+		jsonw_key_str(&w, "kid", set->keys[i].kid);
+		jsonw_key_str(&w, "x", x);
+		jsonw_obj_close(&w);
+	}
 	jsonw_arr_close(&w);
 	jsonw_obj_close(&w);
 	d->row.kind = 0;

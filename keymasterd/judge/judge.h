@@ -76,6 +76,7 @@ void session_run_ended(const char *tenant, const char *agent_id, const char *run
 void session_context_revoked(
     const char *tenant, const char *agent_id, const char *context);
 
+#define JUDGE_OLD_KEYS 15
 /* What vault said in vault_keys; have 0 until it answered. */
 struct judge_keys {
 	int have;
@@ -84,6 +85,13 @@ struct judge_keys {
 	char ledger_kid[65];
 	uint8_t ledger_pub[32];
 	uint32_t credentials;
+	/* token keys that still verify */
+	struct judge_old_key {
+		char kid[65];
+		uint8_t pub[32];
+		uint64_t retires_s;
+	} old[JUDGE_OLD_KEYS];
+	size_t nold;
 };
 extern struct judge_keys judge_keys;
 

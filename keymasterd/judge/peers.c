@@ -14,6 +14,7 @@
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/vault_mark.h"
 #include "keymasterd/judge/waiting.h"
@@ -124,21 +125,14 @@ static void
 on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_vault_key_set *m = msg;
-	struct judge_keys k = {.have = 1};
 
 	(void)c;
 	(void)arg;
-	if (status != CHAN_OK || m->code != 0 ||
-	    span_copy(m->token_kid, k.token_kid, sizeof(k.token_kid)) == -1 ||
-	    span_copy(m->ledger_kid, k.ledger_kid, sizeof(k.ledger_kid)) == -1) {
+	if (status != CHAN_OK || m->code != 0 || trust_keys_take(m) == -1) {
 		LOG_ERROR(
 		    "vault.keys", LS("error", "vault did not name its public keys"));
 		return;
 	}
-	memcpy(k.token_pub, m->token_pub, sizeof(k.token_pub));
-	memcpy(k.ledger_pub, m->ledger_pub, sizeof(k.ledger_pub));
-	k.credentials = m->credentials;
-	judge_keys = k;
 	compare_counts();
 	vault_mark_opened(m->saves);
 	admin_open();

@@ -87,6 +87,8 @@ const struct permit permit_judge_admin[] = {
     {MSG_session_list, CHAN_READY, 0, admin_session_list},
     {MSG_session_revoke, CHAN_READY, 0, admin_session_revoke},
     {MSG_operator_token, CHAN_READY, 0, admin_operator_token},
+    {MSG_token_key_rotate, CHAN_READY, 0, admin_token_key_rotate},
+    {MSG_token_key_list, CHAN_READY, 0, admin_token_key_list},
     {MSG_tool_list, CHAN_READY, 0, admin_tool_list},
     {MSG_ledger_read, CHAN_READY, 0, admin_ledger_read},
     {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/ed25519.h"
+#include "common/hex.h"
 #include "common/msg.h"
 #include "keymasterd/judge/judge.h"
 
@@ -126,23 +127,85 @@ trust_any(enum issuer_kind kind)
 	return false;
 }
 
+static struct jwt_key own[1 + JUDGE_OLD_KEYS];
+static struct jwt_keyset own_set = {own, 0};
+static unsigned generation;
+
+static void
+add_own(const char *kid, const uint8_t pub[32])
+{
+	struct jwt_key *k = &own[own_set.n++];
+
+	*k = (struct jwt_key){.kid = kid, .alg = JWT_EDDSA};
+	memcpy(k->ed25519, pub, sizeof(k->ed25519));
+}
+
+static void
+keys_changed(void)
+{
+	own_set.n = 0;
+	generation++;
+	if (!judge_keys.have)
+		return;
+	add_own(judge_keys.token_kid, judge_keys.token_pub);
+	for (size_t i = 0; i < judge_keys.nold; i++)
+		add_own(judge_keys.old[i].kid, judge_keys.old[i].pub);
+}
+
+int
+trust_keys_take(const struct msg_vault_key_set *m)
+{
+	uint8_t octets[JUDGE_OLD_KEYS * 40];
+	struct wire_r r = {.p = octets, .len = m->token_old.len};
+	struct judge_keys k = {.have = 1};
+	uint8_t hash[32];
+
+	if (m->token_old.len > sizeof(octets) ||
+	    span_copy(m->token_kid, k.token_kid, sizeof(k.token_kid)) == -1 ||
+	    span_copy(m->ledger_kid, k.ledger_kid, sizeof(k.ledger_kid)) == -1)
+		return -1;
+	if (m->token_old.len > 0)
+		memcpy(octets, m->token_old.p, m->token_old.len);
+	memcpy(k.token_pub, m->token_pub, sizeof(k.token_pub));
+	memcpy(k.ledger_pub, m->ledger_pub, sizeof(k.ledger_pub));
+	k.credentials = m->credentials;
+	for (; r.off < r.len && k.nold < JUDGE_OLD_KEYS; k.nold++) {
+		struct judge_old_key *old = &k.old[k.nold];
+
+		wire_get_fix(&r, old->pub, sizeof(old->pub));
+		old->retires_s = wire_get_u64(&r);
+		judge_sha256(old->pub, sizeof(old->pub), hash);
+		(void)hex_encode(hash, 8, old->kid, sizeof(old->kid));
+	}
+	if (r.failed)
+		return -1;
+	judge_keys = k;
+	keys_changed();
+	return 0;
+}
+
+void
+trust_tick(uint64_t unix_ms)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < judge_keys.nold; i++)
+		if (judge_keys.old[i].retires_s > unix_ms / 1000)
+			judge_keys.old[n++] = judge_keys.old[i];
+	if (n == judge_keys.nold)
+		return;
+	judge_keys.nold = n;
+	keys_changed();
+}
+
 const struct jwt_keyset *
 trust_own(void)
 {
-	static struct jwt_key key;
-	static struct jwt_keyset set;
-
-	set = (struct jwt_keyset){&key, 0};
-	if (judge_keys.have) {
-		key = (struct jwt_key){.kid = judge_keys.token_kid, .alg = JWT_EDDSA};
-		memcpy(key.ed25519, judge_keys.token_pub, sizeof(key.ed25519));
-		set.n = 1;
-	}
-	return &set;
+	return &own_set;
 }
 
 unsigned
 trust_generation(void)
 {
-	return 0;
+	return generation;
 }

@@ -37,7 +37,13 @@ bool trust_any(enum issuer_kind);
 /* Grows when one of our keys counts no more: what was verified before has to be again. */
 unsigned trust_generation(void);
 
-/* Our own keys, the newest first; n 0 while vault has not named them. */
+struct msg_vault_key_set;
+/* Takes the keys that vault named into judge_keys. 0, or -1: not so. */
+int trust_keys_take(const struct msg_vault_key_set *);
+/* Every second: what verifies no more. */
+void trust_tick(uint64_t unix_ms);
+
+/* Our own keys that verify, the newest first; n 0 while vault has not named them. */
 const struct jwt_keyset *trust_own(void);
 
 #endif

@@ -21,6 +21,13 @@ enum vault_key { VAULT_KEY_TOKEN, VAULT_KEY_LEDGER };
 
 #define VAULT_PUBLIC_LEN 32 /* Ed25519, RFC 8032 */
 #define VAULT_SIGNATURE_LEN 64
+#define VAULT_OLD_MAX 15 /* token keys that verify beside the newest */
+
+/* A token key that signs no more. */
+struct vault_old_key {
+	uint8_t pub[VAULT_PUBLIC_LEN];
+	uint64_t retires_s; /* Unix second from which it verifies no more */
+};
 
 struct vault_open {
 	int dirfd;        /* the directory this process may write; borrowed */
@@ -72,6 +79,15 @@ struct vault_provider {
 	void (*sign)(
 	    enum vault_key, const void *, size_t len, vault_done_fn done, void *arg);
 	const uint8_t *(*public_key)(enum vault_key);
+	/*
+	 * A new token key signs from now on; the one before verifies until retires_s, or
+	 * not at all when that is not after now_s. What retired earlier is forgotten.
+	 * Durable before `done`; the private half of the old key is gone then.
+	 */
+	void (*rotate)(
+	    uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *arg);
+	/* The token keys that verify beside public_key(VAULT_KEY_TOKEN). How many. */
+	size_t (*old_keys)(uint64_t now_s, struct vault_old_key out[VAULT_OLD_MAX]);
 	void (*close)(void);
 };
 

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "keymasterd/vault/sign.h"
 #include "keymasterd/vault/store.h"
 
 static struct store store;
@@ -131,7 +133,12 @@ embedded_close(void)
 static uint32_t
 embedded_count(void)
 {
-	return store.n < 2 ? 0 : (uint32_t)(store.n - 2);
+	uint32_t n = 0;
+	size_t i;
+
+	for (i = 0; i < store.n; i++)
+		n += store.records[i]->kind == RECORD_CREDENTIAL;
+	return n;
 }
 
 static uint64_t
@@ -272,6 +279,113 @@ embedded_public_key(enum vault_key key)
 	return public_keys[key];
 }
 
+static uint64_t
+retires(const struct record *rec)
+{
+	char text[24];
+
+	return span_copy(rec->meta.service, text, sizeof(text)) == -1
+	    ? 0
+	    : strtoull(text, NULL, 10);
+}
+
+/* secret_use() callback */
+static int
+copy_public(const void *p, size_t len, void *arg)
+{
+	if (len != VAULT_PUBLIC_LEN)
+		return -1;
+	memcpy(arg, p, len);
+	return 0;
+}
+
+static size_t
+embedded_old_keys(uint64_t now_s, struct vault_old_key out[VAULT_OLD_MAX])
+{
+	struct secret *pub;
+	size_t i, n = 0;
+
+	for (i = 0; i < store.n && n < VAULT_OLD_MAX; i++) {
+		if (store.records[i]->kind != RECORD_TOKEN_OLD ||
+		    retires(store.records[i]) <= now_s)
+			continue;
+		pub = record_open(store.keys.record, store.records[i]);
+		out[n].retires_s = retires(store.records[i]);
+		if (pub != NULL && secret_use(pub, copy_public, out[n].pub) == 0)
+			n++;
+		secret_free(pub);
+	}
+	return n;
+}
+
+/* What verifies no more goes from the file. */
+static enum vault_code
+forget_retired(uint64_t now_s)
+{
+	enum vault_code code = VAULT_OK;
+	size_t i = 0;
+
+	while (i < store.n && code == VAULT_OK)
+		if (store.records[i]->kind == RECORD_TOKEN_OLD &&
+		    retires(store.records[i]) <= now_s)
+			code = code_of(store_remove(&store, store.records[i]));
+		else
+			i++;
+	return code;
+}
+
+/* The public half of the key in force, as a record of its own. */
+static enum vault_code
+keep_public(uint64_t retires_s)
+{
+	const uint8_t *now = public_keys[VAULT_KEY_TOKEN];
+	struct secret *pub = secret_new(now, VAULT_PUBLIC_LEN);
+	char kid[SIGN_KID_SIZE], until[24];
+	struct credential meta = {.name = span_str(kid), .service = span_str(until)};
+	struct record *rec = NULL;
+
+	sign_kid(now, kid);
+	(void)snprintf(until, sizeof(until), "%llu", (unsigned long long)retires_s);
+	meta.name = span_str(kid);
+	meta.service = span_str(until);
+	if (pub != NULL)
+		rec = record_seal(
+		    store.keys.record, RECORD_TOKEN_OLD, store.counter + 1, &meta, pub);
+	secret_free(pub);
+	return rec == NULL ? VAULT_IO : code_of(store_put(&store, rec));
+}
+
+static void
+embedded_rotate(uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *arg)
+{
+	struct vault_old_key old[VAULT_OLD_MAX];
+	struct vault_answer a = {.code = forget_retired(now_s)};
+	struct secret *seed = secret_new_random(RECORD_KEY_LEN);
+	struct record *rec = NULL;
+
+	/* first what keeps old tokens good, then what signs new ones: a crash between the
+	 * two leaves the key in force */
+	if (a.code == VAULT_OK && seed == NULL)
+		a.code = VAULT_IO;
+	if (a.code == VAULT_OK && retires_s > now_s) {
+		if (embedded_old_keys(now_s, old) == VAULT_OLD_MAX) {
+			a.code = VAULT_REFUSED;
+			a.why = "too many old keys still verify";
+		} else {
+			a.code = keep_public(retires_s);
+		}
+	}
+	if (a.code == VAULT_OK) {
+		rec = record_seal(
+		    store.keys.record, RECORD_TOKEN_KEY, store.counter + 1, NULL, seed);
+		a.code = rec == NULL ? VAULT_IO : code_of(store_put(&store, rec));
+	}
+	if (a.code == VAULT_OK && load_public(VAULT_KEY_TOKEN) == -1)
+		a.code = VAULT_IO;
+	secret_free(seed);
+	done(&a, arg);
+}
+
 const struct vault_provider provider_embedded = {
     .name = "embedded",
     .open = embedded_open,
@@ -282,5 +396,7 @@ const struct vault_provider provider_embedded = {
     .fetch = embedded_fetch,
     .sign = embedded_sign,
     .public_key = embedded_public_key,
+    .rotate = embedded_rotate,
+    .old_keys = embedded_old_keys,
     .close = embedded_close,
 };

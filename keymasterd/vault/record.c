@@ -80,6 +80,13 @@ description_ok(const struct record *rec)
 		    0 &&
 		    m->port == 0 && m->allow_private == 0 &&
 		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
+	case RECORD_TOKEN_OLD:
+		return m->tenant.len == 0 && m->name.len > 0 && m->service.len > 0 &&
+		    m->service.len <= 19 &&
+		    strspn(m->service.p, "0123456789") >= m->service.len &&
+		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
+	case RECORD_NODE_KEY:
+		return m->tenant.len + m->name.len + m->service.len == 0;
 	case RECORD_CREDENTIAL:
 		return m->tenant.len > 0 && m->name.len > 0 && m->port <= UINT16_MAX &&
 		    m->allow_private <= 1;

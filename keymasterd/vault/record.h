@@ -13,7 +13,14 @@
 
 struct secret;
 
-enum record_kind { RECORD_TOKEN_KEY = 1, RECORD_LEDGER_KEY, RECORD_CREDENTIAL };
+enum record_kind {
+	RECORD_TOKEN_KEY = 1,
+	RECORD_LEDGER_KEY,
+	RECORD_CREDENTIAL,
+	RECORD_TOKEN_OLD, /* a public key that still verifies: name its kid, service the
+			     Unix second it ends at */
+	RECORD_NODE_KEY   /* RSA, PKCS #8 in DER */
+};
 
 #define RECORD_KEY_LEN 32 /* octets of a signing key's seed */
 #define RECORD_MAX 40000  /* octets of a record */

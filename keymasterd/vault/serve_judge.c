@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/secret.h"
+#include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/sign.h"
 
@@ -153,22 +155,67 @@ serve_credential_drop(struct chan *c, uint64_t reqid, void *msg)
 	return answer_done(c, reqid, code, NULL);
 }
 
-int
-serve_vault_keys(struct chan *c, uint64_t reqid, void *msg)
+/* Which keys there are; the judge learns of a new one before any token signed by it. */
+static int
+answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *why)
 {
 	const uint8_t *token = serve_provider->public_key(VAULT_KEY_TOKEN);
 	const uint8_t *ledger = serve_provider->public_key(VAULT_KEY_LEDGER);
 	char token_kid[SIGN_KID_SIZE], ledger_kid[SIGN_KID_SIZE];
+	struct vault_old_key old[VAULT_OLD_MAX];
+	uint8_t octets[VAULT_OLD_MAX * (VAULT_PUBLIC_LEN + 8)];
+	struct wire_w w = {.p = octets, .cap = sizeof(octets)};
+	size_t i, n = serve_provider->old_keys(loop_unix_ms() / 1000, old);
 	MSG_INIT(vault_key_set, a);
 
-	(void)msg;
+	for (i = 0; i < n; i++) {
+		wire_put_fix(&w, old[i].pub, sizeof(old[i].pub));
+		wire_put_u64(&w, old[i].retires_s);
+	}
 	sign_kid(token, token_kid);
 	sign_kid(ledger, ledger_kid);
+	a.code = code;
+	a.message = span_str(code == VAULT_OK ? ""
+		: why != NULL                 ? why
+					      : serve_text(code));
 	a.token_kid = span_str(token_kid);
 	a.ledger_kid = span_str(ledger_kid);
 	memcpy(a.token_pub, token, sizeof(a.token_pub));
 	memcpy(a.ledger_pub, ledger, sizeof(a.ledger_pub));
 	a.credentials = serve_provider->count();
 	a.saves = saves();
+	a.token_old = span_mem(octets, w.len);
 	return chan_answer(c, reqid, MSG_vault_key_set, &a);
+}
+
+int
+serve_vault_keys(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)msg;
+	return answer_keys(c, reqid, VAULT_OK, NULL);
+}
+
+static void
+rotated(const struct vault_answer *answer, void *arg)
+{
+	struct pending *p = arg;
+
+	LOG_INFO("vault.rotate", LU("code", answer->code), LU("overlap_s", p->number));
+	if (p->chan != NULL)
+		(void)answer_keys(p->chan, p->reqid, answer->code, answer->why);
+	pending_free(p);
+}
+
+int
+serve_key_rotate(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_key_rotate *m = msg;
+	struct pending *p = pending_new(c, reqid);
+	uint64_t now = loop_unix_ms() / 1000;
+
+	if (p == NULL)
+		return answer_keys(c, reqid, VAULT_IO, "vault has no memory for it");
+	p->number = m->overlap_s;
+	serve_provider->rotate(now, now + m->overlap_s, rotated, p);
+	return 0;
 }

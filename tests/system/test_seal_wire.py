@@ -622,8 +622,8 @@ def test_one_call_a_token(fresh, place, prefix, ca):
         key = Ed25519PrivateKey.generate()
         made = requests.post(lab.url + "/v1/seal/sessions", headers={"Authorization": "Bearer " + operator}, timeout=10, json={
             "execution_id": "e", "sub": "s", "security_context": "reader", "public_key_b64": b64(raw(key)),
-            "expires_at": (datetime.now(timezone.utc) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")})
-        time.sleep(1.5)
+            "expires_at": (datetime.now(timezone.utc) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ")})
+        time.sleep(2.2)
         assert caller(lab, key, made.json()["security_token"]).invoke("ping") == {}  # within the leeway
     finally:
         lab.stop()
@@ -682,3 +682,226 @@ def test_events(lab, issuer):
     lab.aegis("session", "revoke", c.session_id, "--reason", "enough")
     r = [r for r in lab.ledger() if r.get("event") == "SessionRevoked"][-1]
     assert r["session"] == c.session_id and r["reason"] == "enough" and r["exec"] == execution
+
+
+# ---- keys ----
+
+def jwks(lab):
+    return [k["kid"] for k in requests.get(lab.url + "/.well-known/jwks.json", timeout=10).json()["keys"]]
+
+
+def header_kid(token):
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
+
+
+@pytest.fixture
+def own_lab(prefix, ca, place):
+    lab = make_lab(prefix, place, ca).init().start()
+    lab.token = lab.agent("bot", contexts=["reader"])
+    yield lab
+    lab.stop()
+
+
+def test_rotation(own_lab):
+    lab = own_lab
+    operator = lab.json("operator", "token")["token"]
+    old = SealClient(lab.url, lab.token, "reader")
+    old.attest()
+    first, = jwks(lab)
+    assert header_kid(old.token) == first
+    second = lab.json("key", "rotate", "--overlap", "6s")["kid"]
+    rotated = time.monotonic()
+    assert jwks(lab) == [second, first]
+    new = SealClient(lab.url, lab.token, "reader")
+    new.attest()
+    assert header_kid(new.token) == second
+    assert old.invoke("ping") == new.invoke("ping") == {}
+    assert api(lab, "GET", "/v1/seal/sessions", token=operator).status_code == 200
+    for title in ("keymasterd: vault", "keymasterd: judge"):  # neither has forgotten
+        os.kill(lab.pids(title)[0], signal.SIGKILL)
+    deadline = time.monotonic() + 4
+    while old.post(old.envelope("ping")).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert new.invoke("ping") == {} and jwks(lab) == [second, first]
+    rows = {r["kid"]: r for r in lab.json("key", "list")}
+    assert rows[second]["state"] == "signs" and rows[first]["state"] == "verifies" and rows[first]["retires_at"]
+    time.sleep(max(0, rotated + 7.2 - time.monotonic()))
+    answer = old.post(old.envelope("ping"))  # verified before, and yet no more
+    assert check_refusal(answer.status_code, answer.text)["error"]["code"] == 1004
+    assert new.invoke("ping") == {} and jwks(lab) == [second]
+    assert api(lab, "GET", "/v1/seal/sessions", token=operator).status_code == 401
+    third = lab.json("key", "rotate", "--overlap", "0")["kid"]
+    assert jwks(lab) == [third]
+    assert new.post(new.envelope("ping")).status_code == 401
+    rows = [r for r in lab.ledger() if r.get("event") == "key.rotate"]
+    assert [r["detail"].split()[1] for r in rows] == [first, second] and rows[0]["kind"] == "admin"
+    lab.stop()
+    lab.start()
+    assert jwks(lab) == [third]
+    for bad in ("31d", "-1", "x"):
+        assert lab.aegis("key", "rotate", "--overlap", bad, check=False).returncode == 2
+
+
+def test_rotation_under_load(own_lab):
+    """Calls and attestations go on while keys change, and none fails."""
+    lab, stop, bad, done = own_lab, [], [], []
+    clients = [SealClient(lab.url, lab.token, "reader") for _ in range(4)]
+    for c in clients:
+        c.attest()
+
+    def work(c):
+        while not stop:
+            answer = c.post(c.envelope("ping"))
+            (done if answer.status_code == 200 else bad).append(answer.text)
+
+    def attest(_):
+        for _ in range(12):
+            c = SealClient(lab.url, lab.token, "reader")
+            try:
+                c.attest()
+                done.append(c.invoke("ping"))
+            except Exception as e:
+                bad.append(repr(e))
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(work, c) for c in clients] + [pool.submit(attest, i) for i in range(2)]
+        try:
+            kids = [lab.json("key", "rotate")["kid"] for _ in range(5)]
+            for job in jobs[4:]:
+                job.result()
+        finally:
+            stop.append(True)
+    assert bad == [] and len(done) > 40 and len(set(kids)) == 5
+    assert len(jwks(lab)) == 6
+
+
+# ---- hostile agents ----
+
+def connection(lab):
+    s = requests.Session()
+    s.headers["Content-Type"] = "application/json"
+    return lambda octets: s.post(lab.url + "/v1/seal/invoke", data=octets, timeout=10)
+
+
+def test_one_bit(lab, client):
+    """Every bit of a whole envelope flipped, one at a time: never a call that was not signed."""
+    send, accepted = connection(lab), []
+    for method in ("ping",):
+        e = client.envelope(method)
+        octets = json.dumps(e, separators=(",", ":")).encode()
+        fresh = time.monotonic()
+        for i in range(len(octets)):
+            for bit in (1 << (i % 8), 1 << ((i * 5 + 3) % 8)):
+                if time.monotonic() - fresh > 15:  # the rest is judged for itself, too
+                    e = client.envelope(method)
+                    octets = json.dumps(e, separators=(",", ":")).encode()
+                    fresh = time.monotonic()
+                if i >= len(octets):
+                    continue
+                changed = octets[:i] + bytes([octets[i] ^ bit]) + octets[i + 1:]
+                answer = send(changed)
+                if answer.status_code == 200:
+                    accepted.append((i, bit, changed))
+                    e = client.envelope(method)
+                    octets = json.dumps(e, separators=(",", ":")).encode()
+                else:
+                    assert check_refusal(answer.status_code, answer.text)["error"]["code"] in (1000, 1001, 1003, 1004, 1005)
+    # what is not signed may differ: the fraction of a second
+    for i, bit, changed in accepted:
+        seen = json.loads(changed)
+        assert seen["payload"]["method"] == "ping" and seen["security_token"] == client.token
+        assert b'"timestamp":"' in changed[:i] and changed[i:].count(b'"') == 1, changed[max(0, i - 30):i + 5]
+
+
+def test_every_length(lab, client):
+    send = connection(lab)
+    octets = client_octets = json.dumps(client.envelope("tools/call", {"name": "echo", "arguments": {"é": [1, "\n"]}})).encode()
+    for n in range(len(octets)):
+        answer = send(octets[:n])
+        assert answer.status_code == 401, n
+        assert check_refusal(401, answer.text)["error"]["code"] == 1000
+    assert send(client_octets).status_code == 200
+
+
+def test_nesting_and_duplicates(lab, client):
+    send = connection(lab)
+    good = client.envelope("tools/call", {"name": "echo", "arguments": {"path": "/workspace/a"}})
+    text = json.dumps(good)
+    for bad in ("[" * 100000, '{"payload":' * 20000, text.replace('"payload": {', '"payload": ' + '{"x":' * 2000 + "{", 1),
+                text.replace('"path"', '"path": "/etc/passwd", "path"'), text.replace('"name"', '"name": "die", "name"'),
+                text.replace('"name"', '"n\\u0061me": "die", "name"'), text.replace('"signature"', '"signature": "x", "signature"'),
+                text.replace('"security_token"', '"security_token": "x", "security_token"'),
+                text.replace('"timestamp"', '"timestamp": 1, "timestamp"'), text + text, text + "\0", "\ufeff" + text,
+                text.replace("/workspace/a", "\\ud800"), text.replace("/workspace/a", "\\u0000x\udc80")):
+        answer = send(bad.encode("utf-8", "surrogateescape"))
+        assert answer.status_code == 401, bad[:80]
+        assert check_refusal(401, answer.text)["error"]["code"] in (1000, 1001)
+    assert send(text.encode()).status_code == 200
+
+
+@pytest.mark.parametrize("seconds,good", [(-29, True), (29, True), (-30, True), (30, True), (-32, False), (32, False),
+                                          (-3600, False), (3600, False)])
+def test_clock_skew(lab, client, seconds, good):
+    # early in a second, so that the gate's is the same
+    time.sleep((1.05 - time.time() % 1) % 1)
+    answer = client.post(client.envelope("ping", now=datetime.now(timezone.utc) + timedelta(seconds=seconds)))
+    if good:
+        assert answer.status_code == 200, answer.text
+        return
+    error = check_refusal(answer.status_code, answer.text)["error"]
+    assert (answer.status_code, error["code"], error["details"]["reason"]) == (401, 1003, "stale_timestamp")
+
+
+def test_thirty_one_seconds(lab, client):
+    for seconds in (-31, 31):
+        time.sleep((1.05 - time.time() % 1) % 1)
+        now = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+        answer = client.post(client.envelope("ping", now=now))
+        assert check_refusal(answer.status_code, answer.text)["error"]["code"] == 1003
+
+
+def test_somebody_elses(lab, client):
+    """Another session's token, another context's, a session of nobody, another tenant's."""
+    other = SealClient(lab.url, lab.token, "reader")
+    other.attest()
+    mixed = caller(lab, client.key, other.token)
+    answer = mixed.post(mixed.envelope("ping"))
+    assert check_refusal(answer.status_code, answer.text)["error"]["code"] == 1001
+    for context in ("other", "none-such", "code-assistant", "unrestricted", "", "reader\0", "../reader"):
+        c = SealClient(lab.url, lab.token, context)
+        answer = requests.post(lab.url + "/v1/seal/attest", headers={"X-Aegis-Agent": lab.token}, timeout=10,
+                               json={"public_key": c.public_key(), "security_context": context})
+        assert answer.status_code == 401
+        assert check_refusal(401, answer.text)["error"]["code"] in (3001, 3002)
+
+
+def test_exactly_one(own_lab):
+    """N identical envelopes at once through all gates, and again after the judge was killed."""
+    lab = own_lab
+    c = SealClient(lab.url, lab.token, "reader")
+    c.attest()
+    assert len(lab.pids("gated: gate")) == 2
+    for kill in (False, True):
+        octets = json.dumps(c.envelope("ping")).encode()
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            jobs = [pool.submit(say, lab, octets) for _ in range(48)]
+            if kill:
+                while sum(j.done() for j in jobs) < 10:
+                    time.sleep(0.001)
+                os.kill(lab.pids("keymasterd: judge")[0], signal.SIGKILL)
+            answers = [j.result() for j in jobs]
+        good = [a for a in answers if a.status_code == 200]
+        for a in answers:
+            if a.status_code != 200:
+                assert check_refusal(a.status_code, a.text)["error"]["code"] in (1003, 503, 4503)
+        assert len(good) <= 1 and (kill or len(good) == 1)
+        end = time.monotonic() + 10
+        while (again := say(lab, octets)).status_code == 503:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert again.status_code == (401 if good else again.status_code), again.text
+        if again.status_code == 401:
+            assert again.json()["error"]["details"]["reason"] == "replay"
+        rows = [r for r in lab.ledger() if r.get("proof") == json.loads(octets)["signature"] and r["decision"] == "allowed"]
+        assert len(rows) == 1
