@@ -87,6 +87,7 @@ struct config {
 
 	char *seal_issuer, *seal_audience;
 	unsigned seal_window_s, seal_token_ttl_s, attest_per_minute;
+	unsigned seal_calls_per_second;
 	bool seal_compat_spaced, seal_jti_once;
 	unsigned seal_leeway_s;
 	struct config_issuer *issuers; /* of security tokens */

@@ -267,6 +267,7 @@ send_judge(struct child *child, const struct config *c)
 	m.checkpoint_rows = c->checkpoint_rows;
 	m.checkpoint_seconds = c->checkpoint_seconds;
 	m.seal_window_s = c->seal_window_s;
+	m.seal_calls_per_second = c->seal_calls_per_second;
 	m.seal_token_ttl_s = c->seal_token_ttl_s;
 	m.seal_compat_spaced = c->seal_compat_spaced;
 	m.seal_jti_once = c->seal_jti_once;

@@ -85,6 +85,8 @@ const struct config_key config_keys[] = {
 	"Issuer (iss) of security tokens."),
     KEY("seal.audience", KEY_TEXT, AT(seal_audience), "aegis-agents", NULL, 1, 256, NULL,
 	"Audience (aud) of security tokens."),
+    KEY("seal.calls_per_second", KEY_UINT, AT(seal_calls_per_second), "0", NULL, 0, 100000, NULL,
+	"Calls of one session in a second, whatever comes of them; 0: no limit."),
     KEY("seal.window", KEY_SECONDS, AT(seal_window_s), "30s", NULL, 1, 3600, NULL,
 	"How far an envelope's time may be from ours."),
     KEY("seal.token_ttl", KEY_SECONDS, AT(seal_token_ttl_s), "3600s", NULL, 60, 86400, NULL,

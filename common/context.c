@@ -17,6 +17,7 @@
 #define DESCRIPTION_MAX 1024
 #define RATE_CALLS_MAX 1000000
 #define RATE_WINDOW_MAX 86400 /* seconds */
+#define CONCURRENT_MAX 10000
 
 const struct json_limits context_json_limits = {.depth = 16, .nodes = 65536};
 
@@ -32,7 +33,7 @@ static const char *const top_members[] = {"name", "description", "capabilities",
     "deny_list", "path_arguments", "url_arguments", "text_arguments", "metadata", NULL};
 static const char *const constraint_members[] = {"path_allowlist", "command_allowlist",
     "subcommand_allowlist", "domain_allowlist", "rate_limit", "max_response_size",
-    "path_arguments", "url_arguments", "text_arguments", NULL};
+    "max_concurrent", "path_arguments", "url_arguments", "text_arguments", NULL};
 
 __attribute__((format(printf, 2, 3))) static int
 fail(struct reader *r, const char *fmt, ...)
@@ -273,6 +274,13 @@ read_constraints(
 	    read_rate(r, member(d, node, "rate_limit"), AT("rate_limit"), cap) != 0 ||
 	    read_arguments(r, node, where, &cap->arguments) != 0)
 		return -1;
+	if ((m = member(d, node, "max_concurrent")) != JSON_NONE) {
+		look_at(r, m);
+		if (json_int64(d, m, &size) != 0 || size < 1 || size > CONCURRENT_MAX)
+			return fail(r, "%s: must be 1 to %d calls", AT("max_concurrent"),
+			    CONCURRENT_MAX);
+		cap->max_concurrent = (uint32_t)size;
+	}
 	if ((m = member(d, node, "max_response_size")) == JSON_NONE)
 		return 0;
 	look_at(r, m);
@@ -332,7 +340,7 @@ read_capability(
 			return fail(r,
 			    "%s.%.64s: not known here: expected path_allowlist, "
 			    "command_allowlist, subcommand_allowlist, domain_allowlist, "
-			    "rate_limit or max_response_size",
+			    "rate_limit, max_response_size or max_concurrent",
 			    at, buf);
 		if (json_getn(d, node, buf, strlen(buf)) != JSON_NONE)
 			return fail(

@@ -75,7 +75,8 @@ struct context_capability {
 	struct context_domains domains;
 	uint32_t rate_calls; /* 0: no limit */
 	uint64_t rate_window_ms;
-	uint64_t max_response; /* octets; 0: no limit of its own */
+	uint32_t max_concurrent; /* calls of a session under way; 0: no limit */
+	uint64_t max_response;   /* octets; 0: no limit of its own */
 	struct context_arguments arguments;
 };
 

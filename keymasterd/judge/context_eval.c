@@ -37,6 +37,7 @@ struct question {
 	const struct context_domains *domains;
 	const struct context_deny *deny;
 	struct context_scope scope;
+	bool busy; /* 2005 is for calls under way */
 };
 
 static int
@@ -301,7 +302,7 @@ denied(struct question *q, const struct context_deny *deny)
 }
 
 static const char *
-constraint_name(const struct context_capability *cap, unsigned code)
+constraint_name(const struct context_capability *cap, unsigned code, bool busy)
 {
 	switch (code) {
 	case PATH_REFUSED:
@@ -313,7 +314,7 @@ constraint_name(const struct context_capability *cap, unsigned code)
 	case DOMAIN_REFUSED:
 		return "domain_allowlist";
 	case RATE_EXCEEDED:
-		return "rate_limit";
+		return busy ? "max_concurrent" : "rate_limit";
 	}
 	return "";
 }
@@ -328,11 +329,22 @@ holds(struct question *q, const struct context_capability *cap, size_t index,
 	if (check_paths(q, &cap->paths) != 0 || check_command(q, cap) != 0 ||
 	    check_domains(q, &cap->domains) != 0)
 		return false;
-	wait = cap->rate_calls == 0 || rate == NULL ? 0 : rate(index, arg);
+	q->busy = false;
+	wait = (cap->rate_calls == 0 && cap->max_concurrent == 0) || rate == NULL
+	    ? 0
+	    : rate(index, arg);
 	if (wait == 0)
 		return true;
 	q->out->code = RATE_EXCEEDED;
 	q->out->retry_after = wait;
+	if (wait == CONTEXT_BUSY) {
+		q->busy = true;
+		q->out->retry_after = 1;
+		snprintf(q->out->why, sizeof q->out->why,
+		    "%u calls of this session are under way, as many as may be",
+		    cap->max_concurrent);
+		return false;
+	}
 	snprintf(q->out->why, sizeof q->out->why, "more than %u calls in %u seconds",
 	    cap->rate_calls, (unsigned)(cap->rate_window_ms / 1000));
 	return false;
@@ -399,7 +411,7 @@ context_eval_steps(const struct context *c, const struct context_call *call,
 			return;
 		}
 		step.result = CONTEXT_STEP_REFUSES;
-		step.constraint = constraint_name(step.cap, out->code);
+		step.constraint = constraint_name(step.cap, out->code, q.busy);
 		tell(&step, tell_arg);
 		/* the first failing constraint words the answer; but a call that would
 		 * pass later is told so */

@@ -29,7 +29,9 @@ struct context_verdict {
 	char why[384];         /* which rule decided, for people */
 };
 
-/* 0: capability `cap` may be used once more. Else in how many seconds. */
+/* 0: capability `cap` may be used once more. Else in how many seconds; CONTEXT_BUSY: when
+ * one of the calls under way has ended. */
+#define CONTEXT_BUSY UINT32_MAX
 typedef uint32_t (*context_rate_fn)(size_t cap, void *arg);
 
 /* Decides. rate may be NULL: limits are not looked at. Counts nothing: the caller does,

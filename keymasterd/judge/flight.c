@@ -67,6 +67,7 @@ flight_new(struct redeemer *r, struct agent *agent, const struct ledger_row *row
 	name_copy(f->tool, sizeof(f->tool), row->tool);
 	name_copy(f->server, sizeof(f->server), row->server);
 	name_copy(f->session, sizeof(f->session), row->session);
+	name_copy(f->detail, sizeof(f->detail), row->detail);
 	/* time-outs are nearly all the same, so the place is nearly always the end */
 	TAILQ_FOREACH_REVERSE(after, &by_deadline, flight_list, link)
 	if (after->deadline_ms <= f->deadline_ms)
@@ -171,6 +172,17 @@ unsigned
 flight_count(void)
 {
 	return count;
+}
+
+unsigned
+flight_same(struct span session, const char *detail)
+{
+	const struct flight *f;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (f, &by_deadline, link)
+		n += span_eq(session, f->session) && strcmp(f->detail, detail) == 0;
+	return n;
 }
 
 /* A report about something that is not, or no longer, under way there. */

@@ -21,6 +21,8 @@ void flight_redeemer_gone(struct redeemer *);
 /* Deadlines; once a second. */
 void flight_tick(void);
 unsigned flight_count(void);
+/* Calls of a session under way whose decision had this detail: the capability. */
+unsigned flight_same(struct span session, const char *detail);
 
 /* Handlers of the redeemers' notes. */
 int redeemer_done(struct chan *, uint64_t reqid, void *msg);

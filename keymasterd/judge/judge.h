@@ -29,6 +29,7 @@ struct judge_conf {
 	uint32_t request_timeout_ms;
 	uint32_t checkpoint_rows, checkpoint_seconds;
 	uint32_t seal_window_s, seal_token_ttl_s;
+	uint32_t seal_calls_per_second; /* of one session; 0: no limit */
 	int seal_compat_spaced;
 	int seal_jti_once;
 	uint32_t seal_leeway_s;
@@ -160,9 +161,9 @@ struct flight {
 	/* for the completion row */
 	char tenant[65], agent_name[65], service[65], credential[129], tool[129],
 	    server[65];
-	char session[65];
-	TAILQ_ENTRY(flight) link;    /* by deadline */
-	TAILQ_ENTRY(flight) of_peer; /* of the redeemer */
+	char session[65], detail[32]; /* detail: the capability of a call */
+	TAILQ_ENTRY(flight) link;     /* by deadline */
+	TAILQ_ENTRY(flight) of_peer;  /* of the redeemer */
 };
 
 /* Unix milliseconds, fixed for a turn of the loop. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "common/hex.h"
 #include "common/log.h"
@@ -84,8 +85,14 @@ uint64_t
 judge_limit_ms(void)
 {
 	static uint64_t base;
+	struct timespec t;
+	uint64_t now;
 
+	/* not loop_now_ms(): that is when the loop last went to sleep, and a window would
+	 * be wrong by as much as it slept */
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	if (base == 0)
-		base = loop_unix_ms() - loop_now_ms();
-	return base + loop_now_ms();
+		base = loop_unix_ms() - now;
+	return base + now;
 }

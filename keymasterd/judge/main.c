@@ -68,6 +68,7 @@ on_conf(void *msg)
 	c->checkpoint_rows = or_default(m->checkpoint_rows, 1000);
 	c->checkpoint_seconds = or_default(m->checkpoint_seconds, 60);
 	c->seal_window_s = or_default(m->seal_window_s, 30);
+	c->seal_calls_per_second = m->seal_calls_per_second;
 	c->seal_token_ttl_s = or_default(m->seal_token_ttl_s, 3600);
 	c->seal_compat_spaced = m->seal_compat_spaced;
 	c->seal_jti_once = m->seal_jti_once;

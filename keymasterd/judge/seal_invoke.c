@@ -365,6 +365,28 @@ static const struct {
     {"ping", do_ping},
 };
 
+/* More calls in a second than a session may make. 0, or -1 when it was refused. */
+static int
+pace(struct call *c)
+{
+	struct limit_rate rate = {judge_conf.seal_calls_per_second, 1000};
+	struct seal_refusal r = {.code = SEAL_RATE, .reason = "session_rate"};
+
+	if (rate.count == 0)
+		return 0;
+	if (c->s->pace == NULL && (c->s->pace = limiter_new(rate)) == NULL)
+		return 0; /* no memory: the other limits still hold */
+	r.retry_after = limiter_check(c->s->pace, judge_limit_ms());
+	if (r.retry_after == 0) {
+		limiter_take(c->s->pace, judge_limit_ms());
+		return 0;
+	}
+	r.message = "The session calls more often than it may";
+	c->d.budget = LEDGER_CAUSE_ENVELOPE;
+	refuse(c, &r);
+	return -1;
+}
+
 static void
 dispatch(struct call *c)
 {
@@ -517,7 +539,7 @@ seal_authorize(struct chan *chan, uint64_t reqid, void *msg)
 	} else if (c.agent == NULL && c.s->agent_id[0] != '\0') {
 		refuse_code(&c, SEAL_REVOKED,
 		    "The session's agent does not exist any more", "agent_gone");
-	} else {
+	} else if (pace(&c) == 0) {
 		dispatch(&c);
 	}
 	tidy();

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/turn.h"
@@ -52,6 +53,8 @@ session_free(struct session *s)
 	for (size_t i = 0; i < s->npatterns; i++)
 		free(s->patterns[i].text);
 	session_rates_free(s);
+	if (s->pace != NULL)
+		limiter_free(s->pace);
 	free(s->patterns);
 	free(s->patterns_json);
 	free(s);

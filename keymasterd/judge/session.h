@@ -58,6 +58,7 @@ struct session {
 	size_t nrates;
 	uint64_t rates_generation;
 	uint32_t rates_version; /* the context's, for their names in the database */
+	struct limiter *pace;   /* all its calls in a second; made when first needed */
 	bool seen;              /* while comparing with the database */
 	TAILQ_ENTRY(session) link;
 };

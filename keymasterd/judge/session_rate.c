@@ -9,6 +9,8 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "keymasterd/judge/context_eval.h"
+#include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger_find.h"
 #include "keymasterd/judge/ledger_int.h"
@@ -59,8 +61,18 @@ rate_of(const struct session_rate *r, size_t cap)
 uint32_t
 session_rate_wait(size_t cap, void *arg)
 {
-	struct limiter *l = rate_of(arg, cap);
+	const struct session_rate *r = arg;
+	const struct context_capability *c = &r->context->rules->caps[cap];
+	char detail[SESSION_RATE_DETAIL];
+	struct limiter *l;
 
+	session_rate_detail(cap, detail);
+	if (c->max_concurrent != 0 &&
+	    flight_same(span_str(r->session->id), detail) >= c->max_concurrent)
+		return CONTEXT_BUSY;
+	if (c->rate_calls == 0)
+		return 0;
+	l = rate_of(r, cap);
 	return l == NULL ? 1
 			 : limiter_check(l, judge_limit_ms()); /* no memory: not now */
 }

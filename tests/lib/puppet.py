@@ -50,7 +50,7 @@ def conf_vault(create=True, key=MASTER_KEY, variables=()):
 def conf_judge(tools=(), contexts=(), **more):
     conf = dict(admin_uid=os.geteuid(), require_agent_auth=1, max_connections_per_agent=100000,
                 max_body_bytes=10 << 20, request_timeout_ms=5000, checkpoint_rows=1000,
-                checkpoint_seconds=60, seal_window_s=30, seal_token_ttl_s=3600,
+                checkpoint_seconds=60, seal_window_s=30, seal_calls_per_second=0, seal_token_ttl_s=3600,
                 attest_per_minute=1000, issuer="http://127.0.0.1:1", audience="aegis",
                 gate_url="http://127.0.0.1:1")
     conf.update(more)

@@ -5,6 +5,7 @@ decision table as a signed call to a running judge, versions, files, the API, li
 import hashlib
 import json
 import shutil
+import time
 from pathlib import Path
 
 import proto
@@ -213,6 +214,48 @@ def test_explanations(judge):
     assert ask("limited", s.id, path="/w")["allowed"], "another capability has no limit"
     judge.act("context_test", ok=False, name="explain", tool="x", session="nobody")
     judge.act("context_test", ok=False, name="work", tool="x", session=s.id)
+
+
+def test_calls_at_once(judge):
+    judge.act("context_put", json=json.dumps({"name": "once", "capabilities": [
+        {"tool_pattern": "limited", "max_concurrent": 2}, {"tool_pattern": "fs.*"}]}))
+    judge.act("agent_context", agent="ann", context="once")
+    s, other = Session(judge, judge.token, "once"), Session(judge, judge.token, "once")
+    first, second = s.call("limited"), s.call("limited")
+    assert [c["verdict"] for c in (first, second)] == [proto.VERDICTS["TOOL"]] * 2
+    got = s.call("limited")
+    s.refused(got, 429, 2005)
+    assert "Retry-After: 1\r\n" in got["headers"]
+    assert s.call("fs.read")["verdict"] == proto.VERDICTS["TOOL"]
+    assert other.call("limited")["verdict"] == proto.VERDICTS["TOOL"]
+    asked = json.loads(judge.act("context_test", name="once", tool="limited", session=s.id)["json"])
+    assert (asked["code"], asked["steps"][0]["constraint"]) == (2005, "max_concurrent")
+    judge.toolhost.send("done", request_id=first["request_id"], grant=first["grant"], outcome=1,
+                        status=200, bytes_in=1, bytes_out=2, duration_us=3)
+    end = time.monotonic() + 5
+    while not judge.rows(request=first["request_id"].hex(), kind="completion"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert s.call("limited")["verdict"] == proto.VERDICTS["TOOL"]
+    s.refused(s.call("limited"), 429, 2005)
+
+
+def test_calls_in_a_second(prefix):
+    judge = Judge(prefix, seal_calls_per_second=3)
+    try:
+        judge.act("context_put", json=json.dumps(test_judge_seal.CONTEXT))
+        token = judge.agent("ann", "work")
+        s, other = Session(judge, token), Session(judge, token)
+        began = time.monotonic()
+        got = [judge.envelope(s.make("ping")) for _ in range(5)]
+        assert time.monotonic() - began < 1
+        assert [g["status"] for g in got] == [200, 200, 200, 429, 429]
+        s.refused(got[4], 429, 2005, "session_rate")
+        other.result(judge.envelope(other.make("ping")))
+        time.sleep(1.01)
+        s.result(judge.envelope(s.make("ping")))
+    finally:
+        judge.stop()
 
 
 def operator(judge, role="ADMIN"):

@@ -546,8 +546,8 @@ START_TEST(contexts)
 	ck_assert_int_eq(mkdir("ctx", 0700), 0);
 	put_file("ctx/b.json", "{\"name\":\"b\",\"capabilities\":[]}", 0600);
 	put_file("ctx/c.yaml",
-	    "name: c\ncapabilities:\n  - tool_pattern: fs.*\n    rate: 1.5\n"
-	    "    text: \"1\"\n    none: ~\n    sure: true\n",
+	    "name: c\nmetadata:\n  rate: 1.5\n  text: \"1\"\n  none: ~\n  sure: true\n"
+	    "capabilities: []\n",
 	    0600);
 	put_file("ctx/notes.txt", "not one", 0600);
 	c = accepted("contexts:\n  - name: a\n    capabilities: []\ncontexts_dir: ctx\n");
@@ -555,16 +555,20 @@ START_TEST(contexts)
 	ck_assert_str_eq(c->contexts[0].json, "{\"name\":\"a\",\"capabilities\":[]}");
 	ck_assert_str_eq(c->contexts[1].json, "{\"name\":\"b\",\"capabilities\":[]}");
 	ck_assert_str_eq(c->contexts[2].json,
-	    "{\"name\":\"c\",\"capabilities\":[{\"tool_pattern\":\"fs.*\",\"rate\":1.5,"
-	    "\"text\":\"1\",\"none\":null,\"sure\":true}]}");
+	    "{\"name\":\"c\",\"metadata\":{\"rate\":1.5,\"text\":\"1\",\"none\":null,"
+	    "\"sure\":true},\"capabilities\":[]}");
 	config_free(c);
-	refused("contexts: [{capabilities: []}]\n", "found no name");
-	refused("contexts: [{name: a}, {name: a}]\n", "found this context again");
+	refused("contexts: [{capabilities: []}]\n", ":1:12: name: must be a text");
+	refused("contexts: [{name: a, capabilities: []}, {name: a, capabilities: []}]\n",
+	    "found this context again");
+	refused("contexts:\n  - name: a\n    capabilities:\n      - tool_pattern: x\n"
+		"        path_allowlist: [/w, w]\n",
+	    ":5:30: capabilities[0].path_allowlist[1]: must begin");
 	refused("contexts: {a: b}\n", "expected a list");
 	refused("contexts_dir: nowhere\n", "expected a readable directory");
 	put_file("ctx/d.json", "{\"name\":", 0600);
-	refused("contexts_dir: ctx\n", "ctx/d.json: context: this is not JSON");
-	put_file("ctx/d.json", "{\"name\":\"d\"}", 0600);
+	refused("contexts_dir: ctx\n", "ctx/d.json:1:9: this is not JSON");
+	put_file("ctx/d.json", "{\"name\":\"d\",\"capabilities\":[]}", 0600);
 	put_file("ctx/e.yml", "name: e\nname: e\n", 0600);
 	refused("contexts_dir: ctx\n", "ctx/e.yml:2:1: name: found this key again");
 }

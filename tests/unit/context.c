@@ -152,7 +152,7 @@ static const char *const refused_caps[][2] = {
     {"\"tool_pattern\":\"*.*\"", ".tool_pattern: must be"},
     {"\"tool_pattern\":\"**\"", ".tool_pattern: must be"},
     {"\"tool_pattern\":null", ".tool_pattern: must be a text"},
-    {"\"tool_pattern\":\"x\",\"max_concurrent\":1", ".max_concurrent: not known here"},
+    {"\"tool_pattern\":\"x\",\"max_concurrent\":0", ".max_concurrent: must be 1"},
     {"\"tool_pattern\":\"x\",\"paths\":[]", ".paths: not known here"},
     {"\"tool_pattern\":\"x\",\"constraints\":[]", ".constraints: must be an object"},
     {"\"tool_pattern\":\"x\",\"constraints\":{\"y\":1}",
