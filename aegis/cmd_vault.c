@@ -29,7 +29,7 @@ cmd_vault_add(struct cli *cli)
 	m.scopes = span_str(cli_text_or(cli, "scopes", "*"));
 	m.ttl_days = cli_number(cli, "ttl", 0);
 	m.rate_limit = span_str(cli_text(cli, "rate-limit"));
-	m.body_inspection = span_str(cli_text_or(cli, "body-inspection", "off"));
+	m.body_inspection = span_str(cli_text_or(cli, "body-inspection", "block"));
 	m.upstream = span_str(cli_text(cli, "upstream"));
 	m.allow_private = cli_given(cli, "allow-private");
 	m.secret = cli_secret_fd(cli);

@@ -28,7 +28,7 @@
 	TEXT("scopes", 0, "LIST", "Methods: read, write, * (*)"), \
 	NUMBER("ttl", 0, "DAYS", "Expires after so many days"), \
 	TEXT("rate-limit", 0, "N/UNIT", "Such as 100/min; units sec, min, hour, day"), \
-	TEXT("body-inspection", 0, "MODE", "off; bodies are not inspected yet"), \
+	TEXT("body-inspection", 0, "MODE", "Credentials in requests: off, warn, block (the default)"), \
 	TEXT("upstream", 0, "URL", "scheme://[host][:port] instead of https://DOMAIN:443"), \
 	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
 #define AGENT NEED("agent", 0, "NAME", "Agent")

@@ -23,6 +23,9 @@ enum operator_role { OPERATOR_READONLY = 1, OPERATOR_OPERATOR, OPERATOR_ADMIN };
 
 enum verdict { VERDICT_ANSWER = 1, VERDICT_PROXY, VERDICT_TOOL, VERDICT_STREAM };
 
+/* What the gate does with what looks like a credential in a request. */
+enum inspect_mode { INSPECT_OFF = 0, INSPECT_WARN, INSPECT_BLOCK };
+
 enum wrap { WRAP_NONE = 0, WRAP_SEAL, WRAP_MCP };
 
 /* What an MCP server offers beside tools, as bits. */
@@ -62,7 +65,10 @@ enum refusal {
 	REFUSAL_EXPECTATION,
 	REFUSAL_REDEEMER_GONE, /* worker or toolhost died before an answer */
 	REFUSAL_UPSTREAM_TIMEOUT,
-	REFUSAL_ANSWER_TOO_LARGE /* a tool's; detail is the limit in octets, or "" */
+	REFUSAL_ANSWER_TOO_LARGE, /* a tool's; detail is the limit in octets, or "" */
+	REFUSAL_BODY_INSPECTION,  /* it holds what looks like credentials; detail names
+				     them */
+	REFUSAL_BODY_UNREADABLE   /* it cannot be inspected */
 };
 
 /* How a granted request ended. */

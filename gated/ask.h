@@ -15,6 +15,8 @@ void judge_ask_seal(struct req *);
 void judge_ask_api(struct req *);
 void judge_ask_mcp(struct req *);
 void judge_ask_refusal(struct req *, enum refusal, unsigned status, const char *detail);
+/* Names of what the inspector found, for the ledger; the request goes on. */
+void judge_tell_found(struct req *, const char *words);
 
 /* Carries out a grant over this door. */
 void worker_ask(struct req *, struct redeemer *, const struct grant_view *);

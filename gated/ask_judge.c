@@ -51,7 +51,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 
 	r->wrap = m->wrap;
 	r->max_response = m->max_response;
-	if (answer_continue(r) == -1)
+	if (answer_continue(r) == -1 || inspect_begin(r, m->inspect) == -1)
 		return;
 	redeemer_send(r, m->verdict == VERDICT_PROXY ? ROLE_WORKER : ROLE_TOOLHOST,
 	    m->redeemer, &g);
@@ -194,6 +194,18 @@ judge_ask_mcp(struct req *r)
 		return;
 	}
 	ask(r, MSG_mcp_request, &m);
+}
+
+void
+judge_tell_found(struct req *r, const char *words)
+{
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+	MSG_INIT(body_found, m);
+
+	memcpy(m.request_id, r->id, sizeof(m.request_id));
+	m.detail = span_str(words);
+	if (judge != NULL)
+		(void)chan_note(judge, MSG_body_found, &m);
 }
 
 void

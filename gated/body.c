@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "common/loop.h"
 #include "gated/conf.h"
 #include "gated/conn.h"
+#include "gated/inspect.h"
 #include "gated/refuse.h"
 
 #define PROGRESS_MIN 512 /* octets that restart the timer of an awaited body */
@@ -24,6 +26,7 @@
 static size_t held_total;
 
 static void on_writable(evutil_socket_t, short, void *);
+static bool flush(struct req *);
 
 void
 body_init(struct body *b, const struct http1_head *h, uint64_t limit)
@@ -41,6 +44,19 @@ has_held(const struct body *b)
 	return b->held.len > b->held_off;
 }
 
+/* How much of what is held may leave. */
+static size_t
+ready(const struct body *b)
+{
+	size_t n = b->held.len - b->held_off;
+	uint64_t clean;
+
+	if (b->look == NULL || !b->look_blocks)
+		return n;
+	clean = inspect_clean(b->look) - b->given;
+	return clean < n ? (size_t)clean : n;
+}
+
 /* Nothing is held any more. */
 static void
 held_clear(struct body *b)
@@ -51,10 +67,23 @@ held_clear(struct body *b)
 	buf_reset(&b->held);
 }
 
+/* What has left makes room: a word's beginning stays. */
+static void
+held_shift(struct body *b)
+{
+	memmove(b->held.p, b->held.p + b->held_off, b->held.len - b->held_off);
+	b->held.len -= b->held_off;
+	b->charged -= b->held_off;
+	held_total -= b->held_off;
+	b->held_off = 0;
+}
+
 void
 body_free(struct body *b)
 {
 	held_clear(b);
+	inspect_free(b->look);
+	b->look = NULL;
 	buf_free(&b->held);
 }
 
@@ -80,7 +109,7 @@ body_wants(const struct req *r)
 		return false;
 	if (b->discard || r->state == REQ_COLLECT)
 		return true;
-	return b->fd >= 0 ? !has_held(b) : b->held.len < BODY_HELD_MAX;
+	return b->fd >= 0 ? ready(b) == 0 : b->held.len < BODY_HELD_MAX;
 }
 
 static int
@@ -153,6 +182,13 @@ put(struct req *r, struct span data)
 
 	if (b->discard)
 		return 0;
+	if (b->look != NULL) {
+		if (hold(b, data) == -1)
+			return -1;
+		if (b->fd >= 0)
+			(void)flush(r);
+		return 0;
+	}
 	if (b->fd >= 0 && !has_held(b)) {
 		n = give(r, data);
 		data.p += n;
@@ -202,6 +238,8 @@ complete(struct req *r)
 {
 	if (r->state == REQ_COLLECT)
 		request_collected(r);
+	else if (r->body.look != NULL && r->body.fd >= 0)
+		(void)flush(r);
 	else if (r->body.fd >= 0 && !has_held(&r->body))
 		all_sent(r);
 }
@@ -229,6 +267,8 @@ body_take(struct req *r, const char *p, size_t len)
 			refuse(r, REFUSAL_BODY_TOO_LARGE, 413, "body too large");
 			return -1;
 		}
+		if (inspect_more(r, data) == -1)
+			return -1;
 		if (put(r, data) == -1) {
 			refuse(r, REFUSAL_BODY_TOO_LARGE, 503,
 			    "too many large bodies at once");
@@ -238,6 +278,8 @@ body_take(struct req *r, const char *p, size_t len)
 	len -= in.len;
 	if (len > 0)
 		note_progress(r, len);
+	if (b->done && !b->discard && inspect_finish(r) == -1)
+		return -1;
 	if (b->done)
 		complete(r);
 	return (ssize_t)len;
@@ -260,14 +302,23 @@ static bool
 flush(struct req *r)
 {
 	struct body *b = &r->body;
-	size_t n = has_held(b) ? give(r, req_body(r)) : 0;
+	struct span data = req_body(r);
+	size_t n = 0;
 
+	data.len = ready(b);
+	if (data.len > 0)
+		n = give(r, data);
 	if (b->fd < 0)
 		return true; /* lost */
 	b->held_off += n;
-	if (has_held(b)) {
+	b->given += n;
+	if (ready(b) > 0) {
 		wait_taker(r);
 		return false;
+	}
+	if (has_held(b)) { /* its end is not here yet */
+		held_shift(b);
+		return true;
 	}
 	held_clear(b);
 	if (b->done)

@@ -24,6 +24,14 @@ int body_stream_open(struct req *);
 void body_stream_go(struct req *);
 /* Closes the stream if it is open. */
 void body_stream_close(struct body *);
+/*
+ * inspect_in.c: the inspector on this request, mode as the judge says (INSPECT_OFF:
+ * none); on more of its body; at its end. 0, or -1 when the request has been refused, as
+ * above.
+ */
+int inspect_begin(struct req *, unsigned mode);
+int inspect_more(struct req *, struct span data);
+int inspect_finish(struct req *);
 /* All held octets in a sealed memfd (the reader checks that it cannot change), or -1. */
 int body_memfd(const void *, size_t len);
 void body_free(struct body *);

@@ -24,6 +24,11 @@ gated_libgated_a_SOURCES = \
 	gated/headers.h \
 	gated/http_guess.c \
 	gated/http_guess.h \
+	gated/inspect.c \
+	gated/inspect.h \
+	gated/inspect_in.c \
+	gated/inspect_match.c \
+	gated/inspect_match.h \
 	gated/listener.c \
 	gated/listener.h \
 	gated/mcp_in.c \
@@ -53,4 +58,4 @@ gated_libgated_a_SOURCES = \
 
 daemon_PROGRAMS += gated/gated
 gated_gated_SOURCES = gated/main.c
-gated_gated_LDADD = gated/libgated.a libstream.a $(COMMON_LIBS) $(SSL_LIBS)
+gated_gated_LDADD = gated/libgated.a libstream.a $(COMMON_LIBS) $(SSL_LIBS) $(ZLIB_LIBS)

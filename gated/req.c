@@ -2,6 +2,7 @@
 /*
  * Requests: their memory, and how one is given up at any point. gated.
  */
+#include "gated/inspect.h"
 #include "gated/req.h"
 
 #include <stdlib.h>
@@ -87,6 +88,8 @@ req_free(struct req *r)
 	timer_set(&r->timer, TIMER_NONE);
 	redeemer_leave(r);
 	body_stream_close(&r->body);
+	inspect_free(r->body.look);
+	r->body.look = NULL;
 	flow_close(r);
 	if (npool == POOL_MAX) {
 		buf_free(&r->text);

@@ -50,7 +50,11 @@ struct body {
 	struct http1_chunked chunked;
 	struct buf held; /* octets for which there is no taker yet */
 	size_t held_off;
-	int fd;    /* to the worker, or -1 */
+	struct inspect *look; /* what it holds is looked at, or NULL */
+	bool look_blocks;     /* nothing leaves that has not been seen to its end */
+	bool told;            /* the judge knows of a finding */
+	uint64_t given;       /* octets that were sent, when looked at */
+	int fd;               /* to the worker, or -1 */
 	int ended; /* the same after its end was told, kept until the answer is there */
 	struct event writable;
 };

@@ -30,6 +30,7 @@ UNIT_TESTS += \
 FUZZ_TARGETS += \
 	tests/fuzz/fuzz_b64 \
 	tests/fuzz/fuzz_http1 \
+	tests/fuzz/fuzz_inspect \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_jwks \
 	tests/fuzz/fuzz_jwt \
@@ -39,6 +40,7 @@ FUZZ_TARGETS += \
 
 tests_fuzz_fuzz_b64_SOURCES = tests/fuzz/fuzz_b64.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_inspect_SOURCES = tests/fuzz/fuzz_inspect.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwks_SOURCES = tests/fuzz/fuzz_jwks.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
@@ -56,6 +58,7 @@ endif
 FUZZ_LIBS = $(FUZZ_LDFLAGS) $(COMMON_LIBS)
 tests_fuzz_fuzz_b64_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_http1_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_inspect_LDADD = gated/libgated.a $(FUZZ_LIBS) $(ZLIB_LIBS)
 tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwks_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)
@@ -63,7 +66,10 @@ tests_fuzz_fuzz_msg_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_rfc3339_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_target_LDADD = $(FUZZ_LIBS)
 
-check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TARGETS) tests/corpora/http1_dump tests/vectors/canon_dump
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TARGETS) tests/corpora/http1_dump tests/corpora/inspect_dump \
+	tests/vectors/canon_dump
+tests_corpora_inspect_dump_SOURCES = tests/corpora/inspect_dump.c
+tests_corpora_inspect_dump_LDADD = gated/libgated.a $(COMMON_LIBS) $(ZLIB_LIBS)
 tests_corpora_http1_dump_LDADD = $(COMMON_LIBS)
 tests_vectors_canon_dump_LDADD = $(COMMON_LIBS)
 TESTS += $(UNIT_TESTS)
@@ -101,5 +107,6 @@ dist-hook:
 		-o -name '*.trs' \) -exec rm -f {} +
 	find $(distdir) -depth \( -name __pycache__ -o -name .deps -o -name .pytest_cache \) \
 		-exec rm -rf {} +
-	rm -f $(distdir)/tests/corpora/http1_dump $(distdir)/tests/vectors/canon_dump \
+	rm -f $(distdir)/tests/corpora/http1_dump \
+		$(distdir)/tests/corpora/inspect_dump $(distdir)/tests/vectors/canon_dump \
 		$(distdir)/tests/sandbox/probe

@@ -38,10 +38,9 @@ static int
 inspection_set(struct span s, struct store_credential *row, char *why, size_t size)
 {
 	if (s.len == 0)
-		s = span_str("off");
-	if (!span_eq(s, "off")) /* nobody shall believe that something is blocked */
-		return wrong(why, size, "body inspection",
-		    "can only be off: bodies are not inspected yet");
+		s = span_str("block");
+	if (!span_eq(s, "off") && !span_eq(s, "warn") && !span_eq(s, "block"))
+		return wrong(why, size, "body inspection", "is off, warn or block");
 	return span_copy(s, row->inspection, sizeof(row->inspection));
 }
 

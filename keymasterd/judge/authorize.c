@@ -313,6 +313,7 @@ grant(struct ask *a)
 	    .authority = span_str(a->authority),
 	    .headers = a->m->headers,
 	    .body_len = a->m->body_len,
+	    .inspect = a->credential->inspect,
 	    .agent = a->agent};
 	ssize_t n = target_upstream(&a->target, upstream, sizeof(upstream));
 

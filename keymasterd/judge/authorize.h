@@ -12,6 +12,7 @@
 /* Handlers for the gate. */
 int proxy_authorize(struct chan *, uint64_t reqid, void *msg);
 int refusal_record(struct chan *, uint64_t reqid, void *msg);
+int body_found(struct chan *, uint64_t reqid, void *msg);
 
 /* Before a request that waited gets its grant: what may have changed meanwhile. 0, or -1
  * when it was refused (and answered). */

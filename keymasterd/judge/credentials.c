@@ -246,6 +246,9 @@ credential_set(const struct store_credential *row)
 	split_patterns(c);
 	choose_authority(c);
 	c->scopes = scopes_of(row->scopes);
+	c->inspect = strcmp(c->row.inspection, "block") == 0 ? INSPECT_BLOCK
+	    : strcmp(c->row.inspection, "warn") == 0         ? INSPECT_WARN
+							     : INSPECT_OFF;
 	if (limiter_apply(&c->limiter, row->rate_limit) == -1)
 		LOG_ERROR("credential.limit", LS("credential", row->name),
 		    LS("limit", row->rate_limit));

@@ -241,6 +241,7 @@ decide_grant_proxy(struct decide *d, struct redeemer *r, const struct decide_pro
 	m.authority = p->authority;
 	m.target = p->target;
 	m.max_body = judge_conf.max_body_bytes;
+	m.inspect = (uint8_t)p->inspect;
 	m.timeout_ms = judge_conf.request_timeout_ms;
 	m.max_response = UINT64_MAX;
 	turn_decision(d->chan, d->reqid, &m, d->seal);

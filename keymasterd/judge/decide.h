@@ -19,6 +19,7 @@
 
 #include "common/chan.h"
 #include "common/grant.h"
+#include "common/proto.h"
 #include "common/span.h"
 #include "keymasterd/judge/ledger.h"
 
@@ -98,6 +99,7 @@ void decide_grant_tool(struct decide *, struct redeemer *, const struct decide_t
 struct decide_proxy {
 	struct span method, authority, target, headers;
 	uint64_t body_len;
+	enum inspect_mode inspect;
 	struct agent *agent;
 };
 void decide_grant_proxy(struct decide *, struct redeemer *, const struct decide_proxy *);

@@ -23,6 +23,7 @@ const struct permit permit_judge_gate[] = {
     {MSG_mcp_request, CHAN_READY, 0, mcp_request},
     {MSG_mcp_gone, CHAN_READY, 0, mcp_stream_gone},
     {MSG_refusal_record, CHAN_READY, 0, refusal_record},
+    {MSG_body_found, CHAN_READY, 0, body_found},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };

@@ -21,7 +21,16 @@ struct words {
 	const char *headers;
 };
 
+static const char inspection_hint[] =
+    "Take the credential out of the request; the gate adds the one it is for. If it is "
+    "none: "
+    "aegis vault update --name NAME --body-inspection warn";
+
 static const struct words table[] = {
+    [REFUSAL_BODY_INSPECTION] = {403, 0, "body_inspection",
+	"Request body contains credential-like patterns", NULL},
+    [REFUSAL_BODY_UNREADABLE] = {415, 0, "body_inspection",
+	"Request body cannot be inspected", NULL},
     [REFUSAL_BAD_REQUEST] = {400, 1, "bad_request", "Malformed HTTP request", NULL},
     [REFUSAL_HEADERS_TOO_LARGE] = {431, 1, "headers_too_large",
 	"Request header fields too large", NULL},
@@ -79,8 +88,13 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 		memcpy(d.request_id, m->request_id, sizeof(d.request_id));
 		/* beside the redeemer's own row: what the agent was told instead of an
 		 * answer */
-		d.row.kind = LEDGER_COMPLETION;
-		d.row.event = span_str("gate.answer");
+		if (m->reason != REFUSAL_BODY_INSPECTION &&
+		    m->reason != REFUSAL_BODY_UNREADABLE) {
+			d.row.kind = LEDGER_COMPLETION;
+			d.row.event = span_str("gate.answer");
+		} else {
+			d.row.event = span_str("body.blocked");
+		}
 	}
 	if (m->method.len > 0)
 		d.row.method = m->method;
@@ -114,11 +128,30 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 		decide_refuse_seal(&d, status,
 		    m->reason == REFUSAL_BAD_REQUEST ? 1000 : status, message,
 		    (struct span){NULL, 0});
+	} else if (m->reason == REFUSAL_BODY_INSPECTION) {
+		decide_refuse(&d, status, w->code, w->error, inspection_hint,
+		    DK("mode", "block"), DKL("matches", m->detail));
 	} else if (m->detail.len > 0) {
 		decide_refuse(
 		    &d, status, w->code, w->error, NULL, DKS("detail", m->detail));
 	} else {
 		decide_refuse(&d, status, w->code, w->error, NULL, DK_END);
 	}
+	return 0;
+}
+
+int
+body_found(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_body_found *m = msg;
+	struct ledger_row row = {.kind = LEDGER_COMPLETION,
+	    .event = span_str("body.warned"),
+	    .request = m->request_id,
+	    .code = span_str("body_inspection"),
+	    .detail = m->detail};
+
+	(void)reqid;
+	(void)ledger_append_budget(
+	    &row, LEDGER_CAUSE_HTTP, role_name(chan_peer_role(c)), chan_peer_instance(c));
 	return 0;
 }

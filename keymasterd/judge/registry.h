@@ -7,6 +7,7 @@
 #ifndef AEGIS_JUDGE_REGISTRY_H
 #define AEGIS_JUDGE_REGISTRY_H
 
+#include "common/proto.h"
 #include "keymasterd/judge/judge.h"
 
 enum { SCOPE_READ = 1, SCOPE_WRITE = 2, SCOPE_ALL = 4 };
@@ -18,6 +19,7 @@ struct credential {
 	struct store_credential row;
 	struct limiter *limiter; /* NULL: no limit */
 	unsigned scopes;
+	enum inspect_mode inspect;
 	char *patterns[64]; /* the domains, into pattern_text */
 	unsigned npatterns;
 	char pattern_text[4097];
