@@ -15,6 +15,7 @@ import test_judge_seal
 from lab import Lab
 from seal_client import SealClient, SealError
 from test_judge_seal import Judge, Session
+from test_operator import Provider
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "contexts.txt"
 RULES = {"name": "mine", "capabilities": [{"tool_pattern": "fs.read", "path_allowlist": ["/w"]}]}
@@ -314,6 +315,40 @@ def test_api(judge):
         ("context.put", "1"), ("context.put", "2"), ("context.remove", "2")]
     assert all(r["operator"] == "olga" for r in rows)
     assert judge.api("PUT", path, rules, authorization=admin)[0] == 405
+
+
+def test_tenants(fresh, place):
+    """Another tenant's context looks the same as none, and a tenant's own is its own."""
+    provider = Provider(place / "operators.json")
+    lab = fresh(extra=f"""\
+operators:
+  jwks_file: {place}/operators.json
+  issuer: https://login.example/realms/aegis
+""")
+    lab.start()
+    path = lab.url + "/v1/security-contexts"
+
+    def ask(tenant, method="GET", name="", rules=None):
+        answer = requests.request(method, path + name, json=rules, timeout=10, headers={
+            "Authorization": "Bearer " + provider.token(tenant_id=tenant)})
+        return answer.status_code, answer.json()
+
+    ours, theirs = dict(RULES, name="shared", description="ours"), dict(RULES, name="shared", description="theirs")
+    assert ask("default", "POST", rules=ours)[1]["version"] == 1
+    for method in ("GET", "DELETE"):
+        a, b = ask("other", method, "/shared"), ask("other", method, "/never-was")
+        for status, body in (a, b):
+            assert status == 404
+            del body["error"]["timestamp"], body["error"]["request_id"]
+        assert json.dumps(a).replace("shared", "X") == json.dumps(b).replace("never-was", "X")
+    assert "shared" not in [c["name"] for c in ask("other")[1]]
+    assert ask("other", "POST", rules=theirs)[1]["version"] == 1, "versions of another tenant do not count"
+    assert ask("other", "GET", "/shared")[1]["description"] == "theirs"
+    assert ask("other", "GET", "/shared")[1]["tenant_id"] == "other"
+    assert ask("default", "GET", "/shared")[1]["description"] == "ours"
+    assert ask("other", "DELETE", "/shared")[0] == 200
+    assert ask("default", "GET", "/shared")[0] == 200
+    assert json.loads(lab.aegis("context", "show", "shared").stdout)["description"] == "ours"
 
 
 # -- files and the command line --
