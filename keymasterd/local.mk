@@ -102,6 +102,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/seal_envelope.c keymasterd/judge/seal_envelope.h \
 	keymasterd/judge/seal_error.c keymasterd/judge/seal_error.h \
 	keymasterd/judge/seal_invoke.c keymasterd/judge/seal_invoke.h \
+	keymasterd/judge/seal_marks.c keymasterd/judge/seal_marks.h \
 	keymasterd/judge/seal_verify.c keymasterd/judge/seal_verify.h \
 	keymasterd/judge/session.c keymasterd/judge/session.h \
 	keymasterd/judge/session_rate.c keymasterd/judge/session_rate.h \
@@ -118,11 +119,12 @@ keymasterd_judge_SOURCES = $(JUDGE_CORE) $(JUDGE_SEAL) \
 keymasterd_judge_LDADD = $(JUDGE_LIBS)
 
 # tests of the SEAL half; they define what main.c and peers.c define in the daemon
-check_PROGRAMS += tests/unit/context tests/unit/seal_verify \
+check_PROGRAMS += tests/unit/context tests/unit/seal_marks tests/unit/seal_verify \
 	tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
-TESTS += tests/unit/context tests/unit/seal_verify
+TESTS += tests/unit/context tests/unit/seal_marks tests/unit/seal_verify
 EXTRA_DIST +=
 tests_unit_context_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_seal_marks_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_seal_verify_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_fuzz_fuzz_context_SOURCES = tests/fuzz/fuzz_context.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_context_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)

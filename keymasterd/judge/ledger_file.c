@@ -17,7 +17,8 @@
 #define NAME_LEN 26 /* 20 digits, ".jsonl" */
 #define CHUNK ((size_t)256 << 10)
 
-struct ledger_dir ledger_dir = {.fd = -1, .index = -1, .head = -1, .last = -1};
+struct ledger_dir ledger_dir = {
+    .fd = -1, .index = -1, .head = -1, .marks = {-1, -1}, .last = -1};
 
 static struct {
 	uint64_t first;
@@ -127,6 +128,10 @@ ledger_dir_open(const char *dir, char *err, size_t err_size)
 	    (l->index = openat(l->fd, "index", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) ==
 		-1 ||
 	    (l->head = openat(l->fd, "head", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1 ||
+	    (l->marks[0] =
+		    openat(l->fd, "marks-0", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1 ||
+	    (l->marks[1] =
+		    openat(l->fd, "marks-1", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1 ||
 	    list_files() == -1 || open_last() == -1) {
 		snprintf(err, err_size, "%s: %s", path, strerror(errno));
 		ledger_dir_close();
@@ -149,10 +154,13 @@ ledger_dir_close(void)
 	shut(&ledger_dir.last);
 	shut(&ledger_dir.index);
 	shut(&ledger_dir.head);
+	shut(&ledger_dir.marks[0]);
+	shut(&ledger_dir.marks[1]);
 	shut(&ledger_dir.fd);
 	shut(&reader.fd);
 	free(ledger_dir.first);
-	ledger_dir = (struct ledger_dir){.fd = -1, .index = -1, .head = -1, .last = -1};
+	ledger_dir = (struct ledger_dir){
+	    .fd = -1, .index = -1, .head = -1, .marks = {-1, -1}, .last = -1};
 }
 
 int

@@ -18,9 +18,9 @@
 
 struct ledger_dir {
 	char path[1100];
-	int fd; /* of the directory, -1: closed */
-	int index, head;
-	uint64_t *first; /* the first row of each file, ascending */
+	int fd;                    /* of the directory, -1: closed */
+	int index, head, marks[2]; /* marks: seal_marks.c */
+	uint64_t *first;           /* the first row of each file, ascending */
 	size_t n, cap;
 	int last;        /* descriptor of the last file, -1: there is none */
 	uint64_t len;    /* its octets that count */

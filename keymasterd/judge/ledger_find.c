@@ -68,15 +68,6 @@ ledger_filter_make(struct ledger_filter *f, const struct msg_ledger_read *m)
 	    : 0;
 }
 
-int
-ledger_text_has(struct span text, const char *key)
-{
-	char pattern[64];
-	int n = snprintf(pattern, sizeof(pattern), ",\"%s\":\"", key);
-
-	return memmem(text.p, text.len, pattern, (size_t)n) != NULL;
-}
-
 uint64_t
 ledger_text_ms(struct span text)
 {
@@ -90,16 +81,13 @@ ledger_text_ms(struct span text)
 }
 
 struct span
-ledger_text_get(struct span text, const char *key)
+ledger_text_find(struct span text, const char *mark, size_t len)
 {
-	char pattern[64];
-	const char *p, *end;
-	int n = snprintf(pattern, sizeof(pattern), ",\"%s\":\"", key);
+	const char *p = memmem(text.p, text.len, mark, len), *end;
 
-	p = memmem(text.p, text.len, pattern, (size_t)n);
 	if (p == NULL)
 		return (struct span){NULL, 0};
-	p += n;
+	p += len;
 	end = memchr(p, '"', (size_t)(text.p + text.len - p));
 	if (end == NULL || memchr(p, '\\', (size_t)(end - p)) != NULL)
 		return (struct span){NULL, 0};

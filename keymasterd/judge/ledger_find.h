@@ -22,10 +22,14 @@ int ledger_filter_make(struct ledger_filter *, const struct msg_ledger_read *);
 int ledger_filter_since(struct ledger_filter *, struct span since);
 int ledger_filter_text(struct ledger_filter *, const char *key, struct span value);
 int ledger_filter_match(const struct ledger_filter *, struct span text);
-/* The value of a member that is a string without escapes; len 0 when absent. */
-struct span ledger_text_get(struct span text, const char *key);
+/* The value of a member that is a string without escapes; len 0 when absent. The key is a
+ * literal: starts read many rows. */
+#define ledger_text_get(text, key) \
+	ledger_text_find((text), ",\"" key "\":\"", sizeof(key) + 4)
+struct span ledger_text_find(struct span text, const char *mark, size_t len);
 /* Does it have this member, with whatever text? */
-int ledger_text_has(struct span text, const char *key);
+#define ledger_text_has(text, key) \
+	(memmem((text).p, (text).len, ",\"" key "\":\"", sizeof(key) + 4) != NULL)
 /* When it was written, Unix milliseconds; 0 when that cannot be read. */
 uint64_t ledger_text_ms(struct span text);
 

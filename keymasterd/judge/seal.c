@@ -11,6 +11,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/mcp_session.h"
 #include "keymasterd/judge/seal_invoke.h"
+#include "keymasterd/judge/seal_marks.h"
 #include "keymasterd/judge/session.h"
 #include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/trust.h"
@@ -39,8 +40,10 @@ seal_tick(uint64_t unix_ms)
 
 	trust_tick(unix_ms);
 	session_table_tick(unix_ms);
-	if (++ticks % SAVE_TICKS == 0)
+	if (++ticks % SAVE_TICKS == 0) {
 		session_rates_save();
+		seal_marks_save();
+	}
 }
 
 void

@@ -23,10 +23,9 @@
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/decide.h"
 #include "keymasterd/judge/judge.h"
-#include "keymasterd/judge/ledger_find.h"
-#include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/seal_arguments.h"
+#include "keymasterd/judge/seal_marks.h"
 #include "keymasterd/judge/seal_verify.h"
 #include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/tools.h"
@@ -36,7 +35,6 @@
 #define KEEP_OCTETS (1u << 20)
 #define ENVELOPE_MAX (16u << 20) /* toolhost takes no larger payload */
 #define MCP_VERSION "2024-11-05"
-#define EXPIRED_AT "expired_at " /* in the detail of a row */
 #define RPC_NO_METHOD (-32601)
 #define RPC_BAD_PARAMS (-32602)
 
@@ -64,43 +62,13 @@ mark_ms(void)
 	return 2000 * (uint64_t)judge_conf.seal_window_s + 2000;
 }
 
-/*
- * Rows have the envelope's signature once it was verified. Its mark was taken unless the
- * token was refused before (seal_verify.c); a replay's mark is there anyway.
- */
-static int
-load_mark(const struct ledger_line *row, void *arg)
-{
-	uint64_t *mono_ms = arg;
-	uint8_t signature[64], mark[REPLAY_MARK_LEN];
-	struct span proof = ledger_text_get(row->text, "proof"), session, detail;
-
-	if (proof.len == 0 ||
-	    b64_decode(B64_STD, proof.p, proof.len, signature, sizeof signature) != 64)
-		return 0;
-	session = ledger_text_get(row->text, "session");
-	detail = ledger_text_get(row->text, "detail");
-	if (session.len == 0 || span_eq(detail, SEAL_UNMARKED_EXPIRED) ||
-	    span_eq(detail, SEAL_UNMARKED_REFUSED) ||
-	    span_eq(detail, SEAL_UNMARKED_KEYS) ||
-	    (detail.len > sizeof EXPIRED_AT - 1 &&
-		memcmp(detail.p, EXPIRED_AT, sizeof EXPIRED_AT - 1) == 0))
-		return 0;
-	seal_mark(session, signature, mark);
-	/* as if seen now: it lives a little longer than it must */
-	return replay_mark(replay, mark, *mono_ms) == -1 ? 1 : 0;
-}
-
 int
 seal_invoke_init(void)
 {
-	uint64_t now = judge_now_ms(), mono_ms = loop_now_ms();
-	uint64_t after = ledger_before(now > mark_ms() ? now - mark_ms() : 0);
-
 	seal_envelope_init(&envelope);
 	if ((replay = replay_new(mark_ms())) == NULL)
 		return -1;
-	return ledger_each(after, UINT64_MAX, 0, load_mark, &mono_ms);
+	return seal_marks_load(replay, mark_ms());
 }
 
 /* ---- answers ---- */
@@ -468,7 +436,7 @@ note_expiry(struct call *c, int64_t expired_at)
 
 	if (rfc3339_format(expired_at, 0, 0, text, sizeof text) < 0)
 		return;
-	(void)snprintf(c->detail, sizeof c->detail, EXPIRED_AT "%s", text);
+	(void)snprintf(c->detail, sizeof c->detail, SEAL_UNMARKED_EXPIRED_AT "%s", text);
 	c->d.row.event = span_str("SecurityTokenExpired");
 	c->d.row.detail = span_str(c->detail);
 }

@@ -7,6 +7,7 @@
 #include "common/replay.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/judge_util.h"
+#include "keymasterd/judge/seal_marks.h"
 #include "keymasterd/judge/trust.h"
 
 #define TOKEN_LIFE_MAX 86400 /* seconds, the protocol's limit */
@@ -135,6 +136,17 @@ seal_mark(struct span session_id, const uint8_t signature[64], uint8_t mark[32])
 	sha256_two(session_id.p, session_id.len, signature, 64, mark);
 }
 
+bool
+seal_unmarked(struct span detail)
+{
+	static const char at[] = SEAL_UNMARKED_EXPIRED_AT;
+
+	return span_eq(detail, SEAL_UNMARKED_EXPIRED) ||
+	    span_eq(detail, SEAL_UNMARKED_REFUSED) ||
+	    span_eq(detail, SEAL_UNMARKED_KEYS) ||
+	    (detail.len > sizeof at - 1 && memcmp(detail.p, at, sizeof at - 1) == 0);
+}
+
 int
 seal_verify(struct seal_envelope *e, const void *p, size_t len,
     const struct seal_world *world, struct seal_checked *out, struct seal_refusal *r)
@@ -187,6 +199,7 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 	if (replay_mark(world->replay, mark, world->mono_ms) != 1)
 		return refuse(
 		    r, SEAL_EXPIRED, "This envelope has been received before", "replay");
+	seal_marks_note(mark);
 
 	if (!known) {
 		if (check_binding(s, &seen, hash, r) != 0)

@@ -60,10 +60,13 @@ int seal_token_check(const char *text, size_t len, const struct seal_world *,
 /* What keeps an envelope's bytes from being accepted twice. */
 void seal_mark(struct span session_id, const uint8_t signature[64], uint8_t mark[32]);
 
-/* Reasons of refusals between the signature and the mark. */
+/* Reasons of refusals between the signature and the mark; EXPIRED_AT begins one. */
 #define SEAL_UNMARKED_EXPIRED "token_expired"
+#define SEAL_UNMARKED_EXPIRED_AT "expired_at "
 #define SEAL_UNMARKED_REFUSED "token_refused"
 #define SEAL_UNMARKED_KEYS "no_token_keys"
+/* Is this a row's detail for one of them? */
+bool seal_unmarked(struct span detail);
 
 /* All checks up to the session's state. 0, or -1 with the refusal filled in. */
 int seal_verify(struct seal_envelope *, const void *p, size_t len,

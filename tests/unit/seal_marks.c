@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Replay marks after a restart: whatever is left of the files of marks, an envelope that
+ * was accepted is known, and one that was not is not.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/loop.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/ledger_file.h"
+#include "keymasterd/judge/ledger_sync.h"
+#include "keymasterd/judge/seal_marks.h"
+#include "keymasterd/judge/seal_verify.h"
+#include "keymasterd/judge/turn.h"
+
+#define WINDOW 62000
+#define SESSION "5f0c7a3e-0000-4000-8000-000000000000"
+
+struct judge_conf judge_conf;
+struct store *judge_store;
+int judge_stopping;
+struct judge_keys judge_keys;
+
+uint64_t
+judge_born_ms(void)
+{
+	return 0;
+}
+
+static char dir[64], path[96], err[512];
+static struct replay *set;
+
+static void
+open_all(void)
+{
+	judge_store = store_open(path, 0, err, sizeof(err));
+	ck_assert_msg(judge_store != NULL, "%s", err);
+	ck_assert_msg(ledger_dir_open(dir, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_int_eq(ledger_sync_start(), 0);
+	ck_assert_msg(
+	    ledger_open(judge_store, "default", 0, err, sizeof(err)) == 0, "%s", err);
+	set = replay_new(WINDOW);
+	ck_assert_ptr_nonnull(set);
+	ck_assert_int_eq(seal_marks_load(set, WINDOW), 0);
+}
+
+static void
+close_all(void)
+{
+	replay_free(set);
+	ledger_close();
+	store_close(judge_store);
+}
+
+static void
+setup(void)
+{
+	ck_assert_int_eq(loop_init(), 0);
+	snprintf(dir, sizeof(dir), "/tmp/aegis-marks-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/judge.db", dir);
+	open_all();
+}
+
+static void
+teardown(void)
+{
+	char command[128];
+
+	close_all();
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void
+signature_of(unsigned n, uint8_t signature[64])
+{
+	memset(signature, 7, 64);
+	memcpy(signature, &n, sizeof(n));
+}
+
+/* A call as the judge writes it: its row, and the mark in memory. detail: of a refusal
+ * before the mark. */
+static void
+call(unsigned n, const char *detail)
+{
+	uint8_t signature[64], mark[REPLAY_MARK_LEN];
+	struct ledger_row r = {.kind = LEDGER_DECISION,
+	    .session = span_str(SESSION),
+	    .proof = signature,
+	    .detail = span_str(detail)};
+
+	signature_of(n, signature);
+	seal_mark(span_str(SESSION), signature, mark);
+	if (detail == NULL && replay_mark(set, mark, loop_now_ms()) == 1)
+		seal_marks_note(mark);
+	(void)ledger_append(&r, NULL);
+	turn_end(NULL);
+}
+
+static void
+calls(unsigned from, unsigned to)
+{
+	for (; from < to; from++)
+		call(from, NULL);
+}
+
+/* After a kill: those in [0, n) are known, the next ones are not. */
+static void
+check(unsigned n)
+{
+	uint8_t signature[64], mark[REPLAY_MARK_LEN];
+	unsigned i;
+
+	close_all();
+	open_all();
+	for (i = 0; i < n + 100; i++) {
+		signature_of(i, signature);
+		seal_mark(span_str(SESSION), signature, mark);
+		ck_assert_msg(replay_mark(set, mark, loop_now_ms()) == (i >= n), "%u", i);
+	}
+	/* what this asked for must not stay */
+	close_all();
+	open_all();
+}
+
+static int
+marks_file(unsigned i)
+{
+	char full[160];
+	int fd;
+
+	snprintf(full, sizeof(full), "%s/ledger/marks-%u", dir, i);
+	fd = open(full, O_RDWR);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+START_TEST(from_rows_and_batches)
+{
+	calls(0, 700); /* rows alone */
+	check(700);
+	seal_marks_save();
+	check(700);
+	calls(700, 1000); /* a batch and rows */
+	check(1000);
+	seal_marks_save();
+	calls(1000, 1010);
+	seal_marks_save();
+	seal_marks_save(); /* nothing new */
+	check(1010);
+	close_all();
+	open_all();
+	calls(1010, 1020);
+	seal_marks_save();
+	check(1020);
+}
+END_TEST
+
+START_TEST(batches_that_are_damaged)
+{
+	struct stat st;
+	uint8_t octet;
+	off_t at;
+	int fd, i;
+
+	calls(0, 50);
+	seal_marks_save();
+	calls(50, 90);
+	seal_marks_save();
+	calls(90, 120);
+	seal_marks_save();
+	calls(120, 130);
+	fd = marks_file(0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_gt(st.st_size, 120 * 16);
+	srand(3);
+	for (i = 0; i < 40; i++) {
+		at = rand() % st.st_size;
+		if (i % 2 == 0) {
+			ck_assert_int_eq(pread(fd, &octet, 1, at), 1);
+			octet ^= 4;
+			ck_assert_int_eq(pwrite(fd, &octet, 1, at), 1);
+		} else {
+			ck_assert_int_eq(ftruncate(fd, at), 0);
+		}
+		check(130);
+		seal_marks_save(); /* on behind what is whole */
+		check(130);
+		ck_assert_int_eq(fstat(fd, &st), 0);
+		if (st.st_size == 0)
+			break;
+	}
+	close(fd);
+}
+END_TEST
+
+START_TEST(unmarked)
+{
+	calls(0, 10);
+	call(10, SEAL_UNMARKED_KEYS);
+	call(11, SEAL_UNMARKED_REFUSED);
+	call(12, SEAL_UNMARKED_EXPIRED);
+	call(13, SEAL_UNMARKED_EXPIRED_AT "2026-03-01T00:00:00Z");
+	check(10);
+	seal_marks_save();
+	check(10);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("seal_marks");
+	TCase *t = tcase_create("marks");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, from_rows_and_batches);
+	tcase_add_test(t, batches_that_are_damaged);
+	tcase_add_test(t, unmarked);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
