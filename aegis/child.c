@@ -16,6 +16,7 @@
 
 #include "aegis/accuse.h"
 #include "aegis/confsend.h"
+#include "aegis/openbao.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -27,7 +28,8 @@ static uint32_t last_instance;
 
 static int on_ready_note(struct chan *, uint64_t, void *);
 
-/* What a child may say to its master: by role, because only two may ask for processes. */
+/* What a child may say to its master: by role, because only two may ask for processes,
+ * and one for the secret id. */
 static const struct permit permit_plain[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
@@ -48,11 +50,20 @@ static const struct permit permit_toolhost[] = {
     PERMIT_LAST,
 };
 
+static const struct permit permit_vault[] = {
+    {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
+    {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
+    {MSG_secret_id_want, CHAN_READY, 0, openbao_secret_id},
+    PERMIT_LAST,
+};
+
 static const struct permit *
 permits_of(enum role role)
 {
 	if (role == ROLE_DISPATCH)
 		return permit_dispatcher;
+	if (role == ROLE_VAULT)
+		return permit_vault;
 	return role == ROLE_TOOLHOST ? permit_toolhost : permit_plain;
 }
 

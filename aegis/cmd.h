@@ -11,6 +11,7 @@ int cmd_gate(struct cli *);
 int cmd_vault_add(struct cli *);
 int cmd_vault_list(struct cli *);
 int cmd_vault_remove(struct cli *);
+int cmd_vault_refresh(struct cli *);
 int cmd_vault_rotate(struct cli *);
 int cmd_vault_update(struct cli *);
 

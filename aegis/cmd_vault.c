@@ -71,6 +71,15 @@ cmd_vault_remove(struct cli *cli)
 }
 
 int
+cmd_vault_refresh(struct cli *cli)
+{
+	MSG_INIT(vault_refresh, m);
+
+	return admin_command(cli, MSG_vault_refresh, &m,
+	    "Secrets in OpenBao are read again when they are next needed.");
+}
+
+int
 cmd_vault_rotate(struct cli *cli)
 {
 	MSG_INIT(credential_rotate, m);

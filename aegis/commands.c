@@ -56,6 +56,8 @@ const struct command commands[] = {
     {"vault", "list", "", 0, "List credentials, never their secrets", NULL, cmd_vault_list},
     {"vault", "remove", "", 0, "Remove a credential and its grants",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential")), cmd_vault_remove},
+    {"vault", "refresh", "", 0, "Read secrets that are in OpenBao again", NULL,
+	cmd_vault_refresh},
     {"vault", "rotate", "", 0, "Replace the secret of a credential",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"), SECRET_FLAGS,
 	    NUMBER("ttl", 0, "DAYS", "New expiry, in days from now; 0: none")), cmd_vault_rotate},

@@ -414,6 +414,7 @@ config_free(struct config *c)
 		return;
 	for (k = config_keys; k->path != NULL; k++)
 		key_clear(k, c);
+	config_free_openbao(c);
 	config_free_tools(c);
 	config_free_issuers(c);
 	config_free_contexts(c);

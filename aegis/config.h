@@ -42,6 +42,8 @@ struct config_tool {
 	uint64_t max_output_bytes;
 };
 
+enum { CONFIG_EMBEDDED, CONFIG_OPENBAO };
+
 struct config_context {
 	char *name;
 	char *json; /* the SecurityContext as JSON text */
@@ -79,6 +81,17 @@ struct config {
 	char *tenant;
 	struct secret *master_key; /* the key's text, or NULL when none was found */
 	const char *master_key_source;
+
+	int vault_provider; /* CONFIG_EMBEDDED, CONFIG_OPENBAO */
+	char *openbao_addr, *openbao_ca, *openbao_namespace, *openbao_mount;
+	char *openbao_role_id, *openbao_secret_id; /* the latter: where it is kept */
+	unsigned openbao_renew_s;
+	char *openbao_host; /* of these, made of those above */
+	unsigned openbao_port;
+	bool openbao_tls;
+	char *openbao_secret_file;     /* or else: */
+	struct secret *openbao_secret; /* of env:NAME */
+	char *openbao_addresses;       /* config_resolve_openbao(); space separated */
 
 	int log_level, log_format; /* enum log_level, enum log_format */
 
@@ -134,6 +147,11 @@ struct config_flags {
  * is none. Takes the variables with secrets out of the environment, in place.
  */
 struct config *config_load(const struct config_flags *);
+/*
+ * Finds OpenBao's addresses, if that is where secrets are; for the master, before it
+ * starts vault, which resolves nothing. 0, or -1 with a text for the operator.
+ */
+int config_resolve_openbao(struct config *, char *why, size_t size);
 /* Frees it, wipes secrets. */
 void config_free(struct config *);
 /* The resolved values and where each came from; secrets as ********. JSON or for people.

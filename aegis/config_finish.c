@@ -200,6 +200,8 @@ config_finish(struct loading *l)
 	finish_key(l);
 	if (!c->seal_required && c->seal_legacy_context == NULL)
 		problem_add(&l->problems, c->file, 0, 0, "seal.legacy_security_context",
-		    "found nothing, expected the SecurityContext of MCP clients without a "
+		    "found nothing, expected the SecurityContext of MCP clients without "
+		    "a "
 		    "token, since seal.required is false");
+	config_finish_openbao(l);
 }

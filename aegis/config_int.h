@@ -33,6 +33,12 @@ void config_hide_variable(struct loading *, const char *name);
 /* Addresses, TLS, paths, the master key. */
 void config_finish(struct loading *);
 
+/* vault.provider and secrets.openbao; what the other parts need of them. */
+void config_finish_openbao(struct loading *);
+void config_free_openbao(struct config *);
+/* A vault: reference of the file: NULL, or what is wrong with it. */
+const char *config_check_reference(const struct config *, const char *text);
+
 void config_read_contexts(struct loading *);
 void config_free_contexts(struct config *);
 void config_read_tools(struct loading *);

@@ -288,16 +288,17 @@ add_variable(struct reading *r, const struct yaml_node *n, bool credential)
 			return add_secret(r->t, n->key, n->text, NULL);
 		complain(r, n, key,
 		    "found \"%.80s\", expected secret: and the name of a credential in "
-		    "the "
-		    "vault; paths need secrets.openbao, which is not supported yet",
+		    "the vault; a path in OpenBao is written vault:MOUNT/PATH",
 		    n->text);
 		return 0;
 	}
 	if (strncmp(n->text, "vault:", 6) == 0) {
-		complain(r, n, key,
-		    "found a vault: reference, which needs secrets.openbao, not "
-		    "supported "
-		    "yet: expected secret:NAME or env:NAME");
+		const char *why = config_check_reference(r->l->c, n->text);
+
+		if (why == NULL && strlen(n->text) <= 512)
+			return add_secret(r->t, n->key, n->text, NULL);
+		complain(r, n, key, "found \"%.80s\": %s", n->text,
+		    why != NULL ? why : "it is too long");
 		return 0;
 	}
 	if (strncmp(n->text, "literal:", 8) == 0)

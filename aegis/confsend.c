@@ -292,6 +292,24 @@ send_judge(struct child *child, const struct config *c)
 }
 
 static int
+send_openbao(struct child *child, const struct config *c)
+{
+	MSG_INIT(conf_openbao, m);
+
+	m.addresses = span_str(c->openbao_addresses);
+	m.port = c->openbao_port;
+	m.tls = c->openbao_tls;
+	m.host = span_str(c->openbao_host);
+	m.name_space = span_str(c->openbao_namespace);
+	m.auth_mount = span_str(c->openbao_mount);
+	m.role_id = span_str(c->openbao_role_id);
+	m.renew_ms = c->openbao_renew_s * 1000u;
+	if (c->openbao_tls && open_or_none(c->openbao_ca, &m.ca_bundle) == -1)
+		return -1;
+	return chan_note(child->door, MSG_conf_openbao, &m);
+}
+
+static int
 send_vault(struct child *child, const struct config *c)
 {
 	const struct config_variable *v;
@@ -302,6 +320,8 @@ send_vault(struct child *child, const struct config *c)
 	m.create = create_vault;
 	m.master_key = dup(master_key_fd);
 	if (chan_note(child->door, MSG_conf_vault, &m) == -1)
+		return -1;
+	if (c->openbao_addresses != NULL && send_openbao(child, c) == -1)
 		return -1;
 	for (i = 0; i < c->ntools; i++)
 		for (j = 0; c->tools[i].enabled && j < c->tools[i].nvariables; j++) {

@@ -64,6 +64,24 @@ const struct config_key config_keys[] = {
     KEY("vault.master_key_file", KEY_PATH, AT(master_key_file), NULL, "AEGIS_MASTER_KEY_FILE", 0,
 	0, NULL, "File with the master key."),
 
+    KEY("vault.provider", KEY_CHOICE, AT(vault_provider), "embedded", "AEGIS_VAULT_PROVIDER", 0,
+	0, "embedded|openbao", "Where secrets may be kept: the vault's own file, or OpenBao as well."),
+
+    KEY("secrets.openbao.addr", KEY_TEXT, AT(openbao_addr), NULL, "AEGIS_OPENBAO_ADDR", 1, 300,
+	NULL, "OpenBao: https://HOST:PORT, or http:// with a loopback address."),
+    KEY("secrets.openbao.ca_cert", KEY_PATH, AT(openbao_ca), NULL, NULL, 0, 0, NULL,
+	"Certificate authorities (PEM) for OpenBao; default those of the system."),
+    KEY("secrets.openbao.namespace", KEY_TEXT, AT(openbao_namespace), NULL, NULL, 1, 256, NULL,
+	"Namespace of the login and of secrets; default the root namespace."),
+    KEY("secrets.openbao.auth.mount", KEY_TEXT, AT(openbao_mount), "approle", NULL, 1, 128, NULL,
+	"Where the AppRole method is mounted."),
+    KEY("secrets.openbao.auth.role_id", KEY_TEXT, AT(openbao_role_id), NULL, NULL, 1, 256, NULL,
+	"Role id of the AppRole, or env:NAME."),
+    KEY("secrets.openbao.auth.secret_id", KEY_TEXT, AT(openbao_secret_id), NULL, NULL, 1, 1024,
+	NULL, "Where the secret id is: file:PATH, credential:NAME of systemd, or env:NAME."),
+    KEY("secrets.openbao.renewal_interval", KEY_SECONDS, AT(openbao_renew_s), "1800s", NULL, 1,
+	86400, NULL, "Renew OpenBao's token after this at the latest."),
+
     KEY("admin.socket", KEY_PATH, AT(admin_socket), NULL, "AEGIS_ADMIN_SOCKET", 0, 0, NULL,
 	"Socket the command line speaks to; default admin.sock in the data directory."),
 
@@ -167,7 +185,8 @@ const struct config_key tool_keys[] = {
     KEY("capabilities", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"Tools it may serve: names or prefix.*, as text or as {name: ...}; required."),
     KEY("credentials", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
-	"Variables with secrets: NAME: secret:CREDENTIAL, env:VARIABLE or literal:TEXT."),
+	"Variables with secrets: NAME: secret:CREDENTIAL, vault:MOUNT/PATH#FIELD, env:VARIABLE\n"
+	"or literal:TEXT."),
     KEY("env", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"Variables: plain text, or a reference as in credentials."),
     KEY("environment", KEY_TREE, 0, NULL, NULL, 0, 0, NULL, "The same as env."),

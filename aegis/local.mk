@@ -8,6 +8,7 @@ libconfig_a_SOURCES = \
 	aegis/config_finish.c \
 	aegis/config_int.h \
 	aegis/config_issuer.c \
+	aegis/config_openbao.c \
 	aegis/config_room.c \
 	aegis/config_show.c \
 	aegis/config_tool.c \
@@ -76,6 +77,8 @@ aegis_aegis_SOURCES = \
 	aegis/main.c \
 	aegis/master.c \
 	aegis/master.h \
+	aegis/openbao.c \
+	aegis/openbao.h \
 	aegis/out.c \
 	aegis/out.h \
 	aegis/secret_in.c \

@@ -25,6 +25,7 @@
 #include "aegis/layout.h"
 #include "aegis/link.h"
 #include "aegis/listen.h"
+#include "aegis/openbao.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -379,6 +380,7 @@ int
 master_run(struct config *c, enum master_mode m, int fd)
 {
 	int lock = -1, key = -1;
+	char why[400];
 
 	config = c;
 	mode = m;
@@ -390,6 +392,11 @@ master_run(struct config *c, enum master_mode m, int fd)
 		fprintf(stderr,
 		    "AEGIS_MASTER_KEY is not set: export AEGIS_MASTER_KEY=<key>, or use "
 		    "\"aegis init --write-secrets\".\n");
+		return 1;
+	}
+	/* commands without a gate resolve no references */
+	if (mode == MASTER_ALL && config_resolve_openbao(c, why, sizeof(why)) == -1) {
+		fprintf(stderr, "aegis: %s\n", why);
 		return 1;
 	}
 	if (layout_make(c) == -1)
@@ -414,6 +421,7 @@ master_run(struct config *c, enum master_mode m, int fd)
 	priv_no_dumps();
 	confsend_setup(mode == MASTER_INIT, key, (unsigned)getuid());
 	child_setup(c);
+	openbao_setup(c);
 	spawn_setup(c);
 	plan_slots();
 	loop_on_turn(on_turn, NULL);

@@ -58,6 +58,8 @@ libcommon_a_SOURCES = \
 	common/proc.c \
 	common/proc.h \
 	common/proto.h \
+	common/reference.c \
+	common/reference.h \
 	common/reflect.c \
 	common/reflect.h \
 	common/reflect_forms.c \

@@ -106,7 +106,9 @@ enum vault_code {
 	VAULT_IO,
 	VAULT_LOCKED, /* no or wrong master key */
 	VAULT_BAD_REFERENCE,
-	VAULT_REFUSED
+	VAULT_REFUSED,
+	VAULT_AWAY,  /* OpenBao is: later it may work */
+	VAULT_DENIED /* by OpenBao */
 };
 
 /* Exit codes of the command line. */

@@ -3,14 +3,20 @@
 # vault: every object but main.c also goes into its tests
 noinst_LIBRARIES += libvault.a
 libvault_a_SOURCES = \
+	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
+	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
+	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
+	keymasterd/vault/bao_session.c keymasterd/vault/bao_session.h \
 	keymasterd/vault/conf.c keymasterd/vault/conf.h \
 	keymasterd/vault/credential.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
 	keymasterd/vault/line.c keymasterd/vault/line.h \
+	keymasterd/vault/openbao.c keymasterd/vault/openbao.h \
 	keymasterd/vault/pending.c keymasterd/vault/pending.h \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
 	keymasterd/vault/provider.h keymasterd/vault/provider_embedded.c \
+	keymasterd/vault/provider_openbao.c \
 	keymasterd/vault/record.c keymasterd/vault/record.h \
 	keymasterd/vault/seal.c keymasterd/vault/seal.h \
 	keymasterd/vault/serve.h keymasterd/vault/serve_judge.c \
@@ -21,13 +27,13 @@ libvault_a_SOURCES = \
 	keymasterd/vault/toolenv.c keymasterd/vault/toolenv.h
 daemon_PROGRAMS += keymasterd-vault
 keymasterd_vault_SOURCES = keymasterd/vault/main.c
-keymasterd_vault_LDADD = libvault.a $(COMMON_LIBS)
+keymasterd_vault_LDADD = libvault.a libstream.a $(COMMON_LIBS) $(SSL_LIBS)
 
 check_PROGRAMS += tests/unit/vault tests/unit/vault_process tests/fuzz/fuzz_vault
 TESTS += tests/unit/vault tests/unit/vault_process
-tests_unit_vault_LDADD = libvault.a $(CHECK_LIBS) $(COMMON_LIBS)
+tests_unit_vault_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS)
 tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_vault_LDADD = libvault.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_vault_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_vault
 endif
@@ -39,6 +45,7 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_credential.c keymasterd/judge/admin_credential.h \
 	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \
 	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
+	keymasterd/judge/admin_vault.c \
 	keymasterd/judge/authorize.c keymasterd/judge/authorize.h \
 	keymasterd/judge/credentials.c \
 	keymasterd/judge/decide.c keymasterd/judge/decide.h \

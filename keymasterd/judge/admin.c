@@ -42,6 +42,7 @@ on_gone(struct chan *c, void *owner)
 	ledger_act_gone(c);
 	operator_act_gone(c);
 	key_act_gone(c);
+	vault_act_gone(c);
 	turn_forget(c);
 	free(owner);
 	connections--;

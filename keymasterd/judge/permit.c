@@ -71,6 +71,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_credential_rotate, CHAN_READY, 0, admin_credential_rotate},
     {MSG_credential_remove, CHAN_READY, 0, admin_credential_remove},
     {MSG_credential_list, CHAN_READY, 0, admin_credential_list},
+    {MSG_vault_refresh, CHAN_READY, 0, admin_vault_refresh},
     {MSG_agent_add, CHAN_READY, 0, admin_agent_add},
     {MSG_agent_list, CHAN_READY, 0, admin_agent_list},
     {MSG_agent_remove, CHAN_READY, 0, admin_agent_remove},

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "keymasterd/vault/kdf.h"
+#include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/toolenv.h"
 
 #define KEY_TEXT_MAX 4096
@@ -52,6 +53,7 @@ take_tool_secret(void *msg)
 
 const struct proc_conf_row conf_rows[] = {
     {MSG_conf_vault, take_vault},
+    {MSG_conf_openbao, openbao_configure},
     {MSG_conf_tool_secret, take_tool_secret},
     {0, NULL},
 };

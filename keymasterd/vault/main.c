@@ -2,7 +2,8 @@
 /*
  * keymasterd-vault: holds the master key and every secret, and answers typed messages of
  * the judge, of workers and of toolexec. It reads nothing that an agent or an upstream
- * wrote, and has no network. The vault file is opened after the process is boxed.
+ * wrote, and has no network, unless secrets are in OpenBao: then it connects to that and
+ * nothing else. The vault file is opened after the process is boxed.
  */
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -15,6 +16,7 @@
 #include "common/sandbox.h"
 #include "common/secret.h"
 #include "keymasterd/vault/conf.h"
+#include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/permit.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/toolenv.h"
@@ -61,7 +63,7 @@ open_vault(int dirfd)
 	    .create = vault_conf.create};
 	char why[1536];
 
-	serve_provider = &provider_embedded;
+	serve_provider = openbao_port() != NULL ? &provider_openbao : &provider_embedded;
 	if (serve_provider->open(&o, why, sizeof(why)) == -1)
 		fatalx("%s", why);
 	secret_free(vault_conf.master_key);
@@ -72,7 +74,7 @@ int
 main(int argc, char **argv)
 {
 	const struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
-	const struct sandbox_paths paths = {.list = &dir, .n = 1};
+	struct sandbox_paths paths = {.list = &dir, .n = 1};
 	const struct proc_serve serve = {.peers = peers};
 	int dirfd;
 
@@ -87,6 +89,11 @@ main(int argc, char **argv)
 	if (!vault_conf.given)
 		fatalx("configuration: no vault was described");
 	dirfd = open_dir(proc_self.dir);
+	if (openbao_port() != NULL) {
+		paths.variant = SANDBOX_OPENBAO;
+		paths.ports = openbao_port();
+		paths.nports = 1;
+	}
 	proc_enter(&paths);
 	open_vault(dirfd);
 	proc_serve(&serve);

@@ -10,6 +10,7 @@
 const struct permit permit_vault_judge[] = {
     {MSG_credential_seal, CHAN_READY, 0, serve_credential_seal},
     {MSG_credential_drop, CHAN_READY, 0, serve_credential_drop},
+    {MSG_secrets_refresh, CHAN_READY, 0, serve_secrets_refresh},
     {MSG_token_sign, CHAN_READY, 0, serve_token_sign},
     {MSG_operator_sign, CHAN_READY, 0, serve_operator_sign},
     {MSG_checkpoint_sign, CHAN_READY, 0, serve_checkpoint_sign},

@@ -43,7 +43,7 @@ struct vault_answer {
 	const char *why; /* for the one who asked, without secrets; NULL: serve_text() */
 	const uint8_t *signature;      /* sign: VAULT_SIGNATURE_LEN octets */
 	const struct credential *meta; /* fetch */
-	struct secret *secret;         /* fetch */
+	struct secret *secret;         /* fetch, resolve */
 };
 
 /*
@@ -73,6 +73,14 @@ struct vault_provider {
 	void (*fetch)(
 	    struct span tenant, struct span name, vault_done_fn done, void *arg);
 	/*
+	 * A secret that lives elsewhere, by a reference of the configuration such as
+	 * vault:MOUNT/PATH#FIELD. VAULT_BAD_REFERENCE: this provider knows no such ones.
+	 */
+	void (*resolve)(
+	    struct span tenant, struct span reference, vault_done_fn done, void *arg);
+	/* Forgets what was read elsewhere: what is asked for next is read again. */
+	void (*refresh)(void);
+	/*
 	 * Ed25519 over octets that sign.c built from typed values, by the key whose
 	 * public half public_key() gives in the same turn. The octets are copied.
 	 */
@@ -91,6 +99,6 @@ struct vault_provider {
 	void (*close)(void);
 };
 
-extern const struct vault_provider provider_embedded;
+extern const struct vault_provider provider_embedded, provider_openbao;
 
 #endif

@@ -238,6 +238,22 @@ embedded_fetch(struct span tenant, struct span name, vault_done_fn done, void *a
 	secret_free(a.secret);
 }
 
+static void
+embedded_resolve(struct span tenant, struct span reference, vault_done_fn done, void *arg)
+{
+	const struct vault_answer a = {.code = VAULT_BAD_REFERENCE};
+
+	(void)tenant;
+	(void)reference;
+	done(&a, arg);
+}
+
+static void
+embedded_refresh(void)
+{
+	/* the file is the only copy */
+}
+
 struct signing {
 	const void *p;
 	size_t len;
@@ -394,6 +410,8 @@ const struct vault_provider provider_embedded = {
     .seal = embedded_seal,
     .drop = embedded_drop,
     .fetch = embedded_fetch,
+    .resolve = embedded_resolve,
+    .refresh = embedded_refresh,
     .sign = embedded_sign,
     .public_key = embedded_public_key,
     .rotate = embedded_rotate,

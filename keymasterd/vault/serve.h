@@ -19,6 +19,7 @@ const char *serve_text(enum vault_code);
 /* What the judge may ask. Handlers as in common/chan.h. */
 int serve_credential_seal(struct chan *, uint64_t reqid, void *msg);
 int serve_credential_drop(struct chan *, uint64_t reqid, void *msg);
+int serve_secrets_refresh(struct chan *, uint64_t reqid, void *msg);
 int serve_token_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_operator_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_checkpoint_sign(struct chan *, uint64_t reqid, void *msg);

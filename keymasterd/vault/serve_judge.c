@@ -35,7 +35,11 @@ serve_text(enum vault_code code)
 	case VAULT_LOCKED:
 		return "the vault is locked";
 	case VAULT_BAD_REFERENCE:
-		return "not a reference like secret:NAME";
+		return "a vault: reference needs vault.provider: openbao";
+	case VAULT_AWAY:
+		return "OpenBao cannot be reached";
+	case VAULT_DENIED:
+		return "OpenBao does not allow it";
 	case VAULT_REFUSED:
 		break;
 	}
@@ -153,6 +157,15 @@ serve_credential_drop(struct chan *c, uint64_t reqid, void *msg)
 	if (code == VAULT_OK)
 		serve_credential_changed(m->tenant, m->name, 1);
 	return answer_done(c, reqid, code, NULL);
+}
+
+int
+serve_secrets_refresh(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)msg;
+	serve_provider->refresh();
+	LOG_INFO("vault.refresh", LS("provider", serve_provider->name));
+	return answer_done(c, reqid, VAULT_OK, NULL);
 }
 
 /* Which keys there are; the judge learns of a new one before any token signed by it. */

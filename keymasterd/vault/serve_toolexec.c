@@ -68,10 +68,12 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 		serve_provider->fetch(span_str(p->tenant), name, resolved, p);
 		return 0;
 	}
-	if (row->reference[0] == '\0')
-		a.secret = row->value;
-	else
-		a.code = VAULT_BAD_REFERENCE;
+	if (row->reference[0] != '\0') {
+		serve_provider->resolve(
+		    span_str(p->tenant), span_str(row->reference), resolved, p);
+		return 0;
+	}
+	a.secret = row->value;
 	resolved(&a, p);
 	return 0;
 }

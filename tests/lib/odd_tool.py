@@ -3,6 +3,7 @@
 """An MCP tool server over stdio that does what its tests want, good and bad. Standard
 library only: it runs as a user of its own, outside any virtual environment."""
 
+import hashlib
 import json
 import os
 import signal
@@ -92,6 +93,8 @@ def call(ident, name, a):
     elif name == "odd.env":
         result = text(json.dumps({k: ("set" if k.startswith("SECRET") else v)
                                   for k, v in os.environ.items()}))
+    elif name == "odd.hash":
+        result = text(hashlib.sha256(os.environ.get(a["variable"], "").encode()).hexdigest())
     elif name == "odd.leak":
         result = text(os.environ["SECRET_KEY"])
     elif name == "odd.attempt":
@@ -132,7 +135,7 @@ def call(ident, name, a):
     send({"jsonrpc": "2.0", "id": ident, "result": result})
 
 
-NAMES = ["sleep", "attempt", "cancelled", "env", "leak", "connect", "die", "garbage", "huge", "flood",
+NAMES = ["sleep", "attempt", "cancelled", "env", "hash", "leak", "connect", "die", "garbage", "huge", "flood",
          "fail", "never", "close"]
 
 

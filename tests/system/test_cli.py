@@ -164,7 +164,8 @@ def test_bash_completion_completes(prefix, place):
                               check=True).stdout.split()
 
     assert complete("aegis", "va") == ["vault"]
-    assert set(complete("aegis", "vault", "")) == {"add", "list", "remove", "rotate", "update"}
+    assert set(complete("aegis", "vault", "")) == {
+        "add", "list", "refresh", "remove", "rotate", "update"}
     assert complete("aegis", "vault", "add", "--dom") == ["--domains"]
     assert complete("aegis", "gate", "--no-a") == ["--no-agent-auth"]
 

@@ -512,7 +512,7 @@ START_TEST(wrong_tools)
 	    "expected secret:NAME (of the vault)");
 	refused(
 	    SERVER("      credentials: {A: \"vault:db/creds/x\"}\n"), "secrets.openbao");
-	refused(SERVER("      env: {A: \"secret:a/b#c\"}\n"), "secrets.openbao");
+	refused(SERVER("      env: {A: \"secret:a/b#c\"}\n"), "vault:MOUNT/PATH");
 	refused(
 	    SERVER("      credentials: {A: env:NOT_SET_AT_ALL}\n"), "which is not set");
 	refused(SERVER("      credentials: {A: \"secret:x\"}\n      env: {A: y}\n"),

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* References to secrets in OpenBao; see reference.h. The text is an operator's. */
+#include "common/reference.h"
+
+static bool
+is_safe(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+}
+
+/* The leading octets that may stand in a segment. */
+static size_t
+segment_len(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.len && is_safe(s.p[n]))
+		n++;
+	return n;
+}
+
+static bool
+leads_upwards(struct span s)
+{
+	return span_eq(s, ".") || span_eq(s, "..");
+}
+
+static struct span
+skip(struct span s, size_t n)
+{
+	return span_mem(s.p + n, s.len - n);
+}
+
+/* @VERSION, without a leading zero. */
+static int
+read_version(struct span s, unsigned *version)
+{
+	size_t i;
+
+	*version = 0;
+	if (s.len == 0 || s.len > 9 || s.p[0] == '0')
+		return -1;
+	for (i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return -1;
+		*version = *version * 10 + (unsigned)(s.p[i] - '0');
+	}
+	return 0;
+}
+
+const char *
+reference_parse(struct span text, struct reference *r)
+{
+	static const char form[] =
+	    "expected vault:MOUNT/PATH#FIELD, of A-Z a-z 0-9 _ . - "
+	    "and slashes, @VERSION behind it if wanted";
+	struct span rest = text, path;
+	size_t n, scheme = sizeof(REFERENCE_VAULT) - 1;
+	bool more;
+
+	memset(r, 0, sizeof(*r));
+	if (text.len < scheme || memcmp(text.p, REFERENCE_VAULT, scheme) != 0)
+		return form;
+	rest = skip(rest, scheme);
+	n = segment_len(rest);
+	if (n == 0 || n == rest.len || rest.p[n] != '/' ||
+	    leads_upwards(span_mem(rest.p, n)) ||
+	    span_copy(span_mem(rest.p, n), r->mount, sizeof(r->mount)) == -1)
+		return form;
+	rest = path = skip(rest, n + 1);
+	do {
+		n = segment_len(rest);
+		if (n == 0 || leads_upwards(span_mem(rest.p, n)))
+			return form;
+		rest = skip(rest, n);
+		more = rest.len > 0 && rest.p[0] == '/';
+		if (more)
+			rest = skip(rest, 1);
+	} while (more);
+	if (span_copy(span_mem(path.p, path.len - rest.len), r->path, sizeof(r->path)) ==
+	    -1)
+		return form;
+	if (rest.len > 0 && rest.p[0] == '#') {
+		rest = skip(rest, 1);
+		n = segment_len(rest);
+		if (n == 0 ||
+		    span_copy(span_mem(rest.p, n), r->field, sizeof(r->field)) == -1)
+			return form;
+		rest = skip(rest, n);
+	}
+	if (rest.len > 0 &&
+	    (rest.p[0] != '@' || read_version(skip(rest, 1), &r->version) == -1))
+		return form;
+	if ((strcmp(r->mount, "db") == 0 || strcmp(r->mount, "database") == 0) &&
+	    strncmp(r->path, "creds/", 6) == 0)
+		return "credentials of the database engine are not supported yet";
+	return NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * References to secrets in OpenBao, as in a configuration. Command line and master check
+ * them, vault resolves them. What a reference may hold needs no quoting in a URL, and no
+ * segment of it leads upwards: a path cannot leave its mount, nor a mount its namespace.
+ */
+#ifndef AEGIS_REFERENCE_H
+#define AEGIS_REFERENCE_H
+
+#include "common/span.h"
+
+#define REFERENCE_VAULT "vault:"
+
+struct reference {
+	char mount[65];
+	char path[257];   /* segments with slashes between them */
+	char field[129];  /* "": `value`, or the only one there is */
+	unsigned version; /* 0: the newest */
+};
+
+/*
+ * vault:MOUNT/PATH[#FIELD][@VERSION]: a secret of a KV version 2 engine. Segments and the
+ * field are of A-Z a-z 0-9 _ . and -. NULL, or what is wrong with it.
+ */
+const char *reference_parse(struct span text, struct reference *);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration of vault in front of OpenBao; see openbao.h. The master is trusted, and
+ * the certificate authorities are the operator's.
+ */
+#include "keymasterd/vault/openbao.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "keymasterd/vault/bao_http.h"
+#include "keymasterd/vault/bao_session.h"
+
+static struct bao_http_conf http;
+static struct bao_session_conf session;
+static int given;
+
+/* Every certificate of a PEM file, which is closed; -1 when there is none. */
+static int
+load_authorities(X509_STORE *store, int fd)
+{
+	BIO *bio = BIO_new_fd(fd, BIO_CLOSE);
+	X509 *cert;
+	int n = 0;
+
+	if (bio == NULL)
+		return -1;
+	while ((cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
+		if (X509_STORE_add_cert(store, cert) == 1)
+			n++;
+		X509_free(cert);
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+	return n > 0 ? 0 : -1;
+}
+
+static SSL_CTX *
+make_tls(int fd)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
+		fatalx("OpenSSL does not start");
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	if (load_authorities(SSL_CTX_get_cert_store(ctx), fd) == -1)
+		fatalx("secrets.openbao.ca_cert holds no certificate");
+	return ctx;
+}
+
+static int
+take_addresses(struct span list)
+{
+	struct span one;
+	size_t n;
+
+	while (list.len > 0 &&
+	    http.naddresses < sizeof(http.addresses) / sizeof(http.addresses[0])) {
+		for (n = 0; n < list.len && list.p[n] != ' '; n++)
+			;
+		one = span_mem(list.p, n);
+		if (span_copy(one, http.addresses[http.naddresses],
+			sizeof(http.addresses[0])) == -1)
+			return -1;
+		http.naddresses++;
+		n = n < list.len ? n + 1 : n;
+		list = span_mem(list.p + n, list.len - n);
+	}
+	return http.naddresses > 0 ? 0 : -1;
+}
+
+int
+openbao_configure(void *msg)
+{
+	struct msg_conf_openbao *m = msg;
+
+	if (given || m->port == 0 || m->port > UINT16_MAX || m->renew_ms == 0 ||
+	    (m->tls && m->ca_bundle < 0) || take_addresses(m->addresses) == -1 ||
+	    span_copy(m->host, http.host, sizeof(http.host)) == -1 ||
+	    span_copy(m->name_space, session.ns, sizeof(session.ns)) == -1 ||
+	    span_copy(m->auth_mount, session.mount, sizeof(session.mount)) == -1 ||
+	    span_copy(m->role_id, session.role_id, sizeof(session.role_id)) == -1)
+		return -1;
+	http.port = (uint16_t)m->port;
+	session.renew_ms = m->renew_ms;
+	if (m->tls) {
+		http.tls = make_tls(m->ca_bundle);
+		m->ca_bundle = -1;
+	}
+	given = 1;
+	bao_http_setup(&http);
+	bao_session_setup(&session);
+	return 0;
+}
+
+const uint16_t *
+openbao_port(void)
+{
+	return given ? &http.port : NULL;
+}

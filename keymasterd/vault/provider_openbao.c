@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The provider in front of OpenBao. Runs in vault. Our own file keeps what it has in the
+ * embedded provider as well: the descriptions of credentials, with the domains each is
+ * bound to, and the ledger's key. References lead to OpenBao.
+ */
+#include "common/log.h"
+#include "common/proc.h"
+#include "keymasterd/vault/bao_kv.h"
+#include "keymasterd/vault/bao_session.h"
+#include "keymasterd/vault/openbao.h"
+#include "keymasterd/vault/provider.h"
+
+static int
+openbao_open(const struct vault_open *o, char *why, size_t size)
+{
+	if (provider_embedded.open(o, why, size) == -1)
+		return -1;
+	bao_session_start();
+	return 0;
+}
+
+static void
+openbao_close(void)
+{
+	bao_session_close();
+	bao_kv_forget();
+	provider_embedded.close();
+}
+
+static uint32_t
+openbao_count(void)
+{
+	return provider_embedded.count();
+}
+
+static enum vault_code
+openbao_seal(const struct credential *c, const struct secret *s, int replace)
+{
+	return provider_embedded.seal(c, s, replace);
+}
+
+static enum vault_code
+openbao_drop(struct span tenant, struct span name)
+{
+	return provider_embedded.drop(tenant, name);
+}
+
+static void
+openbao_fetch(struct span tenant, struct span name, vault_done_fn done, void *arg)
+{
+	provider_embedded.fetch(tenant, name, done, arg);
+}
+
+static void
+openbao_resolve(struct span tenant, struct span text, vault_done_fn done, void *arg)
+{
+	struct vault_answer a = {.code = VAULT_BAD_REFERENCE};
+	struct reference ref;
+
+	a.why = reference_parse(text, &ref);
+	/* other tenants get namespaces of their own when there are any */
+	if (a.why == NULL && !span_eq(tenant, proc_self.tenant)) {
+		a.code = VAULT_DENIED;
+		a.why = "this tenant has no namespace in OpenBao";
+	}
+	if (a.why != NULL)
+		done(&a, arg);
+	else
+		bao_kv_get(NULL, &ref, done, arg);
+}
+
+static void
+openbao_sign(enum vault_key key, const void *p, size_t len, vault_done_fn done, void *arg)
+{
+	provider_embedded.sign(key, p, len, done, arg);
+}
+
+static const uint8_t *
+openbao_public_key(enum vault_key key)
+{
+	return provider_embedded.public_key(key);
+}
+
+static uint64_t
+openbao_saves(void)
+{
+	return provider_embedded.saves();
+}
+
+static void
+openbao_rotate(uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *arg)
+{
+	provider_embedded.rotate(now_s, retires_s, done, arg);
+}
+
+static size_t
+openbao_old_keys(uint64_t now_s, struct vault_old_key out[VAULT_OLD_MAX])
+{
+	return provider_embedded.old_keys(now_s, out);
+}
+
+const struct vault_provider provider_openbao = {
+    .name = "openbao",
+    .open = openbao_open,
+    .count = openbao_count,
+    .saves = openbao_saves,
+    .seal = openbao_seal,
+    .drop = openbao_drop,
+    .fetch = openbao_fetch,
+    .resolve = openbao_resolve,
+    .refresh = bao_kv_forget,
+    .sign = openbao_sign,
+    .public_key = openbao_public_key,
+    .rotate = openbao_rotate,
+    .old_keys = openbao_old_keys,
+    .close = openbao_close,
+};

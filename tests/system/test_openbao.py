@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets in a real OpenBao: AppRole login over TLS, KV secrets of tool servers, and its bad
+days."""
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+import memory
+import pytest
+import lab as labs
+from lab import Lab
+from openbao import Delay, OpenBao
+from seal_client import SealClient, SealError
+
+NAMESPACE = "platform"
+READ = """
+path "kv/data/*" { capabilities = ["read"] }
+"""
+NOTHING = """
+path "kv/data/elsewhere" { capabilities = ["read"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def bao(cache, module_place, ca):
+    server = OpenBao(cache, module_place / "openbao", ca)
+    server.call("POST", f"sys/namespaces/{NAMESPACE}")
+    server.mount("kv", "kv", NAMESPACE, version="2")
+    server.policy("aegis", READ, NAMESPACE)
+    yield server
+    server.stop()
+
+
+def eventually(check, seconds=10):
+    """The first true answer; a failure is the last one's."""
+    end = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < end, f"not within {seconds} s: {check.__doc__ or check}"
+        time.sleep(0.05)
+    return found
+
+
+class Connected(Lab):
+    """An Aegis on this OpenBao with one tool server that can be asked for its variables."""
+
+    def __init__(self, prefix, place, bao, ca, variables, port=None, role="aegis", more="", **role_settings):
+        self.bao, self.role = bao, role
+        self.secret_file = place / "secret-id"
+        role_id = bao.approle(role, NAMESPACE, ["aegis"], **role_settings)
+        self.rotate()
+        program = place / "odd_tool.py"
+        shutil.copy(Path(__file__).parent.parent / "lib" / "odd_tool.py", program)
+        program.chmod(0o755)
+        lines = "".join(f'        {name}: "{ref}"\n' for name, ref in variables.items())
+        super().__init__(prefix, place / "aegis", ca=ca, tools=f"""\
+tools:
+  mcp_servers:
+    - name: odd
+      executable: /usr/bin/python3
+      args: ["{program}"]
+      paths: ["{program}"]
+      capabilities: ["odd.*"]
+      start: on_demand
+      credentials:
+{lines}""", contexts="""\
+contexts:
+  - name: all
+    capabilities: [{tool_pattern: "odd.*"}]
+""", extra=f"""\
+secrets:
+  openbao:
+    addr: https://localhost:{port or bao.port}
+    ca_cert: {bao.ca.ca}
+    namespace: {NAMESPACE}
+    auth:
+      role_id: {role_id}
+      secret_id: file:{self.secret_file}
+{more}""")
+        self.text = self.text.replace("vault:\n", "vault:\n  provider: openbao\n", 1)
+
+    def rotate(self):
+        """A new secret id in the file; the accessor of the old one."""
+        old = getattr(self, "secret_id_accessor", None)
+        value, self.secret_id_accessor = self.bao.secret_id(self.role, NAMESPACE)
+        self.secret_file.touch(mode=0o600)
+        self.secret_file.write_text(value + "\n")
+        return old
+
+    def begin(self):
+        self.init()
+        self.start()
+        self.client = SealClient(self.url, self.agent("bot", contexts=["all"]), "all")
+        self.client.attest()
+        return self
+
+    def fresh_start(self):
+        """The tool server's next start reads its secrets again. The tool host goes, too, so that
+        it does not remember how often that failed."""
+        self.aegis("vault", "refresh")
+        host, = self.pids("toolhostd: toolhost")
+        os.kill(host, 9)
+        eventually(lambda: self.pids("toolhostd: toolhost") not in ([], [host]))
+
+    def hash(self, variable):
+        """As the tool server has it. 503: the tool host is not back yet."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return self.client.call("odd.hash", {"variable": variable})["content"][0]["text"]
+            except SealError as e:
+                if e.status != 503 or time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
+
+    def has(self, variable, value):
+        try:
+            return self.hash(variable) == hashlib.sha256(value.encode()).hexdigest()
+        except SealError as e:
+            self.refused = e
+            return False
+
+    def lines(self, event, since=0):
+        text = self.log.read_bytes()[since:].decode(errors="replace")
+        return [line for line in text.splitlines() if f"event={event}" in line]
+
+    def mark(self):
+        return self.log.stat().st_size
+
+    def tokens(self):
+        return self.bao.accessors(self.role, NAMESPACE)
+
+
+SEARCH = "kv-planted-" + secrets.token_hex(12)
+PINNED = "kv-first-" + secrets.token_hex(12)
+ONLY = "kv-only-" + secrets.token_hex(12) + "-\"quoted\\ é"
+
+
+@pytest.fixture(scope="module")
+def connected(prefix, module_place, bao, ca):
+    bao.put("kv/tools/search", NAMESPACE, value=SEARCH, other="x")
+    assert bao.put("kv/tools/pinned", NAMESPACE, key=PINNED) == 1
+    bao.put("kv/tools/pinned", NAMESPACE, key="a later one")
+    bao.put("kv/tools/only", NAMESPACE, anything=ONLY)
+    (module_place / "main").mkdir(mode=0o711)
+    lab = Connected(prefix, module_place / "main", bao, ca, {
+        "SECRET_VALUE": "vault:kv/tools/search",
+        "SECRET_PINNED": "vault:kv/tools/pinned#key@1",
+        "SECRET_NEWEST": "vault:kv/tools/pinned#key",
+        "SECRET_ONLY": "vault:kv/tools/only"}, port=None)
+    yield lab.begin()
+    lab.stop()
+
+
+def test_a_tool_server_gets_its_secrets(connected):
+    assert connected.has("SECRET_VALUE", SEARCH)
+    assert connected.has("SECRET_PINNED", PINNED)
+    assert connected.has("SECRET_NEWEST", "a later one")
+    assert connected.has("SECRET_ONLY", ONLY)
+    assert len(connected.tokens()) == 1, "one login, not one for each secret"
+
+
+def test_refresh_reads_a_new_value(connected, bao):
+    bao.put("kv/tools/search", NAMESPACE, value="another value", other="x")
+    connected.fresh_start()
+    assert connected.has("SECRET_VALUE", "another value")
+    bao.put("kv/tools/search", NAMESPACE, value=SEARCH, other="x")
+    # not refreshed: what was read stays for its seconds
+    for pid in connected.pids("toolhostd: toolexec odd"):
+        os.kill(pid, 9)
+    eventually(lambda: connected.has("SECRET_VALUE", "another value"))
+    assert connected.pids("toolhostd: toolexec odd")
+    connected.fresh_start()
+    eventually(lambda: connected.has("SECRET_VALUE", SEARCH))
+    assert [r for r in connected.ledger("--admin") if r["event"] == "vault.refresh"]
+
+
+def test_only_vault_speaks_with_openbao(connected, bao):
+    """Every descriptor of every process: who holds a socket to OpenBao's port?"""
+    wanted = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if int(fields[2].rpartition(":")[2], 16) == bao.port and fields[3] == "01":
+                wanted.add(f"socket:[{fields[9]}]")
+    holders, others = set(), set()
+    for pid, title in connected.children().items():
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                link = os.readlink(fd)
+            except FileNotFoundError:
+                continue
+            if link in wanted:
+                holders.add(title)
+    assert holders == {"keymasterd: vault"}
+    # and vault has no other connection of the internet
+    vault, = connected.pids("keymasterd: vault")
+    mine = {os.readlink(fd) for fd in Path(f"/proc/{vault}/fd").iterdir() if fd.is_symlink()}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if f"socket:[{fields[9]}]" in mine:
+                others.add(int(fields[2].rpartition(":")[2], 16))
+    assert others == {bao.port}
+
+
+def test_no_secret_is_anywhere_else(connected, bao):
+    assert connected.has("SECRET_VALUE", SEARCH)
+    secret_id = connected.secret_file.read_text().strip()
+    planted = {"search": SEARCH, "secret id": secret_id}
+    needles = {f"{n}: {form}": x for n, s in planted.items() for form, x in memory.forms(s).items()}
+    vault = connected.pids("keymasterd: vault")
+    # the tool server and the toolexec that started it are the receivers
+    receivers = vault + connected.pids("toolhostd: toolexec odd") + connected.pids("/usr/bin/python3")
+    others = [p for p in [connected.process.pid, *connected.children()] if p not in receivers]
+    assert len(others) >= 5
+    for pid, hits in memory.scan_processes(others, needles).items():
+        assert not hits, (pid, hits)
+    log = connected.log.read_bytes()
+    for name, needle in needles.items():
+        assert needle not in log, name
+    for path in connected.data.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not [n for n, x in needles.items() if x in data], path
+
+
+def test_a_revoked_token_is_replaced(connected, bao):
+    before = connected.tokens()
+    for accessor, _ in before:
+        bao.revoke(accessor, NAMESPACE)
+    mark = connected.mark()
+    connected.fresh_start()
+    assert connected.has("SECRET_VALUE", SEARCH), "the first call after it"
+    assert len(connected.lines("openbao.login", mark)) == 1
+    assert {a for a, _ in connected.tokens()}.isdisjoint({a for a, _ in before})
+
+
+def test_a_narrowed_policy_is_named(connected, bao):
+    connected.has("SECRET_VALUE", SEARCH)
+    before = dict(connected.tokens()).keys()
+    bao.policy("aegis", NOTHING, NAMESPACE)
+    mark = connected.mark()
+    connected.fresh_start()
+    assert not connected.has("SECRET_VALUE", SEARCH)
+    eventually(lambda: [x for x in connected.lines("vault.env", mark) if "does not allow it" in x])
+    assert dict(connected.tokens()).keys() == before, "a new login would not help and is not tried"
+    bao.policy("aegis", READ, NAMESPACE)
+    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 15)
+
+
+def test_a_secret_that_is_missing(connected, bao):
+    bao.call("DELETE", "kv/data/tools/only", NAMESPACE)
+    mark = connected.mark()
+    connected.fresh_start()
+    assert not connected.has("SECRET_VALUE", SEARCH)
+    eventually(lambda: [x for x in connected.lines("vault.env", mark)
+                        if "there is no such secret in OpenBao" in x])
+    bao.put("kv/tools/only", NAMESPACE, anything=ONLY)
+    eventually(lambda: connected.has("SECRET_ONLY", ONLY), 15)
+
+
+def test_sealed_and_unsealed(connected, bao):
+    assert connected.has("SECRET_VALUE", SEARCH)
+    bao.seal()
+    assert connected.has("SECRET_VALUE", SEARCH), "what runs goes on"
+    mark = connected.mark()
+    connected.fresh_start()
+    assert not connected.has("SECRET_VALUE", SEARCH)
+    eventually(lambda: [x for x in connected.lines("openbao.away", mark) if "sealed" in x])
+    # the circuit is open: nobody waits for OpenBao now
+    began, mark = time.monotonic(), connected.mark()
+    eventually(lambda: [x for x in connected.lines("vault.env", mark) if "sealed" in x])
+    bao.unseal()
+    began = time.monotonic()
+    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 20)
+    assert time.monotonic() - began < 15
+
+
+def test_killed_and_started_again(connected, bao):
+    assert connected.has("SECRET_VALUE", SEARCH)
+    bao.kill()
+    mark = connected.mark()
+    assert connected.has("SECRET_VALUE", SEARCH), "what runs goes on"
+    connected.fresh_start()
+    assert not connected.has("SECRET_VALUE", SEARCH)
+    eventually(lambda: connected.lines("openbao.away", mark))
+    bao.start()
+    bao.unseal()
+    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 20)
+
+
+def test_a_killed_vault_comes_back(connected):
+    vault, = connected.pids("keymasterd: vault")
+    os.kill(vault, 9)
+    eventually(lambda: connected.pids("keymasterd: vault") not in ([], [vault]))
+    eventually(lambda: connected.aegis("vault", "refresh", check=False).returncode == 0)
+    connected.fresh_start()
+    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 15)
+
+
+def test_the_secret_id_is_rotated_without_a_restart(connected, bao):
+    master = connected.process.pid
+    old = connected.rotate()
+    bao.call("POST", f"auth/approle/role/{connected.role}/secret-id-accessor/destroy", NAMESPACE,
+             secret_id_accessor=old)
+    for accessor, _ in connected.tokens():
+        bao.revoke(accessor, NAMESPACE)
+    connected.fresh_start()
+    assert connected.has("SECRET_VALUE", SEARCH)
+    # one that is wrong is named, and the next good one is taken
+    good = connected.secret_file.read_text()
+    connected.secret_file.write_text("not-a-secret-id\n")
+    for accessor, _ in connected.tokens():
+        bao.revoke(accessor, NAMESPACE)
+    mark = connected.mark()
+    connected.fresh_start()
+    assert not connected.has("SECRET_VALUE", SEARCH)
+    eventually(lambda: [x for x in connected.lines("openbao.login", mark)
+                        if "secret id is wrong" in x])
+    connected.secret_file.write_text(good)
+    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 20)
+    assert connected.process.pid == master and "not-a-secret-id" not in connected.log.read_text()
+
+
+def test_renewal_and_the_end_of_a_token(prefix, bao, ca, place):
+    """Renewed at two thirds of its life; replaced before max TTL ends it."""
+    lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"},
+                    role="short", token_ttl="3s", token_max_ttl="8s")
+    try:
+        lab.begin()
+        assert lab.has("SECRET_VALUE", SEARCH)
+        (first, data), = lab.tokens()
+        eventually(lambda: len(lab.lines("openbao.renew")) >= 2 and first in dict(lab.tokens()))
+        eventually(lambda: len(lab.lines("openbao.login")) >= 2, 12)
+        lab.fresh_start()
+        assert lab.has("SECRET_VALUE", SEARCH)
+        assert not lab.lines("openbao.token"), "no token was used past its end"
+    finally:
+        lab.stop()
+
+
+def test_a_slow_openbao(prefix, bao, ca, place):
+    relay = Delay(bao.port)
+    lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"},
+                    port=relay.port, role="slow")
+    try:
+        lab.begin()
+        assert lab.has("SECRET_VALUE", SEARCH)
+        relay.seconds = 0.5
+        lab.fresh_start()
+        assert lab.has("SECRET_VALUE", SEARCH), "slow is not away"
+        relay.seconds = 30
+        mark = lab.mark()
+        lab.fresh_start()
+        began = time.monotonic()
+        assert not lab.has("SECRET_VALUE", SEARCH)
+        eventually(lambda: lab.lines("openbao.away", mark) or None)
+        assert time.monotonic() - began < 12
+        # fast once the circuit is open
+        mark = lab.mark()
+        eventually(lambda: [x for x in lab.lines("vault.env", mark) if "code=8" in x])
+        relay.seconds = 0
+        eventually(lambda: lab.has("SECRET_VALUE", SEARCH), 25)
+    finally:
+        lab.stop()
+        relay.stop()
+
+
+def test_another_authority_is_not_believed(prefix, bao, ca, place):
+    other = labs.TestCA(place / "other-ca")
+    lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"}, role="tls")
+    lab.text = lab.text.replace(f"ca_cert: {bao.ca.ca}", f"ca_cert: {other.ca}")
+    try:
+        lab.begin()  # everything else works
+        assert not lab.has("SECRET_VALUE", SEARCH)
+        eventually(lambda: [x for x in lab.lines("openbao.away") if "certificate" in x])
+        assert not lab.tokens()
+    finally:
+        lab.stop()
+
+
+@pytest.mark.parametrize("change, says", [
+    (("https://localhost", "http://openbao.example"), "expected https://"),
+    (("secret_id: file:", "secret_id: "), "expected file:PATH"),
+    (("namespace: platform", "namespace: ../other"), "secrets.openbao.namespace"),
+    (("provider: openbao", "provider: embedded"), "vault.provider"),
+    (("vault:kv/tools/search", "vault:kv/../sys/search"), "expected vault:MOUNT/PATH"),
+    (("vault:kv/tools/search", "vault:kv/%2e%2e/search"), "expected vault:MOUNT/PATH"),
+    (("vault:kv/tools/search", "vault:db/creds/role"), "database"),
+])
+def test_mistakes_in_the_configuration(prefix, bao, ca, place, change, says):
+    lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"}, role="conf")
+    lab.init()
+    assert change[0] in lab.text
+    lab.config.write_text(lab.text.replace(*change))
+    done = lab.aegis("config", "validate", check=False)
+    assert done.returncode != 0 and says in done.stdout + done.stderr
+    assert lab.secret_file.name in change[0] or lab.secret_file.read_text().strip() not in done.stderr
