@@ -43,6 +43,7 @@ int cmd_ledger_stats(struct cli *);
 int cmd_ledger_export(struct cli *);
 int cmd_ledger_verify(struct cli *);
 int cmd_ledger_key(struct cli *);
+int cmd_ledger_receipt(struct cli *);
 
 int cmd_run(struct cli *);
 int cmd_doctor(struct cli *);

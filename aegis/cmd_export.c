@@ -3,18 +3,15 @@
  * aegis ledger export: JSON Lines that can be verified, or JSON and CSV (RFC 4180) for
  * people and spreadsheets.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aegis/admin.h"
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
 #include "aegis/ledger_read.h"
 #include "aegis/line.h"
+#include "aegis/out_file.h"
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/proto.h"
@@ -145,50 +142,6 @@ write_all(struct export *x, const struct ledger_query *q, const char *format)
 	return ledger_read_rows(q, write_csv, x);
 }
 
-/* A file appears whole or not at all. */
-static FILE *
-open_output(const char *path, char **temporary)
-{
-	FILE *f;
-	int fd;
-
-	*temporary = NULL;
-	if (path == NULL || strcmp(path, "-") == 0)
-		return stdout;
-	if (asprintf(temporary, "%s.XXXXXX", path) == -1)
-		return NULL;
-	fd = mkostemp(*temporary, O_CLOEXEC); /* mode 0600 */
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL)
-		cli_error(NULL, "%s: %s", path, strerror(errno));
-	return f;
-}
-
-static int
-close_output(struct export *x, const char *path, char *temporary, int r)
-{
-	bool bad = fflush(x->f) != 0 || ferror(x->f);
-
-	if (temporary == NULL) {
-		if (bad && r == ADMIN_OK) {
-			cli_error(NULL, "standard output: %s", strerror(errno));
-			r = ADMIN_FAILED;
-		}
-		return r;
-	}
-	bad = fsync(fileno(x->f)) == -1 || bad;
-	bad = fclose(x->f) != 0 || bad;
-	if (r == ADMIN_OK && (bad || rename(temporary, path) == -1)) {
-		cli_error(NULL, "%s: %s", path, strerror(errno));
-		r = ADMIN_FAILED;
-	}
-	if (r != ADMIN_OK)
-		unlink(temporary);
-	else
-		fprintf(stderr, "✓ %s is written\n", path);
-	return r;
-}
-
 int
 cmd_ledger_export(struct cli *cli)
 {
@@ -198,7 +151,7 @@ cmd_ledger_export(struct cli *cli)
 	    .service = cli_text(cli, "service"),
 	    .agent = cli_text(cli, "agent")};
 	struct export x = {.bare = cli_given(cli, "no-evidence")};
-	char *temporary = NULL;
+	struct out_file out;
 	int r;
 
 	if (strcmp(format, "csv") != 0 && strcmp(format, "json") != 0 &&
@@ -215,12 +168,14 @@ cmd_ledger_export(struct cli *cli)
 	r = admin_open(cli, ADMIN_NEED_DATA);
 	if (r != 0)
 		return r;
-	x.f = open_output(path, &temporary);
-	if (x.f == NULL)
+	if (out_file_open(&out, path) == -1) {
 		r = ADMIN_FAILED;
-	else
-		r = close_output(&x, path, temporary, write_all(&x, &q, format));
-	free(temporary);
+	} else {
+		x.f = out.f;
+		r = write_all(&x, &q, format);
+		if (out_file_close(&out, r == ADMIN_OK) == -1 && r == ADMIN_OK)
+			r = ADMIN_FAILED;
+	}
 	admin_close();
 	return r;
 }

@@ -141,6 +141,8 @@ const struct command commands[] = {
 	    SWITCH("signatures", 0, "Verify what agents signed as well"),
 	    TEXT("receipt", 0, "FILE", "Verify a receipt instead")),
 	cmd_ledger_verify},
+    {"ledger", "receipt", "ID", 1, "Prove one row: of a request's id, or of a number",
+	FLAGS(TEXT("out", 'o', "FILE", "Write to a file")), cmd_ledger_receipt},
     {"ledger", "key", "", 0, "Print the public key that verifies exports", NULL, cmd_ledger_key},
 
     {"", "run", "COMMAND...", UINT_MAX, "Run an agent's program with a token of its own",

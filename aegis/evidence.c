@@ -151,7 +151,8 @@ put_text(struct evidence *e, const struct line_row *r)
 	struct jsonw w;
 	int bad;
 
-	if (!line_try(&c, "{\"form\":\"utf16\",\"text\":"))
+	if (!line_try(&c, "{\"form\":\"utf16\",\"text\":") &&
+	    !line_try(&c, "{\"form\":\"plain\",\"text\":"))
 		LINE_EXPECT(&c, "{\"form\":\"spaced\",\"text\":");
 	if (c.bad || c.end[-1] != '}' || --c.end == c.p ||
 	    json_parse(&e->doc, c.p, (size_t)(c.end - c.p), NULL) != JSON_OK ||
@@ -163,14 +164,6 @@ put_text(struct evidence *e, const struct line_row *r)
 	bad = jsonw_done(&w) != 0 || e->again.len != (size_t)(c.end - c.p) ||
 	    memcmp(e->again.p, c.p, e->again.len) != 0;
 	return bad ? -1 : 0;
-}
-
-/* The token that the octets hold is the session's, whatever their form. */
-static bool
-holds_token(const struct buf *octets, const struct session *s)
-{
-	return s->token.len > 0 &&
-	    memmem(octets->p, octets->len, s->token.p, s->token.len) != NULL;
 }
 
 static enum evidence_result
@@ -187,8 +180,7 @@ take_signed(struct evidence *e, const struct line_row *r, bool signatures)
 	buf_reset(&e->octets);
 	if ((r->evidence == LINE_SIGNED ? put_plain(&e->octets, r, s) : put_text(e, r)) !=
 		0 ||
-	    !names(r->text, "signed", e->octets.p, e->octets.len) ||
-	    !holds_token(&e->octets, s))
+	    !names(r->text, "signed", e->octets.p, e->octets.len))
 		return EVIDENCE_FOREIGN;
 	if (!signatures)
 		return EVIDENCE_GOOD;

@@ -120,11 +120,7 @@ line_read_header(const char *line, size_t len, struct line_header *h)
 {
 	struct line_cursor c = {line, line + len, false};
 
-	LINE_EXPECT(&c, "{\"ledger\":\"aegis-");
-	h->form = line_try(&c, "1\"") ? 1 : 2;
-	if (h->form == 2)
-		LINE_EXPECT(&c, "2\"");
-	LINE_EXPECT(&c, ",\"chain\":\"");
+	LINE_EXPECT(&c, "{\"ledger\":\"aegis-2\",\"chain\":\"");
 	line_copy(&c, h->chain, sizeof(h->chain));
 	LINE_EXPECT(&c, "\",\"from\":");
 	h->from = line_number(&c);
@@ -146,13 +142,9 @@ line_take_checkpoint(struct line_cursor *c, struct line_checkpoint *cp)
 	cp->seq = line_number(c);
 	LINE_EXPECT(c, ",\"head\":\"");
 	line_hash(c, cp->head);
-	LINE_EXPECT(c, "\"");
-	cp->has_root = line_try(c, ",\"root\":\"");
-	if (cp->has_root) {
-		line_hash(c, cp->root);
-		LINE_EXPECT(c, "\"");
-	}
-	LINE_EXPECT(c, ",\"time\":\"");
+	LINE_EXPECT(c, "\",\"root\":\"");
+	line_hash(c, cp->root);
+	LINE_EXPECT(c, "\",\"time\":\"");
 	line_copy(c, cp->time, sizeof(cp->time));
 	LINE_EXPECT(c, "\",\"kid\":\"");
 	line_copy(c, cp->kid, sizeof(cp->kid));
@@ -179,16 +171,13 @@ line_read_checkpoint(const char *line, size_t len, struct line_checkpoint *cp)
 size_t
 line_signed_text(const struct line_checkpoint *cp, char *out, size_t size)
 {
-	char head[LINE_HEX + 1], root[LINE_HEX + 2] = "";
+	char head[LINE_HEX + 1], root[LINE_HEX + 1];
 	int n;
 
 	(void)hex_encode(cp->head, 32, head, sizeof(head));
-	if (cp->has_root) {
-		(void)hex_encode(cp->root, 32, root, LINE_HEX + 1);
-		memcpy(root + LINE_HEX, "\n", 2);
-	}
-	n = snprintf(out, size, "aegis-checkpoint-%d\n%s\n%" PRIu64 "\n%s\n%s%s\n",
-	    cp->has_root ? 2 : 1, cp->chain, cp->seq, head, root, cp->time);
+	(void)hex_encode(cp->root, 32, root, sizeof(root));
+	n = snprintf(out, size, "aegis-checkpoint-2\n%s\n%" PRIu64 "\n%s\n%s\n%s\n",
+	    cp->chain, cp->seq, head, root, cp->time);
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 

@@ -37,7 +37,6 @@ void line_copy(struct line_cursor *, char *out, size_t size);
 bool line_done(const struct line_cursor *);
 
 struct line_header {
-	unsigned form; /* 1 or 2 */
 	char chain[65];
 	uint64_t from;
 	uint8_t prev[32];
@@ -47,7 +46,6 @@ struct line_checkpoint {
 	char chain[65];
 	uint64_t seq;
 	uint8_t head[32], root[32];
-	bool has_root;
 	char time[41], kid[17];
 	uint8_t signature[64];
 };

@@ -57,6 +57,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_gate.c \
 	aegis/cmd_init.c \
 	aegis/cmd_ledger.c \
+	aegis/cmd_receipt.c \
 	aegis/cmd_operator.c \
 	aegis/cmd_run.c \
 	aegis/cmd_vault.c \
@@ -81,6 +82,8 @@ aegis_aegis_SOURCES = \
 	aegis/openbao.h \
 	aegis/out.c \
 	aegis/out.h \
+	aegis/out_file.c \
+	aegis/out_file.h \
 	aegis/secret_in.c \
 	aegis/spawn.c \
 	aegis/spawn.h \

@@ -258,7 +258,7 @@ check_sealed(struct verify *v, const struct line_checkpoint *cp)
 		v->astray = true;
 		return;
 	}
-	if (v->rooted && cp->has_root) {
+	if (v->rooted) {
 		merkle_root(&v->tree, root);
 		if (memcmp(root, cp->root, 32) != 0) {
 			found(v, VERIFY_ROOT, first, cp->seq);

@@ -51,7 +51,7 @@ JUDGE_CORE = \
 	keymasterd/judge/decide.c keymasterd/judge/decide.h \
 	keymasterd/judge/flight.c keymasterd/judge/flight.h \
 	keymasterd/judge/judge.h \
-	keymasterd/judge/judge_util.c keymasterd/judge/judge_util.h \
+	keymasterd/judge/judge_util.c \
 	keymasterd/judge/ledger.c keymasterd/judge/ledger.h \
 	keymasterd/judge/ledger_budget.c keymasterd/judge/ledger_checkpoint.c \
 	keymasterd/judge/ledger_find.c keymasterd/judge/ledger_find.h \
@@ -81,6 +81,7 @@ JUDGE_CORE = \
 JUDGE_SEAL = \
 	keymasterd/judge/admin_context.c \
 	keymasterd/judge/admin_key.c keymasterd/judge/admin_operator.c \
+	keymasterd/judge/receipt.c keymasterd/judge/receipt.h keymasterd/judge/receipt_make.c \
 	keymasterd/judge/admin_seal.c \
 	keymasterd/judge/api.c keymasterd/judge/api.h \
 	keymasterd/judge/api_context.c keymasterd/judge/api_context.h \

@@ -21,6 +21,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/permit.h"
+#include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/turn.h"
 
 #define CONNECTIONS_MAX 16
@@ -40,6 +41,7 @@ on_gone(struct chan *c, void *owner)
 {
 	credential_act_gone(c);
 	ledger_act_gone(c);
+	receipt_gone(c);
 	operator_act_gone(c);
 	key_act_gone(c);
 	vault_act_gone(c);

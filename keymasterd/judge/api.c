@@ -16,6 +16,7 @@
 #include "keymasterd/judge/attest.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/seal_error.h"
 #include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/trust.h"
@@ -43,6 +44,7 @@ static const struct route {
     {"POST", "/v1/security-contexts", API_ADMIN, api_context_put},
     {"GET", "/v1/security-contexts/{name}", API_READER, api_context_get},
     {"DELETE", "/v1/security-contexts/{name}", API_ADMIN, api_context_delete},
+    {"GET", "/v1/receipts/{id}", API_ANYONE, receipt_handle},
     {"GET", "/.well-known/jwks.json", API_ANYONE, jwks_handle},
 };
 

@@ -10,7 +10,7 @@
 #include "common/hex.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "keymasterd/judge/judge_util.h"
+#include "common/sha256.h"
 
 #define POOL 4096
 

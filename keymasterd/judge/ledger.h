@@ -70,9 +70,15 @@ struct ledger_row {
 
 enum { LEDGER_ALLOWED = 1, LEDGER_BLOCKED = 2 };
 
-/* How the signed octets were written: as the protocol says, or in one of the orders and
- * spacings that old clients have (common/canon.h). */
-enum ledger_form { LEDGER_FORM_PLAIN, LEDGER_FORM_UTF16, LEDGER_FORM_SPACED };
+/* How the signed octets were written: as the protocol says, over the token that the
+ * session began with or over another one, or in one of the orders and spacings that old
+ * clients have (common/canon.h). */
+enum ledger_form {
+	LEDGER_FORM_PLAIN,
+	LEDGER_FORM_OTHER_TOKEN,
+	LEDGER_FORM_UTF16,
+	LEDGER_FORM_SPACED
+};
 
 /* The head and the tree's root over rows 1..seq, signed by vault. */
 struct ledger_checkpoint {

@@ -77,6 +77,11 @@ put_string(struct buf *out, struct span s)
 static int
 put_evidence(struct buf *out, const struct ledger_row *r)
 {
+	/* all but the first are kept as they are, since they cannot be put together again
+	 */
+	static const char *const forms[] = {[LEDGER_FORM_OTHER_TOKEN] = "plain",
+	    [LEDGER_FORM_UTF16] = "utf16",
+	    [LEDGER_FORM_SPACED] = "spaced"};
 	int bad = 0;
 
 	if (r->signed_text.p != NULL && r->signed_form == LEDGER_FORM_PLAIN) {
@@ -84,8 +89,8 @@ put_evidence(struct buf *out, const struct ledger_row *r)
 		bad |= buf_put(out, r->signed_payload.p, r->signed_payload.len);
 		bad |= buf_printf(out, ",\"timestamp\":%" PRId64 "}", r->signed_time);
 	} else if (r->signed_text.p != NULL) {
-		bad |= buf_printf(out, ",\"signed\":{\"form\":\"%s\",\"text\":",
-		    r->signed_form == LEDGER_FORM_UTF16 ? "utf16" : "spaced");
+		bad |= buf_printf(
+		    out, ",\"signed\":{\"form\":\"%s\",\"text\":", forms[r->signed_form]);
 		bad |= put_string(out, r->signed_text);
 		bad |= buf_putc(out, '}');
 	}

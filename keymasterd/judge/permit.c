@@ -14,6 +14,7 @@
 #include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/peers.h"
+#include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/redeemer.h"
 
 const struct permit permit_judge_gate[] = {
@@ -95,6 +96,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_ledger_read, CHAN_READY, 0, admin_ledger_read},
     {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},
     {MSG_ledger_seal, CHAN_READY, 0, admin_ledger_seal},
+    {MSG_ledger_receipt, CHAN_READY, 0, admin_ledger_receipt},
     {MSG_status, CHAN_READY, 0, admin_status},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
     PERMIT_LAST,

@@ -468,7 +468,7 @@ verify(struct call *c, struct span octets, struct seal_refusal *r)
 		c->d.row.signed_payload = c->e->signed_payload;
 		c->d.row.signed_time = c->e->timestamp;
 		c->d.row.signed_form = c->e->signed_order == CANON_UTF8
-		    ? LEDGER_FORM_PLAIN
+		    ? (checked.own_token ? LEDGER_FORM_PLAIN : LEDGER_FORM_OTHER_TOKEN)
 		    : c->e->signed_order == CANON_UTF16 ? LEDGER_FORM_UTF16
 							: LEDGER_FORM_SPACED;
 		c->d.row.method = span_str(c->e->method);

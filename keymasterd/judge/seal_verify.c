@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/replay.h"
+#include "common/sha256.h"
 #include "keymasterd/judge/judge.h"
-#include "keymasterd/judge/judge_util.h"
 #include "keymasterd/judge/seal_marks.h"
 #include "keymasterd/judge/trust.h"
 
@@ -177,6 +177,7 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 		return refuse(
 		    r, SEAL_SIGNATURE, "The signature is not the session's", "signature");
 	out->stage = SEAL_STAGE_SIGNED;
+	out->own_token = memcmp(hash, s->token_hash, sizeof hash) == 0;
 
 	known = s->token_verified && s->verified_with == world->generation &&
 	    memcmp(hash, s->verified_hash, sizeof hash) == 0;

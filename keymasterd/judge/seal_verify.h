@@ -41,6 +41,7 @@ enum seal_stage {
 struct seal_checked {
 	enum seal_stage stage;
 	struct session *session; /* from SEAL_STAGE_SESSION on */
+	bool own_token;          /* it is the token that the session began with */
 	int64_t expired_at;      /* of a refusal for a token that is over; else 0 */
 };
 

@@ -210,8 +210,11 @@ static struct {
 static const char *
 refuse_checkpoint(const struct msg_checkpoint_sign *m, const char *chain)
 {
+	static const uint8_t none[32];
 	int64_t sec;
 
+	if (memcmp(m->root, none, sizeof(none)) == 0)
+		return "no root";
 	/* the text is made of lines */
 	if (chain[0] == '\0' ||
 	    strspn(chain,
@@ -233,24 +236,18 @@ refuse_checkpoint(const struct msg_checkpoint_sign *m, const char *chain)
 	return NULL;
 }
 
-/* The octets to sign; 0 when they do not fit. Without a root, of the form before. */
+/* The octets to sign; 0 when they do not fit. */
 static size_t
 checkpoint_text(
     const struct msg_checkpoint_sign *m, const char *chain, char *out, size_t size)
 {
-	static const uint8_t none[32];
 	char head[65], root[65];
 	int n;
 
 	(void)hex_encode(m->head, sizeof(m->head), head, sizeof(head));
 	(void)hex_encode(m->root, sizeof(m->root), root, sizeof(root));
-	if (memcmp(m->root, none, sizeof(none)) == 0)
-		n = snprintf(out, size, "aegis-checkpoint-1\n%s\n%" PRIu64 "\n%s\n%.*s\n",
-		    chain, m->seq, head, (int)m->time.len, m->time.p);
-	else
-		n = snprintf(out, size,
-		    "aegis-checkpoint-2\n%s\n%" PRIu64 "\n%s\n%s\n%.*s\n", chain, m->seq,
-		    head, root, (int)m->time.len, m->time.p);
+	n = snprintf(out, size, "aegis-checkpoint-2\n%s\n%" PRIu64 "\n%s\n%s\n%.*s\n",
+	    chain, m->seq, head, root, (int)m->time.len, m->time.p);
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 

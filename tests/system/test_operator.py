@@ -163,6 +163,14 @@ def test_tenants(lab, provider):
         assert a == b
     refused(ask(lab, provider.token(tenant_id="")), 401)
     refused(ask(lab, provider.token(tenant_id=7)), 401)
+    # nor are there receipts of its rows
+    row = next(r for r in lab.ledger() if r.get("session") == made["session_id"])
+    for what in (row["seq"], row["request"]):
+        path = f"/v1/receipts/{what}"
+        assert ask(lab, provider.token(tenant_id="default"), path=path).json()["row"] == row
+        body = refused(ask(lab, foreign, path=path), 404)
+        none = refused(ask(lab, foreign, path="/v1/receipts/999999999"), 404)
+        assert body["error"]["message"] == none["error"]["message"]
 
 
 def test_refused(lab, provider):

@@ -184,7 +184,8 @@ make_session(struct maker *m)
 }
 
 /* A call that the session signed; forged: somebody else did. */
-enum make_form { MAKE_PLAIN, MAKE_UTF16, MAKE_BARE };
+enum make_form { MAKE_PLAIN, MAKE_UTF16, MAKE_OTHER_TOKEN, MAKE_BARE };
+static const char *const make_forms[] = {"", "utf16", "plain", ""};
 
 static inline void
 make_call(struct maker *m, enum make_form form, int forged)
@@ -197,9 +198,8 @@ make_call(struct maker *m, enum make_form form, int forged)
 	    "{\"id\":\"req-%llu\",\"jsonrpc\":\"2.0\",\"method\":\"tools/call\"}",
 	    (unsigned long long)m->rows);
 	n = snprintf(octets, sizeof(octets),
-	    "{\"payload\":%s,\"security_token\":\"" MAKE_TOKEN
-	    "\",\"timestamp\":1936000000}",
-	    payload);
+	    "{\"payload\":%s,\"security_token\":\"%s\",\"timestamp\":1936000000}",
+	    payload, form == MAKE_OTHER_TOKEN ? "e30.e30.c2ln" : MAKE_TOKEN);
 	crypto_sign_keypair(unused, other);
 	crypto_sign_detached(signature, NULL, (uint8_t *)octets, (unsigned long long)n,
 	    forged ? other : m->agent_secret);
@@ -213,10 +213,10 @@ make_call(struct maker *m, enum make_form form, int forged)
 	if (form == MAKE_PLAIN)
 		snprintf(evidence, sizeof(evidence),
 		    ",\"signed\":{\"payload\":%s,\"timestamp\":1936000000}", payload);
-	else if (form == MAKE_UTF16) {
+	else if (form != MAKE_BARE) {
 		char *q = evidence +
 		    snprintf(evidence, sizeof(evidence),
-			",\"signed\":{\"form\":\"utf16\",\"text\":\"");
+			",\"signed\":{\"form\":\"%s\",\"text\":\"", make_forms[form]);
 		const char *p;
 
 		for (p = octets; *p != '\0'; *q++ = *p++)

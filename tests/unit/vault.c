@@ -955,6 +955,8 @@ START_TEST(checkpoints)
 	ck_assert_ptr_nonnull(make_checkpoint(&m, sig));
 	m = checkpoint("", 1000, 0xab, 0x11);
 	ck_assert_ptr_nonnull(make_checkpoint(&m, sig));
+	m = checkpoint("c0ffee", 1000, 0xab, 0);
+	ck_assert_ptr_nonnull(make_checkpoint(&m, sig));
 	m = checkpoint("c0ffee\n1", 1000, 0xab, 0x11);
 	ck_assert_ptr_nonnull(make_checkpoint(&m, sig));
 	m = checkpoint("c0ffee", 1000, 0xab, 0x11);

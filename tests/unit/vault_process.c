@@ -333,16 +333,19 @@ START_TEST(a_life)
 	p.chain = span_str("c");
 	p.seq = 5;
 	p.time = span_str("2026-01-01T00:00:00Z");
+	memset(p.root, 0x11, sizeof(p.root));
 	ck_assert_int_eq(
 	    sync_ask(&judge, MSG_checkpoint_sign, &p, WAIT_MS, NULL, NULL), 0);
 	ck_assert_uint_eq(cp->code, VAULT_OK);
 	ck_assert_int_eq(
 	    crypto_sign_verify_detached(cp->signature,
 		(const uint8_t
-			*)"aegis-checkpoint-1\nc\n5\n"
+			*)"aegis-checkpoint-2\nc\n5\n"
 			  "00000000000000000000000000000000000000000000000000000000"
-			  "00000000\n2026-01-01T00:00:00Z\n",
-		109, pub),
+			  "00000000\n"
+			  "11111111111111111111111111111111111111111111111111111111"
+			  "11111111\n2026-01-01T00:00:00Z\n",
+		174, pub),
 	    0);
 	p.seq = 4;
 	ck_assert_int_eq(

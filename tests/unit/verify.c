@@ -48,6 +48,7 @@ put_row(struct maker *m)
 	else if (seq > 2 && seq % 5 == 3)
 		make_call(m,
 		    seq == 13       ? MAKE_UTF16
+			: seq == 18 ? MAKE_OTHER_TOKEN
 			: seq == 28 ? MAKE_BARE
 				    : MAKE_PLAIN,
 		    0);
