@@ -3,6 +3,7 @@
 conformance suite against it."""
 
 import asyncio
+import concurrent.futures
 import json
 import re
 import shutil
@@ -163,3 +164,438 @@ def test_the_conformance_suite(hub, cache, tmp_path):
         checks += sum(c["status"] == "SUCCESS" for r in results for c in r)
     assert passed == PASSES, done.stdout[-6000:]
     assert every - passed == set() and checks >= 40
+
+
+# -- the transport, octet by octet --
+
+class Raw:
+    """A client that says exactly what a test wants."""
+
+    def __init__(self, lab, token, version="2025-11-25"):
+        self.url, self.http, self.number = f"{lab.url}/mcp", requests.Session(), 0
+        self.http.headers.update(ACCEPT)
+        if token:
+            self.http.headers["Authorization"] = f"Bearer {token}"
+        self.version = version
+
+    def post(self, message, **more):
+        body = message if isinstance(message, (bytes, str)) else json.dumps(message)
+        return self.http.post(self.url, data=body, timeout=20, **more)
+
+    def message(self, method, params=None, identifier=None):
+        self.number += 1
+        return {"jsonrpc": "2.0", "id": identifier or self.number, "method": method, "params": params or {}}
+
+    def initialize(self, capabilities=None, **more):
+        r = self.post(self.message("initialize", {
+            "protocolVersion": self.version, "capabilities": capabilities or {},
+            "clientInfo": {"name": "raw", "version": "1"}}), **more)
+        if r.status_code == 200:
+            self.http.headers["Mcp-Session-Id"] = r.headers["Mcp-Session-Id"]
+            self.http.headers["MCP-Protocol-Version"] = r.json()["result"]["protocolVersion"]
+        return r
+
+    def ask(self, method, params=None, **more):
+        return self.post(self.message(method, params), **more)
+
+    def result(self, method, params=None):
+        r = self.ask(method, params)
+        assert r.status_code == 200 and "result" in r.json(), r.text
+        return r.json()["result"]
+
+    def call(self, tool, **arguments):
+        return self.ask("tools/call", {"name": tool, "arguments": arguments})
+
+
+@pytest.fixture
+def raw(hub):
+    c = Raw(hub, hub.token)
+    c.initialize()
+    return c
+
+
+@pytest.fixture
+def small(hub):
+    c = Raw(hub, hub.narrow)
+    c.initialize({"sampling": {}, "elicitation": {}})
+    return c
+
+
+def events(response):
+    """The messages of a stream of events."""
+    for line in response.iter_lines(chunk_size=1):
+        if line.startswith(b"data: "):
+            yield json.loads(line[6:])
+
+
+@pytest.mark.parametrize("asked, given", [
+    ("2025-11-25", "2025-11-25"), ("2025-06-18", "2025-06-18"), ("2025-03-26", "2025-03-26"),
+    ("2024-11-05", "2024-11-05"), ("1999-01-01", "2025-11-25")])
+def test_versions_are_negotiated(hub, asked, given):
+    answer = Raw(hub, hub.token, asked).initialize()
+    result = answer.json()["result"]
+    assert result["protocolVersion"] == given
+    assert result["extensions"]["seal"] == {
+        "supported": True, "version": "v1", "attestation_endpoint": "/v1/seal/attest"}
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["Mcp-Session-Id"])
+
+
+def refused(response, status, code):
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body["jsonrpc"] == "2.0" and body["error"]["code"] == code and body["error"]["message"]
+    return body
+
+
+def test_what_the_transport_demands(hub, raw):
+    ping = raw.message("ping")
+    assert raw.post(ping).json()["result"] == {}
+    for accept in ("application/json", "text/event-stream", "", "text/html", "application/json, text/event-stream;q=0"):
+        refused(raw.post(ping, headers={"Accept": accept}), 406, -32000)
+    for accept in ("*/*", "application/*, text/*", "text/event-stream;q=0.1,application/json"):
+        assert raw.post(ping, headers={"Accept": accept}).status_code == 200
+    for kind in ("text/plain", "application/jsonx", ""):
+        refused(raw.post(ping, headers={"Content-Type": kind}), 415, -32000)
+    assert raw.post(ping, headers={"Content-Type": "application/json; charset=utf-8"}).status_code == 200
+    body = refused(raw.post(ping, headers={"MCP-Protocol-Version": "1999-01-01"}), 400, -32022)
+    assert "2025-06-18" in body["error"]["data"]["supported"]
+    assert raw.post(ping, headers={"MCP-Protocol-Version": "2025-03-26"}).status_code == 200
+    assert raw.post(ping, headers={"MCP-Protocol-Version": None}).status_code == 200
+    refused(raw.post(ping, headers={"Mcp-Session-Id": None}), 400, -32600)
+    refused(raw.post(ping, headers={"Mcp-Session-Id": "0" * 32}), 404, -32001)
+    other = Raw(hub, hub.narrow)
+    other.initialize()
+    stolen = {"Mcp-Session-Id": raw.http.headers["Mcp-Session-Id"]}
+    refused(other.post(ping, headers=stolen), 404, -32001)
+    answer = raw.http.put(raw.url, timeout=5)
+    refused(answer, 405, -32000)
+    assert answer.headers["Allow"] == "GET, POST, DELETE"
+    refused(raw.http.get(raw.url, headers={"Accept": "application/json"}, timeout=5), 406, -32000)
+    refused(raw.http.post(raw.url + "/x", data="{}", timeout=5), 404, -32000)
+
+
+@pytest.mark.parametrize("text, code", [
+    ("", -32700), ("{", -32700), ("[]", -32600), ("3", -32600), ("{}", -32600), ('{"jsonrpc":"2.0"}', -32600),
+    ('[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600), ('{"jsonrpc":"1.0","id":1,"method":"ping"}', -32600),
+    ('{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600), ('{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600),
+    ('{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32700), ('{"jsonrpc":"2.0","id":1,"method":3}', -32600),
+    ('{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}', -32600),
+    ('{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', -32600),
+    ('{"jsonrpc":"2.0","id":"%s","method":"ping"}' % ("x" * 300), -32600),
+    ('{"jsonrpc":"2.0","id":1,"method":"a\\u0000b"}', -32700), ("[" * 200, -32700)])
+def test_malformed_messages(raw, text, code):
+    refused(raw.post(text), 400, code)
+    assert raw.result("ping") == {}
+
+
+def test_who_may_come(hub):
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    for headers in ({"Authorization": "Bearer aegis_nonsense"}, {"Authorization": "Basic eDp5"},
+                    {"X-Aegis-Agent": "nonsense"}):
+        answer = Raw(hub, None).post(ping, headers=headers)
+        refused(answer, 401, -32000)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    other_header = Raw(hub, None)
+    other_header.http.headers["X-Aegis-Agent"] = hub.token
+    assert other_header.initialize().status_code == 200
+    for origin, status in (("https://evil.example", 403), ("null", 403), ("http://localhost.evil.example", 403),
+                           ("http://localhost:5173", 200), ("http://127.0.0.1", 200), ("http://[::1]:8080", 200)):
+        assert Raw(hub, hub.token).initialize(headers={"Origin": origin}).status_code == status
+    # only somebody without a token can be a page that does not know where it is
+    assert Raw(hub, None).initialize(headers={"Host": "evil.example"}).status_code == 403
+    assert Raw(hub, None).initialize(headers={"Host": f"localhost:{hub.port}"}).status_code == 200
+    assert Raw(hub, hub.token).initialize(headers={"Host": "gate.internal"}).status_code == 200
+
+
+def test_contexts_of_an_agent(hub):
+    nobody = hub.agent("nobody")
+    body = refused(Raw(hub, nobody).initialize(), 403, -32000)
+    assert "aegis agent context --agent nobody" in body["error"]["message"]
+    both = hub.agent("both", contexts=["open", "narrow"])
+    assert "X-Aegis-Context" in refused(Raw(hub, both).initialize(), 403, -32000)["error"]["message"]
+    c = Raw(hub, both)
+    assert c.initialize(headers={"X-Aegis-Context": "narrow"}).status_code == 200
+    assert [t["name"] for t in c.result("tools/list")["tools"]] == ["test_sampling", "read_text_file", "echo", "get-sum"]
+    refused(Raw(hub, both).initialize(headers={"X-Aegis-Context": "none"}), 403, -32000)
+    c = Raw(hub, both)
+    r = c.post(c.message("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
+                                        "_meta": {"aegis/context": "open"}}))
+    assert hub.rows_of(r.headers["X-Aegis-Request-Id"])[0]["context"] == "open"
+    # withdrawn from the agent: its session ends
+    c = Raw(hub, both)
+    c.initialize(headers={"X-Aegis-Context": "narrow"})
+    hub.aegis("agent", "context", "--agent", "both", "--context", "narrow", "--revoke")
+    refused(c.ask("ping"), 404, -32001)
+
+
+def test_a_client_without_a_token(hub):
+    c = Raw(hub, None)
+    assert c.initialize().status_code == 200
+    answer = c.call("echo", message="plain")
+    assert "plain" in answer.json()["result"]["content"][0]["text"]
+    row = hub.rows_of(answer.headers["X-Aegis-Request-Id"])[0]
+    assert (row["agent"], row["context"], row["tool"], row["server"]) == ("legacy", "open", "echo", "everything")
+    refused(Raw(hub, None).initialize(headers={"X-Aegis-Context": "narrow"}), 403, -32000)
+
+
+def test_sessions_end(hub):
+    c = Raw(hub, hub.token)
+    c.initialize()
+    assert c.http.delete(c.url, timeout=5).status_code == 204
+    refused(c.ask("ping"), 404, -32001)
+    refused(c.http.delete(c.url, timeout=5), 404, -32001)
+    token = hub.agent("changing", contexts=["open"])
+    c = Raw(hub, token)
+    c.initialize()
+    stream = c.http.get(c.url, stream=True, timeout=10)
+    new = hub.json("agent", "regenerate", "--name", "changing")["token"]
+    assert stream.raw.read().startswith(b": open"), "the stream ends with its session"
+    assert c.ask("ping").status_code == 401
+    c.http.headers["Authorization"] = f"Bearer {new}"
+    refused(c.ask("ping"), 404, -32001)
+
+
+def test_policy_and_rows(hub, small):
+    for tool, arguments, code in (("read_text_file", {"path": "/etc/passwd"}, 2002),
+                                  ("read_text_file", {"path": str(hub.workspace / "note.txt")}, 2002),
+                                  ("list_directory", {"path": "/nowhere"}, 2000), ("no_tool", {}, 2000)):
+        answer = small.call(tool, **arguments)
+        body = refused(answer, 200, code)
+        request = answer.headers["X-Aegis-Request-Id"]
+        assert body["error"]["data"]["request_id"] == request and body["id"] == small.number
+        row = hub.rows_of(request)[0]
+        assert row["decision"] == "blocked" and row["code"] == str(code) and row["tool"] == tool
+        assert row["session"] == small.http.headers["Mcp-Session-Id"] and row["method"] == "tools/call"
+    answer = small.call("echo", message="x")
+    rows = hub.rows_of(answer.headers["X-Aegis-Request-Id"])
+    assert [(r["kind"], r.get("decision")) for r in rows] == [("decision", "allowed"), ("completion", None)]
+    assert rows[0]["judged"] and rows[1]["reason"] == "ok"
+    # a limit holds over all sessions of the agent in the context
+    again = Raw(hub, hub.narrow)
+    again.initialize()
+    for c in (small, again):
+        assert "result" in c.call("get-sum", a=1, b=2).json()
+    third = refused(again.call("get-sum", a=1, b=2), 200, 2005)
+    assert third["error"]["data"]["retry_after"] > 3000
+
+
+def test_what_is_not_named_is_refused(hub, small):
+    """Not tools: mcp.SERVER.METHOD."""
+    assert small.result("resources/list")["resources"] == []
+    assert small.result("resources/templates/list")["resourceTemplates"] == []
+    assert len(small.result("prompts/list")["prompts"]) == 4
+    refused(small.ask("resources/read", {"uri": "test://static-text"}), 200, -32002)
+    refused(small.ask("resources/subscribe", {"uri": "test://static-text"}), 200, -32002)
+    refused(small.ask("completion/complete", {"ref": {"type": "ref/prompt", "name": "test_simple_prompt"},
+                                              "argument": {"name": "a", "value": "b"}}), 200, -32602)
+    answer = small.ask("prompts/get", {"name": "test_simple_prompt"})
+    assert answer.json()["result"]["messages"]
+    row = hub.rows_of(answer.headers["X-Aegis-Request-Id"])[0]
+    assert row["tool"] == "mcp.conformance.prompts.get" and row["decision"] == "allowed"
+    refused(small.ask("prompts/get", {"name": "none"}), 200, -32602)
+    refused(small.ask("roots/list"), 200, -32601)
+    refused(small.ask("tasks/get", {"taskId": "1"}), 200, -32601)
+    # the tool is allowed, its question is not
+    answer = small.call("test_sampling", prompt="p")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert "does not permit" in answer.text
+    asked = [r for r in hub.rows_of(answer.headers["X-Aegis-Request-Id"]) if r.get("event") == "mcp.question"]
+    assert [(r["decision"], r["tool"], r["method"]) for r in asked] == [
+        ("blocked", "mcp.conformance.sampling.createMessage", "sampling/createMessage")]
+
+
+def test_questions_to_the_agent(hub):
+    c = Raw(hub, hub.token)
+    c.initialize({"sampling": {}})
+    asked = c.post(c.message("tools/call", {"name": "test_sampling", "arguments": {"prompt": "p"}}), stream=True)
+    assert asked.headers["Content-Type"] == "text/event-stream"
+    stream = events(asked)
+    question = next(stream)
+    assert question["method"] == "sampling/createMessage" and question["id"].startswith("aegis-")
+    answer = {"jsonrpc": "2.0", "id": question["id"], "result": {
+        "role": "assistant", "model": "m", "content": {"type": "text", "text": "mine"}}}
+    thief = Raw(hub, hub.token)
+    thief.initialize({"sampling": {}})
+    stolen = thief.post(answer)  # of another session: nobody waits for it
+    assert stolen.status_code == 202
+    assert hub.rows_of(stolen.headers["X-Aegis-Request-Id"])[0]["code"] == "unknown_response"
+    given = c.post(answer)
+    assert given.status_code == 202 and given.content == b""
+    assert next(stream)["result"]["content"][0]["text"] == "LLM response: mine"
+    rows = hub.rows_of(given.headers["X-Aegis-Request-Id"])
+    assert [(r["kind"], r.get("event"), r.get("tool")) for r in rows] == [
+        ("decision", "mcp.response", "sampling/createMessage"), ("completion", None, "sampling/createMessage")]
+    # a client that cannot is not asked
+    assert "cannot be elicited" in c.call("test_elicitation", message="m").text
+
+
+def test_a_question_needs_a_call_that_is_alone(hub, raw):
+    """Nothing says whose question it is, so with two calls under way nobody is asked."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(Raw.call, raw, "slow", ms=600)
+        time.sleep(0.2)
+        c = Raw(hub, hub.token)
+        c.initialize({"sampling": {}})
+        answer = c.call("test_sampling", prompt="p")
+        assert "several calls" in answer.text
+        assert "logged" in c.call("test_tool_with_logging").json()["result"]["content"][0]["text"]
+        assert "result" in slow.result().json()
+
+
+def test_progress_under_the_token_of_each(hub):
+    def go(token):
+        c = Raw(hub, hub.token)
+        c.initialize()
+        r = c.post(c.message("tools/call", {"name": "test_tool_with_progress", "arguments": {},
+                                            "_meta": {"progressToken": token}}, "same"), stream=True)
+        return list(events(r))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for token, got in zip((1, "one", 1, "1"), pool.map(go, (1, "one", 1, "1"))):
+            assert [e["params"]["progress"] for e in got[:-1]] == [0, 50, 100]
+            assert all(e["params"]["progressToken"] == token for e in got[:-1])
+            assert got[-1]["id"] == "same" and got[-1]["result"]
+
+
+def test_the_level_of_the_log(hub, raw):
+    r = raw.call("test_tool_with_logging")
+    assert [e["params"]["data"] for e in events(r) if e.get("method") == "notifications/message"] == [
+        "Tool execution started", "Tool processing data", "Tool execution completed"]
+    refused(raw.ask("logging/setLevel", {"level": "loud"}), 200, -32602)
+    assert raw.result("logging/setLevel", {"level": "error"}) == {}
+    assert raw.call("test_tool_with_logging").headers["Content-Type"] == "application/json"
+    assert raw.result("logging/setLevel", {"level": "debug"}) == {}
+    assert len(list(events(raw.call("test_tool_with_logging")))) == 4
+
+
+def cancelled(c):
+    return int(c.call("cancelled").json()["result"]["content"][0]["text"])
+
+
+def until(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_cancelling(hub, raw):
+    before = cancelled(raw)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(raw.post, raw.message("tools/call", {"name": "slow", "arguments": {"ms": 3500}}, "mine"))
+        time.sleep(0.3)
+        other = Raw(hub, hub.token)  # another session's id means nothing
+        other.initialize()
+        note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "mine"}}
+        assert other.post(note).status_code == 202
+        time.sleep(0.2)
+        assert not slow.done()
+        second = Raw(hub, hub.token)
+        second.http.headers.update(raw.http.headers)
+        assert second.post(note).status_code == 202
+        body = refused(slow.result(2), 200, -32800)
+        assert body["id"] == "mine"
+    until(lambda: cancelled(raw) == before + 1)
+    rows = hub.rows_of(slow.result().headers["X-Aegis-Request-Id"])
+    assert rows[-1]["reason"] == "agent_gone" and "cancelled" in rows[-1]["detail"]
+
+
+def test_an_agent_that_leaves_cancels(raw):
+    before = cancelled(raw)
+    with pytest.raises(requests.exceptions.Timeout):
+        raw.http.post(raw.url, data=json.dumps(raw.message("tools/call", {
+            "name": "slow", "arguments": {"ms": 3500}})), timeout=0.3)
+    until(lambda: cancelled(raw) == before + 1)
+
+
+def test_time_is_up(raw):
+    body = refused(raw.call("slow", ms=8000), 200, -32000)
+    assert "in time" in body["error"]["message"] and body["id"] == raw.number
+
+
+def test_large_answers_and_large_messages(hub, raw):
+    for octets in (1000, 60000, 800000):
+        assert len(raw.call("large", octets=octets).json()["result"]["content"][0]["text"]) == octets
+    refused(raw.call("large", octets=1100000), 200, -32000)
+    text = "y" * 500000
+    assert text in raw.call("echo", message=text).json()["result"]["content"][0]["text"]
+    assert raw.call("echo", message="z" * 1100000).status_code == 413
+
+
+def test_calls_at_once(hub):
+    def go(i):
+        c = Raw(hub, hub.token)
+        c.initialize()
+        return c.call("echo", message=f"number {i}").json()["result"]["content"][0]["text"]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(go, range(64))) == [f"Echo: number {i}" for i in range(64)]
+
+
+def test_what_the_judge_tells(hub):
+    c, other = Raw(hub, hub.token), Raw(hub, hub.narrow)
+    c.initialize()
+    other.initialize()
+    first = c.http.get(c.url, stream=True, timeout=10)
+    assert first.status_code == 200 and first.headers["Content-Type"] == "text/event-stream"
+    second = c.http.get(c.url, stream=True, timeout=10)
+    assert first.raw.read() == b": open\n\n", "a session has one stream; the newer one counts"
+    stream, quiet = events(second), other.http.get(other.url, stream=True, timeout=10)
+    talk = Raw(hub, hub.token)
+    talk.http.headers.update(c.http.headers)
+    assert talk.result("resources/subscribe", {"uri": "test://watched-resource"}) == {}
+    talk.call("touch")
+    assert next(stream) == {"jsonrpc": "2.0", "method": "notifications/resources/updated",
+                            "params": {"uri": "test://watched-resource"}}
+    assert talk.result("resources/unsubscribe", {"uri": "test://watched-resource"}) == {}
+    talk.call("touch")
+    talk.call("add_tool")
+    assert next(stream)["method"] == "notifications/tools/list_changed"
+    assert any(t["name"].startswith("added_") for t in talk.result("tools/list")["tools"])
+    assert other.http.delete(other.url, timeout=5).status_code == 204
+    seen = quiet.raw.read()
+    assert b"resources/updated" not in seen, "somebody else's subscription"
+
+
+def test_pages(fresh, place):
+    """More tools than an answer holds."""
+    program = place / "many.py"
+    program.write_text('''
+import json, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if m.get("method") == "initialize":
+        r = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "m", "version": "1"}}
+    elif m.get("method") == "tools/list":
+        at = int(m.get("params", {}).get("cursor", "0"))
+        r = {"tools": [{"name": f"many.{i}", "description": "d" * 300, "inputSchema": {"type": "object"}}
+                       for i in range(at, at + 100)]}
+        if at < 400:
+            r["nextCursor"] = str(at + 100)
+    else:
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
+''')
+    program.chmod(0o644)
+    lab = fresh(tools=f"""\
+tools:
+  mcp_servers:
+    - {{name: many, executable: /usr/bin/python3, args: ["{program}"], paths: ["{program}"], capabilities: ["many.*"]}}
+""", contexts="contexts: [{name: c, capabilities: [{tool_pattern: many.*}]}]\n").start()
+    c = Raw(lab, lab.agent("bot", contexts=["c"]))
+    c.initialize()
+    until(lambda: len(c.result("tools/list")["tools"]) > 1, 15)
+    names, cursor, pages = [], None, 0
+    while cursor is not None or pages == 0:
+        page = c.result("tools/list", {"cursor": cursor} if cursor else {})
+        names += [t["name"] for t in page["tools"]]
+        cursor, pages = page.get("nextCursor"), pages + 1
+    assert names == [f"many.{i}" for i in range(500)] and pages > 3
+    refused(c.ask("tools/list", {"cursor": "x"}), 200, -32602)
+    assert Raw(lab, None).initialize().status_code == 401, "a token is required unless the configuration says otherwise"
+    # idle streams do not hold up the end
+    stream = c.http.get(c.url, stream=True, timeout=20)
+    assert stream.status_code == 200
+    began = time.monotonic()
+    lab.stop()
+    assert time.monotonic() - began < 5
