@@ -26,7 +26,11 @@ enum verdict { VERDICT_ANSWER = 1, VERDICT_PROXY, VERDICT_TOOL, VERDICT_STREAM }
 /* What the gate does with what looks like a credential in a request. */
 enum inspect_mode { INSPECT_OFF = 0, INSPECT_WARN, INSPECT_BLOCK };
 
-enum wrap { WRAP_NONE = 0, WRAP_SEAL, WRAP_MCP };
+/* How a tool call is answered; MCP_2026: to a client of MCP 2026-07-28 or later. */
+enum wrap { WRAP_NONE = 0, WRAP_SEAL, WRAP_MCP, WRAP_MCP_2026 };
+
+/* Whether the agent of a tool call speaks MCP, and since when. */
+enum tool_mcp { TOOL_MCP_NO = 0, TOOL_MCP_SESSION, TOOL_MCP_2026 };
 
 /* What an MCP server offers beside tools, as bits. */
 enum mcp_feature {
@@ -46,7 +50,8 @@ enum mcp_level {
 	MCP_ERROR,
 	MCP_CRITICAL,
 	MCP_ALERT,
-	MCP_EMERGENCY
+	MCP_EMERGENCY,
+	MCP_SILENT
 };
 
 /* What the gate refuses by itself. Judge words the answer and writes the row. */

@@ -67,7 +67,7 @@ fits(const struct req *r, const struct msg_decision *m)
 		return r->state == REQ_ASKED && r->route->kind == ROUTE_PROXY;
 	case VERDICT_TOOL:
 		return r->state == REQ_ASKED && r->route->kind != ROUTE_PROXY &&
-		    (m->wrap == WRAP_MCP) == (r->route->kind == ROUTE_MCP);
+		    (m->wrap >= WRAP_MCP) == (r->route->kind == ROUTE_MCP);
 	case VERDICT_STREAM:
 		return r->state == REQ_ASKED && r->route->kind == ROUTE_MCP;
 	default:

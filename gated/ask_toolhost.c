@@ -71,7 +71,7 @@ answer_result(struct req *r, const struct msg_tool_result *m)
 	} else {
 		memcpy(&iov[1].iov_base, &m->body.p, sizeof(m->body.p));
 	}
-	if (r->wrap == WRAP_MCP)
+	if (r->wrap >= WRAP_MCP)
 		mcp_stream_result(r, iov + 1, m->status);
 	else if (r->wrap == WRAP_SEAL)
 		answer_json(r, 200, (struct span){"", 0}, iov, 3);
@@ -94,7 +94,7 @@ on_result(struct chan *chan, enum chan_status status, void *msg, void *arg)
 		redeemer_leave(r);
 	/* to MCP clients toolhost words failures, too */
 	if (status == CHAN_OK &&
-	    (m->outcome == OUTCOME_OK || (r->wrap == WRAP_MCP && m->body.len > 0))) {
+	    (m->outcome == OUTCOME_OK || (r->wrap >= WRAP_MCP && m->body.len > 0))) {
 		answer_result(r, m);
 		return;
 	}
@@ -139,7 +139,9 @@ toolhost_ask(struct req *r, struct redeemer *d, const struct grant_view *g)
 	m.server = g->server;
 	m.timeout_ms = g->timeout_ms;
 	m.max_response = g->max_response;
-	m.mcp = r->wrap == WRAP_MCP;
+	m.mcp = r->wrap == WRAP_MCP_2026 ? TOOL_MCP_2026
+	    : r->wrap == WRAP_MCP        ? TOOL_MCP_SESSION
+					 : TOOL_MCP_NO;
 	m.log_level = g->log_level;
 	if (payload.len <= INLINE_JSON_MAX)
 		m.payload = payload;

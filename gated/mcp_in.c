@@ -50,7 +50,7 @@ keep_fields(struct req *r, const struct http1_head *h)
 	    {"mcp-protocol-version", 64, &r->version},
 	    {"x-aegis-context", 128, &r->context},
 	    {"mcp-method", 128, &r->rpc_method},
-	    {"mcp-name", 512, &r->rpc_name},
+	    {"mcp-name", 3072, &r->rpc_name},
 	};
 	const char *why = NULL;
 	size_t i;

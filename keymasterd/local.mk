@@ -98,6 +98,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \
 	keymasterd/judge/context_walk.c keymasterd/judge/context_walk.h \
 	keymasterd/judge/mcp.c keymasterd/judge/mcp.h \
+	keymasterd/judge/mcp_2026.c \
 	keymasterd/judge/mcp_answer.c \
 	keymasterd/judge/mcp_forward.c keymasterd/judge/mcp_forward.h \
 	keymasterd/judge/mcp_methods.c \

@@ -187,6 +187,28 @@ keep_raw(uint32_t node, char *out, size_t size, size_t *at, size_t *len)
 	return 0;
 }
 
+/* What stands in place of [at, at + len). */
+struct piece {
+	size_t at, len;
+	const char *text;
+};
+
+/* The octets with other pieces in them, in order. 0 or -1. */
+static int
+put_with(struct buf *out, const uint8_t *p, size_t len, const struct piece *pieces, int n)
+{
+	size_t from = 0;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (buf_put(out, p + from, pieces[i].at - from) == -1 ||
+		    buf_puts(out, pieces[i].text) == -1)
+			return -1;
+		from = pieces[i].at + pieces[i].len;
+	}
+	return buf_put(out, p + from, len - from);
+}
+
 /*
  * One line with our number in place of the agent's id, and of its progressToken, which
  * are kept as they stood; two agents may use the same ones. doc holds the payload.
@@ -197,37 +219,29 @@ make_line(struct call *c, const uint8_t *p, size_t len)
 	uint32_t root = json_root(&doc),
 		 meta = json_get(&doc, json_get(&doc, root, "params"), "_meta"),
 		 token = json_get(&doc, meta, "progressToken");
-	struct {
-		size_t at, len;
-	} cut[2] = {{0, 0}, {0, 0}}, swap;
-	size_t from = 0, i;
 	char number[24];
-	int n, ncuts = 1;
+	struct piece cut[2], swap;
+	int n = 1;
 
+	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)c->number);
+	cut[0].text = cut[1].text = number;
+	c->cacheable =
+	    json_str_eq(&doc, json_get(&doc, root, "method"), "resources/read");
 	if (keep_raw(json_get(&doc, root, "id"), c->id, sizeof(c->id), &cut[0].at,
 		&cut[0].len) == -1)
 		return -1;
-	if (token != JSON_NONE &&
-	    (json_type(&doc, token) == JT_STRING ||
-		json_type(&doc, token) == JT_NUMBER)) {
+	if (json_type(&doc, token) == JT_STRING || json_type(&doc, token) == JT_NUMBER) {
 		if (keep_raw(
 			token, c->token, sizeof(c->token), &cut[1].at, &cut[1].len) == -1)
 			return -1;
-		ncuts = 2;
+		n = 2;
 		if (cut[1].at < cut[0].at) {
 			swap = cut[0];
 			cut[0] = cut[1];
 			cut[1] = swap;
 		}
 	}
-	n = snprintf(number, sizeof(number), "%llu", (unsigned long long)c->number);
-	for (i = 0; i < (size_t)ncuts; i++) {
-		if (buf_put(&c->line, p + from, cut[i].at - from) == -1 ||
-		    buf_put(&c->line, number, (size_t)n) == -1)
-			return -1;
-		from = cut[i].at + cut[i].len;
-	}
-	if (buf_put(&c->line, p + from, len - from) == -1)
+	if (put_with(&c->line, p, len, cut, n) == -1)
 		return -1;
 	mcp_one_line(&c->line);
 	return 0;
@@ -315,7 +329,7 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 	c->gate = gate;
 	c->reqid = reqid;
 	c->number = ++s->last_id;
-	c->mcp = m->mcp != 0;
+	c->mcp = m->mcp;
 	c->log_level = m->log_level;
 	c->max_response = m->max_response == 0 ? s->max_output : m->max_response;
 	c->due_ms = loop_now_ms() +
@@ -385,9 +399,21 @@ call_event(struct call *c, const struct buf *line, bool must)
 	return chan_note(c->gate, MSG_tool_event, &m);
 }
 
-void
-call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_t id_len)
+/* Since 2026-07-28 every result says that it is one; our servers are older. */
+static const char *
+result_more(const struct call *c)
 {
+	return c->cacheable ? "\"resultType\":\"complete\",\"ttlMs\":0,"
+			      "\"cacheScope\":\"private\","
+			    : "\"resultType\":\"complete\",";
+}
+
+void
+call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_t id_len,
+    size_t result_at)
+{
+	const struct piece id = {id_at, id_len, c->id},
+			   more = {result_at, 0, result_more(c)};
 	struct buf body;
 
 	if (len > c->max_response) {
@@ -396,9 +422,12 @@ call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_
 		return;
 	}
 	buf_init(&body);
-	if (buf_put(&body, line, id_at) == -1 ||
-	    buf_put(&body, c->id, strlen(c->id)) == -1 ||
-	    buf_put(&body, line + id_at + id_len, len - id_at - id_len) == -1) {
+	if (c->mcp != TOOL_MCP_2026 || result_at == 0
+		? put_with(&body, line, len, &id, 1)
+		: put_with(&body, line, len,
+		      id_at < result_at ? (const struct piece[]){id, more}
+					: (const struct piece[]){more, id},
+		      2)) {
 		call_fail(c, OUTCOME_TOOL_BROKEN, 502, "out of memory");
 	} else {
 		mcp_one_line(&body);

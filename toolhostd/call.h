@@ -25,7 +25,8 @@ struct call {
 	char id[256];    /* the agent's id as it stood on the wire */
 	uint64_t number; /* ours */
 	bool sent;
-	bool mcp;          /* the agent takes events, and failures as JSON-RPC errors */
+	uint8_t mcp;       /* enum tool_mcp */
+	bool cacheable;    /* results say how long they hold */
 	uint8_t log_level; /* enum mcp_level */
 	char token[256];   /* the agent's progressToken as it stood; "": none */
 	unsigned events;   /* sent so far */
@@ -45,9 +46,10 @@ struct call *call_sole(struct server *);
 /* Sends a message (one line, no line break in it) to the agent ahead of the result.
  * must: not one that may be left out when there are too many. 0 or -1. */
 int call_event(struct call *, const struct buf *line, bool must);
-/* The server's answer: the response line, and where its id stands in it. */
-void call_answer(
-    struct call *, const uint8_t *line, size_t len, size_t id_at, size_t id_len);
+/* The server's answer: the response line, where its id stands in it, and where members of
+ * its result begin (0: it has none, or says resultType itself). */
+void call_answer(struct call *, const uint8_t *line, size_t len, size_t id_at,
+    size_t id_len, size_t result_at);
 /* Ends a call without an answer. */
 void call_fail(struct call *, enum outcome, unsigned status, const char *message);
 void call_fail_all(struct server *, enum outcome, unsigned status, const char *message);

@@ -265,6 +265,22 @@ take_method(struct server *s, uint32_t root, uint32_t id)
 	}
 }
 
+/* Where the members of a result begin, if more may be put there; else 0. */
+static size_t
+result_begin(uint32_t result)
+{
+	const uint8_t *p;
+	size_t len;
+
+	if (json_type(&doc, result) != JT_OBJECT || json_count(&doc, result) == 0 ||
+	    json_get(&doc, result, "resultType") != JSON_NONE ||
+	    json_get(&doc, result, "ttlMs") != JSON_NONE ||
+	    json_get(&doc, result, "cacheScope") != JSON_NONE ||
+	    json_raw(&doc, result, &p, &len) == -1)
+		return 0;
+	return (size_t)(p - doc.base) + 1;
+}
+
 void
 mcp_line(struct server *s, const uint8_t *line, size_t len)
 {
@@ -308,7 +324,8 @@ mcp_line(struct server *s, const uint8_t *line, size_t len)
 		return;
 	}
 	(void)json_raw(&doc, id, &id_at, &id_len);
-	call_answer(c, line, len, (size_t)(id_at - line), id_len);
+	call_answer(c, line, len, (size_t)(id_at - line), id_len,
+	    result_begin(json_get(&doc, root, "result")));
 }
 
 void

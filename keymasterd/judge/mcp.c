@@ -219,21 +219,24 @@ find_session(struct mcp *c)
 		return -1;
 	}
 	c->d.row.session = span_str(c->s->id);
+	c->level = c->s->level;
 	return load_context(c, c->s->context);
 }
 
 static bool
 version_known(struct span v)
 {
-	return span_eq(v, MCP_VERSION_NEWEST) || span_eq(v, "2025-06-18") ||
-	    span_eq(v, "2025-03-26") || span_eq(v, "2024-11-05");
+	return span_eq(v, MCP_VERSION_2026) || span_eq(v, MCP_VERSION_SESSION) ||
+	    span_eq(v, "2025-06-18") || span_eq(v, "2025-03-26") ||
+	    span_eq(v, "2024-11-05");
 }
 
 static void
 unknown_version(struct mcp *c)
 {
-	static const char data[] = "{\"supported\":[\"" MCP_VERSION_NEWEST
-				   "\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"]}";
+	static const char data[] =
+	    "{\"supported\":[\"" MCP_VERSION_2026 "\",\"" MCP_VERSION_SESSION
+	    "\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"]}";
 
 	mcp_error_data(c, 400, RPC_NO_VERSION, "version",
 	    "Unsupported MCP-Protocol-Version", span_str(data));
@@ -256,11 +259,30 @@ take_notification(struct mcp *c)
 	mcp_accepted(c); /* others mean nothing to us */
 }
 
+/* A message of 2026-07-28: the context is chosen anew for each. */
+static void
+take_alone(struct mcp *c)
+{
+	char name[STORE_CONTEXT_MAX];
+
+	if (c->in.kind == MCP_NOTIFICATION)
+		mcp_accepted(c); /* none is defined; to cancel is to leave */
+	else if (c->in.kind == MCP_RESPONSE)
+		mcp_error(c, 400, RPC_INVALID, "malformed", "nothing was asked");
+	else if (mcp_2026_check(c) == 0 && choose_context(c, name) == 0 &&
+	    load_context(c, name) == 0)
+		mcp_dispatch(c);
+}
+
 static void
 take_message(struct mcp *c)
 {
 	char name[STORE_CONTEXT_MAX];
 
+	if (c->modern) {
+		take_alone(c);
+		return;
+	}
 	if (c->in.kind == MCP_REQUEST && strcmp(c->in.method, "initialize") == 0) {
 		if (choose_context(c, name) == 0 && load_context(c, name) == 0)
 			mcp_initialize(c);
@@ -383,6 +405,13 @@ handle(struct mcp *c, struct span path)
 		return;
 	if (c->m->version.len > 0 && !version_known(c->m->version)) {
 		unknown_version(c);
+		return;
+	}
+	c->modern = span_eq(c->m->version, MCP_VERSION_2026);
+	if (c->modern && !span_eq(c->m->method, "POST")) {
+		c->d.headers = "Allow: POST\r\n";
+		mcp_error(c, 405, RPC_REFUSED, "405",
+		    "Since 2026-07-28 there is nothing but POST");
 		return;
 	}
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

@@ -7,6 +7,7 @@
 #define AEGIS_JUDGE_MCP_H
 
 #include "common/json.h"
+#include "common/jsonw.h"
 #include "common/msg.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/decide.h"
@@ -20,9 +21,11 @@
 #define RPC_REFUSED (-32000)
 #define RPC_NO_SESSION (-32001)
 #define RPC_NO_RESOURCE (-32002)
+#define RPC_HEADER (-32020)
 #define RPC_NO_VERSION (-32022)
 
-#define MCP_VERSION_NEWEST "2025-11-25"
+#define MCP_VERSION_SESSION "2025-11-25" /* the newest with initialize and sessions */
+#define MCP_VERSION_2026 "2026-07-28"    /* every request stands alone */
 
 struct mcp_conf {
 	bool seal_required;
@@ -40,7 +43,9 @@ struct mcp {
 	struct mcp_msg in;
 	struct agent *agent;
 	uint8_t token_hash[STORE_HASH_LEN];
+	bool modern;           /* MCP 2026-07-28: no sessions */
 	struct mcp_session *s; /* NULL: none */
+	uint8_t level;         /* enum mcp_level for this request */
 	const char *context;
 	struct context_entry *rules;
 	/* for the row */
@@ -73,5 +78,14 @@ void mcp_accepted(struct mcp *);
 void mcp_initialize(struct mcp *);
 /* Any other request of a client whose context is known. */
 void mcp_dispatch(struct mcp *);
+/* The capabilities member, with its key. */
+void mcp_put_capabilities(const struct mcp *, struct jsonw *);
+/* The extensions member that says SEAL. */
+void mcp_put_extensions(struct jsonw *);
+
+/* ---- MCP 2026-07-28 (mcp_2026.c) ---- */
+/* Does the message agree with its header fields? 0, or -1: it was answered. */
+int mcp_2026_check(struct mcp *);
+void mcp_2026_discover(struct mcp *);
 
 #endif

@@ -7,7 +7,7 @@
 #include "common/proto.h"
 #include "keymasterd/judge/mcp.h"
 
-static struct buf body;
+static struct buf body, modern;
 
 static void
 open_reply(struct mcp *c, struct jsonw *w)
@@ -23,6 +23,22 @@ open_reply(struct mcp *c, struct jsonw *w)
 		jsonw_null(w);
 }
 
+/* The members that 2026-07-28 wants in results of ours, which are objects and lists. */
+static void
+put_modern(struct jsonw *w, const void *json, size_t len)
+{
+	static const char more[] = "{\"resultType\":\"complete\",\"ttlMs\":0,"
+				   "\"cacheScope\":\"private\"";
+	const char *p = json;
+
+	buf_reset(&modern);
+	(void)buf_put(&modern, more, sizeof(more) - 1);
+	if (len > 2)
+		(void)buf_putc(&modern, ',');
+	(void)buf_put(&modern, p + 1, len - 1);
+	jsonw_raw(w, modern.p, modern.len);
+}
+
 void
 mcp_result(struct mcp *c, const void *json, size_t len)
 {
@@ -30,7 +46,10 @@ mcp_result(struct mcp *c, const void *json, size_t len)
 
 	open_reply(c, &w);
 	jsonw_key(&w, "result");
-	jsonw_raw(&w, json, len);
+	if (c->modern)
+		put_modern(&w, json, len);
+	else
+		jsonw_raw(&w, json, len);
 	jsonw_obj_close(&w);
 	if (jsonw_done(&w) != 0) {
 		mcp_error(c, 503, RPC_INTERNAL, "503", "The answer could not be written");
@@ -47,6 +66,11 @@ mcp_error_data(struct mcp *c, uint32_t status, int rpc, const char *code,
 {
 	struct jsonw w;
 
+	/* since 2026-07-28 some errors are HTTP's, too */
+	if (c->modern && status == 200 && rpc == RPC_NO_METHOD)
+		status = 404;
+	else if (c->modern && status == 200 && rpc == RPC_BAD_PARAMS)
+		status = 400;
 	c->d.row.kind = LEDGER_DECISION;
 	c->d.row.decision = LEDGER_BLOCKED;
 	c->d.row.code = span_str(code);

@@ -178,8 +178,8 @@ mcp_forward(struct mcp *c, struct tool_server *server, uint64_t max_response)
 						  : judge_conf.request_timeout_ms,
 	    .max_response = max_response != 0 ? max_response : UINT64_MAX,
 	    .agent = c->agent,
-	    .wrap = WRAP_MCP,
-	    .log_level = c->s != NULL ? c->s->level : 0};
+	    .wrap = c->modern ? WRAP_MCP_2026 : WRAP_MCP,
+	    .log_level = c->level};
 
 	c->d.row.server = span_str(server->name);
 	if (toolhost == NULL) {

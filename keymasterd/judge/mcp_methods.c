@@ -41,18 +41,18 @@ static const char *
 choose_version(const struct mcp *c)
 {
 	static const char *const known[] = {
-	    MCP_VERSION_NEWEST, "2025-06-18", "2025-03-26", "2024-11-05"};
+	    MCP_VERSION_SESSION, "2025-06-18", "2025-03-26", "2024-11-05"};
 	uint32_t asked = json_get(c->doc, c->in.params, "protocolVersion");
 	size_t i;
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (json_str_eq(c->doc, asked, known[i]))
 			return known[i];
-	return MCP_VERSION_NEWEST;
+	return MCP_VERSION_SESSION;
 }
 
-static void
-put_capabilities(const struct mcp *c, struct jsonw *w)
+void
+mcp_put_capabilities(const struct mcp *c, struct jsonw *w)
 {
 	const struct context_entry *e = c->rules;
 
@@ -86,6 +86,20 @@ put_capabilities(const struct mcp *c, struct jsonw *w)
 }
 
 void
+mcp_put_extensions(struct jsonw *w)
+{
+	jsonw_key(w, "extensions");
+	jsonw_obj_open(w);
+	jsonw_key(w, "seal");
+	jsonw_obj_open(w);
+	jsonw_key_bool(w, "supported", true);
+	jsonw_key_str(w, "version", "v1");
+	jsonw_key_str(w, "attestation_endpoint", "/v1/seal/attest");
+	jsonw_obj_close(w);
+	jsonw_obj_close(w);
+}
+
+void
 mcp_initialize(struct mcp *c)
 {
 	uint32_t can = json_get(c->doc, c->in.params, "capabilities");
@@ -110,21 +124,13 @@ mcp_initialize(struct mcp *c)
 	jsonw_init(&w, &result);
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "protocolVersion", choose_version(c));
-	put_capabilities(c, &w);
+	mcp_put_capabilities(c, &w);
 	jsonw_key(&w, "serverInfo");
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "name", "aegis");
 	jsonw_key_str(&w, "version", PACKAGE_VERSION);
 	jsonw_obj_close(&w);
-	jsonw_key(&w, "extensions");
-	jsonw_obj_open(&w);
-	jsonw_key(&w, "seal");
-	jsonw_obj_open(&w);
-	jsonw_key_bool(&w, "supported", true);
-	jsonw_key_str(&w, "version", "v1");
-	jsonw_key_str(&w, "attestation_endpoint", "/v1/seal/attest");
-	jsonw_obj_close(&w);
-	jsonw_obj_close(&w);
+	mcp_put_extensions(&w);
 	jsonw_obj_close(&w);
 	snprintf(header, sizeof(header), "Mcp-Session-Id: %s\r\n", c->s->id);
 	c->d.headers = header;
@@ -408,31 +414,38 @@ do_set_level(struct mcp *c)
 	bad_params(c, "Unknown level");
 }
 
+/* When: in sessions, in requests that stand alone. */
+enum { SESSION = 1, ALONE = 2 };
+
 static const struct {
 	const char *method;
 	void (*fn)(struct mcp *);
+	unsigned when;
 } methods[] = {
-    {"tools/call", do_tools_call},
-    {"tools/list", do_tools_list},
-    {"ping", do_ping},
-    {"resources/read", do_resources_read},
-    {"resources/list", do_resources_list},
-    {"resources/templates/list", do_templates_list},
-    {"resources/subscribe", do_subscribe},
-    {"resources/unsubscribe", do_unsubscribe},
-    {"prompts/get", do_prompts_get},
-    {"prompts/list", do_prompts_list},
-    {"completion/complete", do_complete},
-    {"logging/setLevel", do_set_level},
+    {"tools/call", do_tools_call, SESSION | ALONE},
+    {"tools/list", do_tools_list, SESSION | ALONE},
+    {"ping", do_ping, SESSION},
+    {"resources/read", do_resources_read, SESSION | ALONE},
+    {"resources/list", do_resources_list, SESSION | ALONE},
+    {"resources/templates/list", do_templates_list, SESSION | ALONE},
+    {"resources/subscribe", do_subscribe, SESSION},
+    {"resources/unsubscribe", do_unsubscribe, SESSION},
+    {"prompts/get", do_prompts_get, SESSION | ALONE},
+    {"prompts/list", do_prompts_list, SESSION | ALONE},
+    {"completion/complete", do_complete, SESSION | ALONE},
+    {"logging/setLevel", do_set_level, SESSION},
+    {"server/discover", mcp_2026_discover, ALONE},
 };
 
 void
 mcp_dispatch(struct mcp *c)
 {
+	unsigned now = c->modern ? ALONE : SESSION;
 	size_t i;
 
 	for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (strcmp(c->in.method, methods[i].method) == 0) {
+		if ((methods[i].when & now) &&
+		    strcmp(c->in.method, methods[i].method) == 0) {
 			methods[i].fn(c);
 			return;
 		}

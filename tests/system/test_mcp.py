@@ -17,6 +17,7 @@ import mcp.types as types
 import pytest
 import requests
 from lab import Lab
+from mcp.client import Client
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
@@ -599,3 +600,82 @@ tools:
     began = time.monotonic()
     lab.stop()
     assert time.monotonic() - began < 5
+
+
+# -- 2026-07-28: requests that stand alone --
+
+KEY = "io.modelcontextprotocol/"
+
+
+class Alone(Raw):
+    """A client of MCP 2026-07-28, by hand."""
+
+    def ask(self, method, params=None, meta=None, **more):
+        m = self.message(method, params)
+        m["params"]["_meta"] = {KEY + "protocolVersion": "2026-07-28", KEY + "clientCapabilities": {}, **(meta or {})}
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method,
+                   "Mcp-Name": m["params"].get("name", m["params"].get("uri")), **more}
+        return self.post(m, headers=headers)
+
+
+def test_the_python_sdk_of_today(hub):
+    async def go():
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {hub.token}"}, timeout=20) as http:
+            async with Client(streamable_http_client(f"{hub.url}/mcp", http_client=http)) as c:
+                assert c.protocol_version == "2026-07-28"
+                assert c.server_info.name == "aegis" and c.server_capabilities.prompts
+                assert "echo" in [t.name for t in (await c.list_tools()).tools]
+                assert "by today's" in said(await c.call_tool("echo", {"message": "by today's"}))
+                assert said(await c.call_tool("large", {"octets": 100000})) == "x" * 100000
+                read = await c.read_resource("test://static-text")
+                assert read.contents[0].text == "This is the content of the static text resource."
+                got = await c.get_prompt("test_prompt_with_arguments", {"arg1": "a", "arg2": "b"})
+                assert got.messages[0].content.text == "Prompt with arguments: arg1='a', arg2='b'"
+                seen = []
+
+                async def progress(done, total, message):
+                    seen.append((done, total))
+                await c.call_tool("test_tool_with_progress", {}, progress_callback=progress)
+                assert seen == [(0, 100), (50, 100), (100, 100)]
+                with pytest.raises(MCPError) as e:
+                    await c.call_tool("write_file", {"path": "/x", "content": "x"})
+                assert e.value.error.code == 2001
+                with pytest.raises(MCPError, match="no session in which it could be asked"):
+                    await c.call_tool("test_sampling", {"prompt": "p"})
+    run(go())
+
+
+def test_requests_that_stand_alone(hub):
+    c = Alone(hub, hub.token)
+    answer = c.ask("server/discover")
+    found = answer.json()["result"]
+    assert "Mcp-Session-Id" not in answer.headers
+    assert found["supportedVersions"] == ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+    assert found["resultType"] == "complete" and found["cacheScope"] == "private" and found["extensions"]["seal"]
+    assert c.ask("tools/list").json()["result"]["resultType"] == "complete"
+    answer = c.ask("tools/call", {"name": "echo", "arguments": {"message": "x"}})
+    assert answer.json()["result"]["resultType"] == "complete" and "Echo: x" in answer.text
+    row = hub.rows_of(answer.headers["X-Aegis-Request-Id"])[0]
+    assert row["agent"] == "bot" and row["context"] == "open" and "session" not in row
+    assert c.ask("resources/read", {"uri": "test://static-text"}).json()["result"]["ttlMs"] == 0
+    for gone in ("ping", "initialize", "logging/setLevel", "resources/subscribe", "subscriptions/listen"):
+        refused(c.ask(gone), 404, -32601)
+    call = ("tools/call", {"name": "echo", "arguments": {"message": "x"}})
+    refused(c.ask(*call, meta={KEY + "protocolVersion": "2025-11-25"}), 400, -32020)
+    refused(c.ask(*call, **{"Mcp-Method": "tools/list"}), 400, -32020)
+    refused(c.ask(*call, **{"Mcp-Name": "get-sum"}), 400, -32020)
+    refused(c.ask(*call, **{"Mcp-Name": "=?base64?!?="}), 400, -32020)
+    assert c.ask(*call, **{"Mcp-Name": "=?base64?ZWNobw==?="}).status_code == 200
+    refused(c.ask(*call, meta={KEY + "clientCapabilities": None}), 400, -32602)
+    refused(c.ask("tools/call", {"name": "echo", "arguments": 3}), 400, -32602)
+    modern = {"MCP-Protocol-Version": "2026-07-28"}
+    assert c.http.get(c.url, headers=modern, timeout=5).headers["Allow"] == "POST"
+    assert c.post({"jsonrpc": "2.0", "method": "notifications/x"}, headers=modern).status_code == 202
+    refused(c.post({"jsonrpc": "2.0", "id": 1, "result": {}}, headers=modern), 400, -32600)
+    # a log is sent to whoever wants one
+    assert c.ask("tools/call", {"name": "test_tool_with_logging"}).headers["Content-Type"] == "application/json"
+    logged = c.ask("tools/call", {"name": "test_tool_with_logging"}, meta={KEY + "logLevel": "info"})
+    assert len(list(events(logged))) == 4
+    both = Alone(hub, hub.agent("alone", contexts=["open", "narrow"]))
+    refused(both.ask("tools/list"), 403, -32000)
+    assert len(both.ask("tools/list", **{"X-Aegis-Context": "narrow"}).json()["result"]["tools"]) == 4
