@@ -131,16 +131,21 @@ keymasterd_judge_LDADD = $(JUDGE_LIBS)
 check_PROGRAMS += tests/unit/context tests/unit/seal_marks tests/unit/seal_verify \
 	tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
 TESTS += tests/unit/context tests/unit/seal_marks tests/unit/seal_verify
+check_PROGRAMS += tests/unit/mcp_read tests/fuzz/fuzz_mcp
+TESTS += tests/unit/mcp_read
 EXTRA_DIST +=
 tests_unit_context_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_seal_marks_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_seal_verify_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_mcp_read_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_fuzz_fuzz_mcp_SOURCES = tests/fuzz/fuzz_mcp.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_mcp_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 tests_fuzz_fuzz_context_SOURCES = tests/fuzz/fuzz_context.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_context_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_envelope_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 if !FUZZERS
-TESTS += tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
+TESTS += tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope tests/fuzz/fuzz_mcp
 endif
 
 # tests of the deciding half; authorize runs the program itself
