@@ -73,6 +73,7 @@ mcp_error_data(struct mcp *c, uint32_t status, int rpc, const char *code,
 		status = 400;
 	c->d.row.kind = LEDGER_DECISION;
 	c->d.row.decision = LEDGER_BLOCKED;
+	c->d.row.event = span_str(rpc >= 2000 ? "PolicyViolationBlocked" : NULL);
 	c->d.row.code = span_str(code);
 	c->d.row.reason = span_str(message);
 	c->d.row.judged = NULL;

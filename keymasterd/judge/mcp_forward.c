@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/chan.h"
 #include "common/proto.h"
 #include "keymasterd/judge/context_eval.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/seal_arguments.h"
 #include "keymasterd/judge/seal_error.h"
 #include "keymasterd/judge/turn.h"
 
@@ -39,6 +41,7 @@ TAILQ_HEAD(call_list, call);
 
 static struct call_list calls = TAILQ_HEAD_INITIALIZER(calls);
 static struct map by_request;
+static struct buf arguments;
 
 /* ---- policy ---- */
 
@@ -100,6 +103,10 @@ mcp_judge(struct mcp *c, struct span name, uint32_t args, uint64_t *max_response
 	}
 	if (agent_limits(c) != 0)
 		return false;
+	c->d.row.event = span_str("ToolCallAuthorized");
+	buf_reset(&arguments);
+	if (seal_arguments(c->doc, args, &arguments) == 0)
+		c->d.row.arguments = span_mem(arguments.p, arguments.len);
 	session_rate_detail(v.cap, c->detail);
 	c->d.row.detail = span_str(c->detail);
 	session_rate_take(&rate, v.cap);

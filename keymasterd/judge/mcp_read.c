@@ -186,6 +186,8 @@ mcp_origin_ok(struct span origin, struct span names)
 	kind = host_normalise(origin.p + skip, origin.len - skip, text, &port);
 	if (kind <= 0)
 		return false;
-	return named(text, names) || strncmp(text, "127.", 4) == 0 ||
+	if (kind == HOST_NAME)
+		return named(text, names);
+	return (kind == HOST_IPV4 && strncmp(text, "127.", 4) == 0) ||
 	    strcmp(text, "[::1]") == 0;
 }

@@ -367,10 +367,12 @@ def test_policy_and_rows(hub, small):
         row = hub.rows_of(request)[0]
         assert row["decision"] == "blocked" and row["code"] == str(code) and row["tool"] == tool
         assert row["session"] == small.http.headers["Mcp-Session-Id"] and row["method"] == "tools/call"
+        assert row["event"] == "PolicyViolationBlocked"
     answer = small.call("echo", message="x")
     rows = hub.rows_of(answer.headers["X-Aegis-Request-Id"])
     assert [(r["kind"], r.get("decision")) for r in rows] == [("decision", "allowed"), ("completion", None)]
     assert rows[0]["judged"] and rows[1]["reason"] == "ok"
+    assert rows[0]["event"] == "ToolCallAuthorized" and json.loads(rows[0]["arguments"]) == {"message": "x"}
     # a limit holds over all sessions of the agent in the context
     again = Raw(hub, hub.narrow)
     again.initialize()

@@ -161,10 +161,11 @@ START_TEST(hosts_and_origins)
 	} origins[] = {{"", true}, {"http://localhost", true},
 	    {"http://localhost:5173", true}, {"https://gate.internal", true},
 	    {"http://127.0.0.1:3100", true}, {"http://127.9.9.9", true},
-	    {"http://[::1]", true}, {"null", false}, {"http://evil.example", false},
-	    {"http://192.0.2.7", false}, {"http://localhost.evil.example", false},
-	    {"http://localhost/x", false}, {"file://localhost", false},
-	    {"http://", false}, {"http://a@localhost", false}, {"localhost", false},
+	    {"http://127.evil.example", false}, {"http://[::1]", true}, {"null", false},
+	    {"http://evil.example", false}, {"http://192.0.2.7", false},
+	    {"http://localhost.evil.example", false}, {"http://localhost/x", false},
+	    {"file://localhost", false}, {"http://", false},
+	    {"http://a@localhost", false}, {"localhost", false},
 	    {"http://evil.example#localhost", false}};
 	struct span names = span_str("other.example gate.internal");
 	size_t i;
