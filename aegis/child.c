@@ -292,9 +292,9 @@ on_ready_note(struct chan *c, uint64_t reqid, void *msg)
 	struct child *child = chan_owner(c);
 
 	(void)reqid;
-	(void)m;
 	if (child->state == CHILD_CONFIGURED) {
 		child->state = CHILD_READY;
+		spawn_boxed(child, m->level);
 		master_on_ready(child);
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #define AEGIS_CHILD_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -28,10 +29,13 @@ struct child {
 	pid_t pid;
 	struct chan *door; /* control, descriptor 3 over there */
 	char tenant[65];
-	char name[161];    /* worker: credential, toolexec: server */
-	unsigned index;    /* gate: worker number, toolexec: tool server number */
-	uint32_t asked_by; /* instance that wanted it; 0: the master itself */
-	uint64_t ask_id;   /* question that wanted it, until answered */
+	char name[161];     /* worker: credential, toolexec: server */
+	char execution[65]; /* toolexec: the session it is for, "" when for all */
+	unsigned uid;       /* toolexec: as root, whom its server runs as */
+	bool probe;         /* toolexec: no server, only what one could reach */
+	unsigned index;     /* gate: worker number, toolexec: tool server number */
+	uint32_t asked_by;  /* instance that wanted it; 0: the master itself */
+	uint64_t ask_id;    /* question that wanted it, until answered */
 	uint64_t born_ms, kill_at_ms;
 	uint64_t accused_ms[ACCUSATIONS_MAX]; /* when it last accused others; 0: never */
 };

@@ -33,6 +33,9 @@ int cmd_context_test(struct cli *);
 int cmd_session_list(struct cli *);
 int cmd_session_revoke(struct cli *);
 int cmd_tool_list(struct cli *);
+int cmd_tool_show(struct cli *);
+int cmd_tool_test(struct cli *);
+int cmd_status(struct cli *);
 
 int cmd_operator_token(struct cli *);
 int cmd_key_rotate(struct cli *);

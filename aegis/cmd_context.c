@@ -341,17 +341,3 @@ cmd_session_revoke(struct cli *cli)
 	m.reason = span_str(cli_text(cli, "reason"));
 	return admin_command(cli, MSG_session_revoke, &m, "Session %s is revoked.", id);
 }
-
-int
-cmd_tool_list(struct cli *cli)
-{
-	static const struct column columns[] = {{"SERVER", "server", COLUMN_PLAIN},
-	    {"STATE", "state", COLUMN_PLAIN},
-	    {"CAPABILITIES", "capabilities", COLUMN_PLAIN},
-	    {"TOOLS", "tools", COLUMN_PLAIN}, {"MESSAGE", "message", COLUMN_PLAIN},
-	    {NULL, NULL, COLUMN_PLAIN}};
-	MSG_INIT(tool_list, m);
-
-	return admin_list(cli, MSG_tool_list, &m, columns,
-	    "No tool servers. They are configured under tools.mcp_servers.");
-}

@@ -118,6 +118,10 @@ const struct command commands[] = {
 	cmd_key_rotate},
     {"key", "list", "", 0, "List the keys that verify tokens", NULL, cmd_key_list},
     {"tool", "list", "", 0, "List tool servers and their tools", NULL, cmd_tool_list},
+    {"tool", "show", "NAME", 1, "Show a tool server: state, process, errors, room", NULL,
+	cmd_tool_show},
+    {"tool", "test", "NAME", 1, "Start one beside it and show what it can reach", NULL,
+	cmd_tool_test},
 
     {"ledger", "show", "", 0, "Show rows, newest first",
 	FLAGS(TEXT("service", 's', "SERVICE", "Only of this service"),
@@ -147,6 +151,7 @@ const struct command commands[] = {
 
     {"", "run", "COMMAND...", UINT_MAX, "Run an agent's program with a token of its own",
 	FLAGS(AGENT, NUMBER("ttl", 0, "SECONDS", "The token's life at most (86400)")), cmd_run},
+    {"", "status", "", 0, "Show what runs, in numbers", NULL, cmd_status},
     {"", "doctor", "", 0, "Check the installation", NULL, cmd_doctor},
     {"config", "validate", "", 0, "Check the configuration",
 	FLAGS(TEXT("file", 0, "FILE", "The same as --config")), cmd_config_validate},

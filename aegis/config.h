@@ -33,6 +33,8 @@ struct config_tool {
 	struct config_variable *variables;
 	size_t nvariables;
 	char *workdir;
+	bool per_session; /* a process for each session, not one for all */
+	unsigned max_instances, instance_idle_ms;
 	char **paths; /* what it sees: r or w, then the path; NULL-terminated */
 	bool network;
 	bool at_start;

@@ -11,14 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aegis/cgroup.h"
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/priv.h"
 #include "common/proto.h"
-
-#define TOOL_UID_BASE 61100u
 
 static bool create_vault;
 static int master_key_fd = -1;
@@ -138,6 +137,8 @@ send_tools(struct child *child, const struct config *c)
 		m.call_timeout_ms = t->call_timeout_ms;
 		m.max_output_bytes = t->max_output_bytes;
 		m.at_start = t->at_start;
+		m.max_instances = t->per_session ? t->max_instances : 0;
+		m.instance_idle_ms = t->instance_idle_ms;
 		if (r == 0)
 			r = chan_note(child->door, MSG_conf_tool, &m);
 		buf_free(&names);
@@ -402,12 +403,14 @@ send_toolexec(struct child *child, const struct config *c)
 	m.environment = span_mem(environment.p, environment.len);
 	m.workdir = span_str(t->workdir);
 	m.secrets = (uint32_t)t->nvariables;
-	m.uid = geteuid() == 0 ? TOOL_UID_BASE + child->index : 0;
+	m.execution = span_str(child->execution);
+	m.probe = child->probe;
+	m.cgroup = span_str(cgroup_limits(child->instance));
+	m.uid = child->uid;
 	m.gid = m.uid;
 	m.network = t->network;
 	m.memory_mb = t->memory_mb;
 	m.processes = t->processes;
-	m.cpu_millicores = t->cpu_millicores;
 	m.max_output_bytes = t->max_output_bytes;
 	if (r == 0)
 		r = chan_note(child->door, MSG_conf_tool_exec, &m);

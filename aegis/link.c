@@ -38,6 +38,7 @@ hand(struct child *to, const struct child *peer, int fd)
 	m.instance = peer->instance;
 	m.tenant = span_str(peer->tenant);
 	m.name = span_str(peer->name);
+	m.execution = span_str(peer->execution);
 	m.fd = fd;
 	chan_note(to->door, MSG_peer, &m);
 }

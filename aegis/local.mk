@@ -44,6 +44,8 @@ aegis_aegis_SOURCES = \
 	aegis/admin.h \
 	aegis/cert.c \
 	aegis/cert.h \
+	aegis/cgroup.c \
+	aegis/cgroup.h \
 	aegis/child.c \
 	aegis/child.h \
 	aegis/cli.c \
@@ -60,6 +62,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_receipt.c \
 	aegis/cmd_operator.c \
 	aegis/cmd_run.c \
+	aegis/cmd_tool.c \
 	aegis/cmd_vault.c \
 	aegis/cmd_verify.c \
 	aegis/commands.c \

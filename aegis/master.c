@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "aegis/cgroup.h"
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "aegis/confsend.h"
@@ -36,6 +37,7 @@
 #define RESTART_MAX_MS 2000
 #define STEADY_MS 5000 /* who lived this long starts again at once */
 #define STOP_GRACE_MS 3000
+#define TOOL_GRACE_MS 6000 /* tool servers may take five seconds after their SIGTERM */
 #define START_FAILURES_MAX 5
 
 static const struct config *config;
@@ -175,7 +177,8 @@ begin_stop(int code)
 	notify_systemd("STOPPING=1");
 	listen_close_agents(); /* so that newcomers are refused while the gate drains */
 	/* the gate first: it drains; the others once it is gone */
-	stop_at_ms = loop_now_ms() + config->drain_timeout_ms + STOP_GRACE_MS;
+	stop_at_ms = loop_now_ms() + config->drain_timeout_ms + STOP_GRACE_MS +
+	    (config->ntools > 0 ? TOOL_GRACE_MS : 0);
 	TAILQ_FOREACH (c, &children, entry) {
 		MSG_INIT(stop, m);
 
@@ -303,6 +306,7 @@ on_turn(void *arg)
 
 	(void)arg;
 	child_tick(now);
+	cgroup_tick();
 	if (stopping) {
 		continue_stop();
 		return;
@@ -423,10 +427,13 @@ master_run(struct config *c, enum master_mode m, int fd)
 	child_setup(c);
 	openbao_setup(c);
 	spawn_setup(c);
+	if (mode == MASTER_ALL && c->ntools > 0)
+		cgroup_setup();
 	plan_slots();
 	loop_on_turn(on_turn, NULL);
 	exit_code = 0;
 	loop_run();
+	cgroup_end();
 out:
 	listen_close(c);
 	if (key >= 0)

@@ -11,11 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aegis/cgroup.h"
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "common/log.h"
 
 #define TOOL_GRACE_MS 5000
+#define TOOL_HELPERS 2 /* processes beside the server's: the pump and the first one */
+#define TOOL_UID_BASE 61100u /* and the server's number */
+#define TOOL_UID_DYNAMIC 61200u
+#define TOOL_UID_END 63200u
 
 static const struct config *config;
 
@@ -34,6 +39,7 @@ answer(
 	m.code = (uint32_t)err;
 	m.message = span_str(err == 0 ? "" : strerror(err));
 	m.instance = child == NULL ? 0 : child->instance;
+	m.pid = child == NULL ? 0 : (uint32_t)child->pid;
 	m.stdin_fd = in;
 	m.stdout_fd = out;
 	chan_answer(c, reqid, MSG_spawned, &m);
@@ -86,6 +92,63 @@ spawn_worker(struct chan *c, uint64_t reqid, void *msg)
 	return answer(c, reqid, child, 0, -1, -1);
 }
 
+/*
+ * As root: whom the server runs as. The one for all has a fixed number, since files that
+ * it makes are to be its own after a restart; others take one that nobody runs as.
+ */
+static unsigned
+tool_uid(unsigned server, bool fixed)
+{
+	unsigned uid = TOOL_UID_BASE + server;
+	const struct child *c;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fixed)
+		return uid;
+	for (uid = TOOL_UID_DYNAMIC; uid < TOOL_UID_END; uid++) {
+		TAILQ_FOREACH (c, &children, entry)
+			if (c->role == ROLE_TOOLEXEC && c->uid == uid)
+				break;
+		if (c == NULL)
+			return uid;
+	}
+	return 0; /* which toolexec refuses */
+}
+
+/* A server and one that is ending, for each session, and a test. */
+static unsigned
+most_tools(void)
+{
+	unsigned n = 2;
+	size_t i;
+
+	for (i = 0; i < config->ntools; i++)
+		n += 2 *
+		    (config->tools[i].per_session ? config->tools[i].max_instances : 1);
+	return n;
+}
+
+static struct child *
+start_tool(const struct msg_tool_spawn *m, const int stdio[2])
+{
+	const struct config_tool *t = &config->tools[m->server];
+	const struct cgroup_limit limit = {
+	    t->memory_mb, t->processes + TOOL_HELPERS, t->cpu_millicores};
+	struct child *child;
+	unsigned uid;
+
+	uid = tool_uid(m->server, m->execution.len == 0 && !m->probe);
+	child = child_start(ROLE_TOOLEXEC, config->tenant, t->name, m->server, stdio);
+	if (child == NULL)
+		return NULL;
+	child->uid = uid;
+	child->probe = m->probe == 1;
+	(void)span_copy(m->execution, child->execution, sizeof(child->execution));
+	cgroup_make(child->instance, child->pid, &limit);
+	return child;
+}
+
 int
 spawn_tool(struct chan *c, uint64_t reqid, void *msg)
 {
@@ -94,9 +157,10 @@ spawn_tool(struct chan *c, uint64_t reqid, void *msg)
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, err;
 	struct child *child = NULL;
 
-	if (m->server >= config->ntools)
+	if (m->server >= config->ntools ||
+	    (m->execution.len > 0 && !name_ok(m->execution)))
 		return -1;
-	if (count(ROLE_TOOLEXEC) >= 2 * config->ntools)
+	if (count(ROLE_TOOLEXEC) >= most_tools())
 		return answer(c, reqid, NULL, EAGAIN, -1, -1);
 	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1) {
 		err = errno;
@@ -106,8 +170,7 @@ spawn_tool(struct chan *c, uint64_t reqid, void *msg)
 		}
 		return answer(c, reqid, NULL, err, -1, -1);
 	}
-	child = child_start(ROLE_TOOLEXEC, config->tenant, config->tools[m->server].name,
-	    m->server, (const int[2]){in[0], out[1]});
+	child = start_tool(m, (const int[2]){in[0], out[1]});
 	if (child == NULL) {
 		err = errno;
 		close(in[1]);
@@ -130,8 +193,21 @@ spawn_kill(struct chan *c, uint64_t reqid, void *msg)
 		return 0; /* gone already */
 	if (child->asked_by != asker->instance)
 		return -1;
-	child_end(child, TOOL_GRACE_MS);
+	child_end(child, m->grace_ms < TOOL_GRACE_MS ? m->grace_ms : TOOL_GRACE_MS);
 	return 0;
+}
+
+void
+spawn_boxed(const struct child *child, struct span level)
+{
+	struct child *asker = child_find(child->asked_by);
+	MSG_INIT(child_boxed, m);
+
+	if (child->role != ROLE_TOOLEXEC || asker == NULL || asker->door == NULL)
+		return;
+	m.instance = child->instance;
+	m.level = level;
+	chan_note(asker->door, MSG_child_boxed, &m);
 }
 
 void
@@ -140,6 +216,8 @@ spawn_exited(const struct child *child, int status)
 	struct child *asker = child_find(child->asked_by);
 	MSG_INIT(child_exited, m);
 
+	if (child->role == ROLE_TOOLEXEC)
+		cgroup_drop(child->instance);
 	if (asker == NULL || asker->door == NULL)
 		return;
 	m.instance = child->instance;

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "common/span.h"
+
 struct chan;
 struct child;
 struct config;
@@ -13,6 +15,8 @@ void spawn_setup(const struct config *);
 int spawn_worker(struct chan *, uint64_t reqid, void *msg);
 int spawn_tool(struct chan *, uint64_t reqid, void *msg);
 int spawn_kill(struct chan *, uint64_t reqid, void *msg);
+/* A child that somebody asked for is boxed and ready: tell them. */
+void spawn_boxed(const struct child *, struct span level);
 /* A child that somebody asked for is gone: tell them. */
 void spawn_exited(const struct child *, int status);
 

@@ -57,15 +57,15 @@ grant_digest_proxy(struct span method, struct span authority, struct span target
 }
 
 int
-grant_digest_tool(
-    uint32_t server, const void *payload, size_t len, uint8_t digest[GRANT_DIGEST_LEN])
+grant_digest_tool(uint32_t server, struct span execution, const void *payload, size_t len,
+    uint8_t digest[GRANT_DIGEST_LEN])
 {
 	EVP_MD_CTX *ctx = sha256_start();
 
 	server = __builtin_bswap32(server);
-	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-tool-1", 12) != 1 ||
+	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-tool-2", 12) != 1 ||
 	    EVP_DigestUpdate(ctx, &server, sizeof(server)) != 1 ||
-	    EVP_DigestUpdate(ctx, payload, len) != 1 ||
+	    !add_span(ctx, execution) || EVP_DigestUpdate(ctx, payload, len) != 1 ||
 	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
 		return -1;
 	return 0;

@@ -27,9 +27,10 @@ struct replay;
 int grant_digest_proxy(struct span method, struct span authority, struct span target,
     struct span headers, uint64_t body_len, uint64_t max_body,
     uint8_t digest[GRANT_DIGEST_LEN]);
-/* SHA-256 of a judged tool call: the server's number and the payload's octets. */
-int grant_digest_tool(
-    uint32_t server, const void *payload, size_t len, uint8_t digest[GRANT_DIGEST_LEN]);
+/* SHA-256 of a judged tool call: the server's number, the execution ("": for all), and
+ * the payload's octets. */
+int grant_digest_tool(uint32_t server, struct span execution, const void *payload,
+    size_t len, uint8_t digest[GRANT_DIGEST_LEN]);
 
 struct grant {
 	uint8_t request_id[16];

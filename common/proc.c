@@ -41,6 +41,7 @@ static struct sync boot;
 static struct sandbox_level level;
 static const struct proc_serve *serve;
 static struct chan *master;
+static const char *announced = "";
 static struct chan *single[SINGLE_PEERS_MAX];
 
 void
@@ -201,13 +202,14 @@ on_peer(struct chan *from, uint64_t reqid, void *msg)
 	const struct proc_peer_row *row = row_of((enum role)m->role);
 	struct chan_conf conf = {
 	    .own_role = proc_self.role, .on_ready = peer_ready, .on_gone = peer_gone};
-	char tenant[65], name[161];
+	char tenant[65], name[161], execution[65];
 	struct chan *c;
 
 	(void)from;
 	(void)reqid;
 	if (row == NULL || span_copy(m->tenant, tenant, sizeof(tenant)) == -1 ||
-	    span_copy(m->name, name, sizeof(name)) == -1) {
+	    span_copy(m->name, name, sizeof(name)) == -1 ||
+	    span_copy(m->execution, execution, sizeof(execution)) == -1) {
 		LOG_ERROR("peer.unexpected", LS("role", role_name((enum role)m->role)));
 		return 0;
 	}
@@ -216,9 +218,17 @@ on_peer(struct chan *from, uint64_t reqid, void *msg)
 	conf.permits = row->permits;
 	c = chan_new(loop_base(), m->fd, &conf);
 	m->fd = -1;
+	announced = execution;
 	if (c != NULL && row->on_peer != NULL)
 		chan_owner_set(c, row->on_peer(c, conf.peer_instance, tenant, name));
+	announced = "";
 	return 0;
+}
+
+const char *
+proc_peer_execution(void)
+{
+	return announced;
 }
 
 static int

@@ -70,6 +70,8 @@ void proc_serve(const struct proc_serve *);
 /* fn hears of every violation by a peer of ours, besides the judge and the master. */
 void proc_on_violation(
     void (*fn)(enum role, uint32_t instance, unsigned type, const char *reason));
+/* Within on_peer: the execution that a toolexec's process is for, "" when for all. */
+const char *proc_peer_execution(void);
 /* The door to the master (descriptor 3). */
 struct chan *proc_master(void);
 /* Peers of a role that are ready; NULL when there is none. For roles that exist once. */

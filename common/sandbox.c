@@ -120,6 +120,12 @@ sandbox_tool_files(const struct sandbox_paths *paths)
 }
 
 int
+sandbox_tool_landlock(void)
+{
+	return box_landlock_abi();
+}
+
+int
 sandbox_tool_denylist(void)
 {
 	struct sock_filter prog[BOX_PROG_MAX];

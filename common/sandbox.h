@@ -85,6 +85,9 @@ void sandbox_level_text(const struct sandbox_level *level, char *buf, size_t siz
  */
 int sandbox_tool_files(const struct sandbox_paths *paths);
 
+/** sandbox_tool_landlock - the kernel's Landlock ABI, 0 without. */
+int sandbox_tool_landlock(void);
+
 /**
  * sandbox_tool_denylist - seccomp for a tool server, the last step before exec:
  * everything that attacks the kernel or other processes is refused with EPERM, other

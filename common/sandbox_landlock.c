@@ -93,15 +93,22 @@ attr_size(long abi)
 }
 
 int
+box_landlock_abi(void)
+{
+	long abi = syscall(
+	    SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi < 1 ? 0 : (int)abi;
+}
+
+int
 box_landlock(const struct sandbox_paths *paths, enum box_tcp tcp)
 {
 	struct ruleset_attr attr = {.fs = FS_ABI1};
 	int fd, rc = -1, saved;
-	long abi;
+	long abi = box_landlock_abi();
 	size_t i;
 
-	abi = syscall(
-	    SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 1)
 		return 0;
 	if (abi >= 2)

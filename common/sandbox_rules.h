@@ -105,6 +105,9 @@ enum box_tcp {
 	BOX_TCP_ALL /* tool servers: not its business, nor devices' ioctl */
 };
 
+/** box_landlock_abi - what the kernel has, 0 without. */
+int box_landlock_abi(void);
+
 /** box_landlock - confine this thread and its children; the ABI, 0 without, -1 with
  * errno. */
 int box_landlock(const struct sandbox_paths *paths, enum box_tcp tcp);

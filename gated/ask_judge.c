@@ -41,6 +41,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 	    .max_response = m->max_response,
 	    .max_body = m->max_body,
 	    .server = m->server,
+	    .execution = m->execution,
 	    .payload_off = m->payload_off,
 	    .payload_len = m->payload_len,
 	    .timeout_ms = m->timeout_ms,

@@ -137,6 +137,7 @@ toolhost_ask(struct req *r, struct redeemer *d, const struct grant_view *g)
 	m.not_after = g->not_after;
 	memcpy(m.mac, g->mac, sizeof(m.mac));
 	m.server = g->server;
+	m.execution = g->execution;
 	m.timeout_ms = g->timeout_ms;
 	m.max_response = g->max_response;
 	m.mcp = r->wrap == WRAP_MCP_2026 ? TOOL_MCP_2026

@@ -28,7 +28,7 @@ struct grant_view {
 	uint64_t not_after, max_response, max_body;
 	uint32_t server, payload_off, payload_len, timeout_ms;
 	uint8_t log_level;
-	struct span authority, target;
+	struct span authority, target, execution;
 };
 
 /* Carries the grant to instance, now or within 2 s when its door arrives. */

@@ -83,6 +83,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/admin_key.c keymasterd/judge/admin_operator.c \
 	keymasterd/judge/receipt.c keymasterd/judge/receipt.h keymasterd/judge/receipt_make.c \
 	keymasterd/judge/admin_seal.c \
+	keymasterd/judge/admin_tool.c \
 	keymasterd/judge/api.c keymasterd/judge/api.h \
 	keymasterd/judge/api_context.c keymasterd/judge/api_context.h \
 	keymasterd/judge/api_session.c keymasterd/judge/api_session.h \
@@ -115,6 +116,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/seal_verify.c keymasterd/judge/seal_verify.h \
 	keymasterd/judge/session.c keymasterd/judge/session.h \
 	keymasterd/judge/session_rate.c keymasterd/judge/session_rate.h \
+	keymasterd/judge/tool_execution.c \
 	keymasterd/judge/tools.c keymasterd/judge/tools.h \
 	keymasterd/judge/trust.c keymasterd/judge/trust.h
 JUDGE_LIBS = $(COMMON_LIBS) $(SQLITE_LIBS) -lpthread

@@ -168,7 +168,7 @@ redeem(const struct msg_tool_call *m, const uint8_t *payload, size_t len)
 	memcpy(g.request_id, m->request_id, sizeof(g.request_id));
 	memcpy(g.id, m->grant, sizeof(g.id));
 	memcpy(g.mac, m->mac, sizeof(g.mac));
-	if (grant_digest_tool(m->server, payload, len, digest) == -1)
+	if (grant_digest_tool(m->server, m->execution, payload, len, digest) == -1)
 		return GRANT_FORGED;
 	return grant_redeem(book, &g, loop_unix_ms(), digest);
 }
@@ -280,11 +280,12 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 {
 	static const struct json_limits limits = {.size = PAYLOAD_MAX};
 	const struct msg_tool_call *m = msg;
-	struct server *s = server_find(m->server);
+	struct server *s = NULL;
 	const uint8_t *payload;
 	struct call *c = NULL, refused = {.began_us = loop_unix_us()};
 	void *map = NULL;
 	size_t len;
+	bool full;
 	int verdict;
 
 	memcpy(refused.request_id, m->request_id, sizeof(refused.request_id));
@@ -293,6 +294,15 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 		return -1;
 	refused.bytes_in = len;
 	verdict = redeem(m, payload, len);
+	if (verdict == GRANT_GOOD &&
+	    (s = server_for(m->server, m->execution, &full)) == NULL && full) {
+		report_done(
+		    &refused, OUTCOME_TOOL_DOWN, 503, 0, "too many processes of it");
+		send_result(gate, reqid, OUTCOME_TOOL_DOWN, 503,
+		    "other sessions use all processes of this tool server; try later",
+		    NULL);
+		goto out;
+	}
 	if (verdict != GRANT_GOOD || s == NULL) {
 		/* the judge gave no such grant: somebody in the gate's place tries */
 		LOG_WARN("grant.refused", LS("why", grant_strverdict(verdict)),
@@ -338,6 +348,7 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 	buf_init(&c->line);
 	TAILQ_INSERT_TAIL(&s->calls, c, entry);
 	s->ncalls++;
+	s->used_ms = loop_now_ms();
 	ncalls++;
 	if (make_line(c, payload, len) == -1) {
 		call_fail(
@@ -431,6 +442,7 @@ call_answer(struct call *c, const uint8_t *line, size_t len, size_t id_at, size_
 		call_fail(c, OUTCOME_TOOL_BROKEN, 502, "out of memory");
 	} else {
 		mcp_one_line(&body);
+		c->server->served = true;
 		send_result(c->gate, c->reqid, OUTCOME_OK, 200, "", &body);
 		report_done(c, OUTCOME_OK, 200, body.len, "");
 		call_free(c);

@@ -11,6 +11,7 @@ toolhostd_toolhostd_SOURCES = \
 	toolhostd/report.c toolhostd/report.h \
 	toolhostd/server.h \
 	toolhostd/supervise.c \
+	toolhostd/trial.c toolhostd/trial.h \
 	toolhostd/upcall.c toolhostd/upcall.h
 toolhostd_toolhostd_LDADD = $(COMMON_LIBS)
 
@@ -19,6 +20,7 @@ toolhostd_toolexec_toolexec_SOURCES = \
 	toolhostd/toolexec/isolate.c toolhostd/toolexec/isolate.h \
 	toolhostd/toolexec/main.c \
 	toolhostd/toolexec/plan.c toolhostd/toolexec/plan.h \
+	toolhostd/toolexec/probe.c toolhostd/toolexec/probe.h \
 	toolhostd/toolexec/pump.c toolhostd/toolexec/pump.h \
 	toolhostd/toolexec/room.c toolhostd/toolexec/room.h
 toolhostd_toolexec_toolexec_LDADD = $(COMMON_LIBS)

@@ -14,7 +14,7 @@
 #include "toolhostd/permit.h"
 #include "toolhostd/report.h"
 #include "toolhostd/server.h"
-#include "toolhostd/server.h"
+#include "toolhostd/trial.h"
 
 #define TICK_MS 50
 
@@ -33,6 +33,13 @@ judge_ready(struct chan *c, void *owner)
 }
 
 static void
+judge_gone(struct chan *c, void *owner)
+{
+	(void)owner;
+	trial_judge_gone(c);
+}
+
+static void
 gate_gone(struct chan *c, void *owner)
 {
 	(void)owner;
@@ -41,7 +48,7 @@ gate_gone(struct chan *c, void *owner)
 
 static const struct proc_peer_row peers[] = {
     {ROLE_GATE, permit_toolhost_gate, NULL, NULL, gate_gone},
-    {ROLE_JUDGE, permit_toolhost_judge, NULL, judge_ready, NULL},
+    {ROLE_JUDGE, permit_toolhost_judge, NULL, judge_ready, judge_gone},
     {ROLE_NONE, NULL, NULL, NULL, NULL},
 };
 
@@ -49,17 +56,27 @@ static int
 on_child_exited(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_child_exited *m = msg;
-	struct server *s = server_find_instance(m->instance);
 
 	(void)c;
 	(void)reqid;
-	if (s != NULL)
-		server_exited(s, (int)m->status);
+	server_exited(m->instance, (int)m->status);
+	return 0;
+}
+
+static int
+on_child_boxed(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_child_boxed *m = msg;
+
+	(void)c;
+	(void)reqid;
+	server_boxed(m->instance, m->level);
 	return 0;
 }
 
 static const struct permit master_permits[] = {
     {MSG_child_exited, CHAN_READY, 0, on_child_exited},
+    {MSG_child_boxed, CHAN_READY, 0, on_child_boxed},
     PERMIT_LAST,
 };
 
@@ -77,7 +94,6 @@ on_stop(uint32_t drain_ms)
 {
 	(void)drain_ms;
 	server_stop_all();
-	loop_stop();
 }
 
 int

@@ -8,11 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/loop.h"
 #include "toolhostd/server.h"
+#include "toolhostd/trial.h"
 
 #define READ_STEP 65536
 #define TO_SEND_MAX (32u * 1024 * 1024)
+#define USELESS_MAX 10000 /* lines a second that nobody waited for */
+#define USELESS_OCTETS (64u << 20)
+#define USELESS_LOGGED 5
 #define KEEP_RECEIVED 262144 /* memory kept between lines */
 
 static void on_readable(evutil_socket_t, short, void *);
@@ -106,6 +111,28 @@ mcp_one_line(struct buf *b)
 			b->p[i] = ' ';
 }
 
+bool
+mcp_useless(struct server *s, const char *what, size_t len)
+{
+	uint64_t now_s = loop_now_ms() / 1000;
+
+	if (s->useless_s != now_s) {
+		if (s->useless > USELESS_LOGGED)
+			LOG_WARN("tool.useless", LS("server", s->name),
+			    LU("lines", s->useless));
+		s->useless_s = now_s;
+		s->useless = 0;
+		s->useless_octets = 0;
+	}
+	s->useless_octets += len;
+	if (s->useless++ < USELESS_LOGGED && what != NULL)
+		LOG_WARN(what, LS("server", s->name), LU("bytes", len));
+	if (s->useless <= USELESS_MAX && s->useless_octets <= USELESS_OCTETS)
+		return true;
+	server_fail(s, TOOL_UNHEALTHY, "it floods its output");
+	return false;
+}
+
 /* Hands on every whole line; what is left moves to the front. */
 static void
 lines(struct server *s)
@@ -117,7 +144,10 @@ lines(struct server *s)
 	while ((nl = memchr(s->received.p + s->scanned, '\n',
 		    s->received.len - s->scanned)) != NULL) {
 		end = (size_t)(nl - s->received.p);
-		mcp_line(s, s->received.p + start, end - start);
+		if (s->trial != NULL && trial_probes(s->trial))
+			trial_line(s, s->received.p + start, end - start);
+		else
+			mcp_line(s, s->received.p + start, end - start);
 		if (s->instance != instance || s->out < 0)
 			return; /* the line ended it, and its buffers */
 		start = s->scanned = end + 1;

@@ -295,18 +295,19 @@ mcp_line(struct server *s, const uint8_t *line, size_t len)
 		return;
 	if (json_parse(&doc, line, len, &limits) != JSON_OK ||
 	    json_type(&doc, json_root(&doc)) != JT_OBJECT) {
-		LOG_WARN("tool.garbage", LS("server", s->name), LU("bytes", len));
+		(void)mcp_useless(s, "tool.garbage", len);
 		return;
 	}
 	root = json_root(&doc);
 	id = json_get(&doc, root, "id");
 	method = json_get(&doc, root, "method");
 	if (method != JSON_NONE) {
-		take_method(s, root, id);
+		if (mcp_useless(s, NULL, len))
+			take_method(s, root, id);
 		return;
 	}
 	if (json_int64(&doc, id, &number) == -1 || number <= 0) {
-		LOG_WARN("tool.garbage", LS("server", s->name), LU("bytes", len));
+		(void)mcp_useless(s, "tool.garbage", len);
 		return;
 	}
 	if ((uint64_t)number == s->control_id) {
@@ -315,7 +316,7 @@ mcp_line(struct server *s, const uint8_t *line, size_t len)
 	}
 	c = call_find(s, (uint64_t)number);
 	if (c == NULL) {
-		LOG_INFO("tool.late", LS("server", s->name), LI("id", number));
+		(void)mcp_useless(s, "tool.late", len);
 		return;
 	}
 	if (json_get(&doc, root, "result") == JSON_NONE &&

@@ -5,6 +5,8 @@
 #include "toolhostd/permit.h"
 
 #include "toolhostd/call.h"
+#include "toolhostd/server.h"
+#include "toolhostd/trial.h"
 
 const struct permit permit_toolhost_gate[] = {
     {MSG_tool_call, CHAN_READY, 0, call_take},
@@ -15,5 +17,7 @@ const struct permit permit_toolhost_gate[] = {
 const struct permit permit_toolhost_judge[] = {
     {MSG_grant_key, CHAN_READY, PERMIT_ONCE, call_grant_key},
     {MSG_tool_withdraw, CHAN_READY, 0, call_withdraw},
+    {MSG_execution_end, CHAN_READY, 0, server_execution_end},
+    {MSG_tool_try, CHAN_READY, 0, trial_begin},
     PERMIT_LAST,
 };

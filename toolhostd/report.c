@@ -40,19 +40,30 @@ report_memfd(const void *p, size_t len)
 }
 
 void
-report_catalogue(const struct server *s, const char *why)
+report_catalogue(const struct server *s, const char *why, enum tool_state event)
 {
+	const struct server *of = s->of != NULL ? s->of : s;
 	struct chan *judge = proc_peer(ROLE_JUDGE);
+	struct server_sum sum;
 	MSG_INIT(tool_catalogue, m);
 	struct buf array;
 
 	if (judge == NULL)
 		return;
+	server_sum_up(of, &sum);
 	buf_init(&array);
 	m.server = s->number;
-	m.state = (uint8_t)s->state;
+	m.state = (uint8_t)sum.state;
+	m.event = (uint8_t)event;
+	m.execution = span_str(s->execution);
 	m.message = span_str(why);
-	if (s->tools.len > 0 && buf_putc(&array, '[') == 0 &&
+	m.last_error = span_str(s->last_error);
+	m.level = span_str(sum.shown->room);
+	m.pid = sum.processes == 1 ? sum.shown->pid : 0;
+	m.instances = sum.processes;
+	m.restarts = sum.restarts;
+	m.since_ms = sum.shown->since_ms;
+	if (s->tools.len > 0 && s->state == TOOL_RUNNING && buf_putc(&array, '[') == 0 &&
 	    buf_put(&array, s->tools.p, s->tools.len) == 0 &&
 	    buf_putc(&array, ']') == 0) {
 		if (array.len <= INLINE_JSON_MAX)
@@ -70,7 +81,8 @@ report_all(void)
 	const struct server *s;
 
 	TAILQ_FOREACH (s, &servers, entry)
-		report_catalogue(s, "");
+		if (s->trial == NULL)
+			report_catalogue(s, s->why, 0);
 }
 
 void

@@ -6,12 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/proto.h"
+
 struct call;
 struct chan;
 struct server;
 
-/* State and tools of one server. */
-void report_catalogue(const struct server *, const char *why);
+/* State and tools of one server, over all its processes; event: the state that this one
+ * just reached, 0 when it is only said again. */
+void report_catalogue(const struct server *, const char *why, enum tool_state event);
 /* All of them, to a judge that is new. */
 void report_all(void);
 /* The completion row of one call. */

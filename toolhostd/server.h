@@ -13,9 +13,12 @@
 
 #include "common/buf.h"
 #include "common/proto.h"
+#include "common/span.h"
 
+struct chan;
 struct event;
 struct call;
+struct trial;
 struct json_doc;
 
 /* What a server is asked for; MCP_LIST_TOOLS lies in `tools`, the others in `lists`. */
@@ -36,18 +39,34 @@ struct server {
 	uint32_t health_interval_ms, health_timeout_ms, call_timeout_ms;
 	uint64_t max_output;
 	bool at_start;
+	uint32_t max_instances; /* 0: one process for all; else it has none itself */
+	uint32_t instance_idle_ms;
+	/* a process for one session, or of a test: what it is one of, else NULL */
+	struct server *of;
+	char execution[65];
+	struct trial *trial;
+	bool over; /* no more calls; goes when its process has gone */
+	uint64_t used_ms;
 	/* life */
 	enum tool_state state;
 	uint32_t instance; /* of its process at the master; 0: none */
+	uint32_t leaving;  /* of one that was told to end, and has not yet; 0: none */
+	uint32_t pid;
 	bool spawning;     /* asked the master, no answer yet */
 	unsigned failures; /* starts in a row that did not last */
-	uint64_t retry_at_ms, running_since_ms;
+	unsigned starts;
+	bool served; /* answered a call since it was started */
+	uint64_t retry_at_ms, running_since_ms, since_ms;
+	char why[128], last_error[160], room[257];
 	/* pipes */
 	int in, out; /* what we write, what we read; -1: closed */
 	struct event *readable, *writable;
 	bool writing; /* waits for room in the pipe */
 	struct buf to_send, received;
-	size_t scanned; /* of received: no newline before this */
+	size_t scanned;     /* of received: no newline before this */
+	uint64_t useless_s; /* the second that is counted in */
+	unsigned useless;   /* lines in it that nobody waited for */
+	uint64_t useless_octets;
 	/* protocol */
 	uint64_t last_id;
 	uint64_t control_id; /* our own question under way (initialize, list, health), 0:
@@ -78,15 +97,35 @@ extern struct server_list servers;
 /* registry.c */
 int server_add(void *conf_tool_msg);
 struct server *server_find(uint32_t number);
+/* Who serves a call of this execution ("": not one of its own): made when there is none
+ * yet. NULL: no such server, or no more processes of it may be had (*full). */
+struct server *server_for(uint32_t number, struct span execution, bool *full);
+/* One more of a configured server, in no state yet; NULL: no memory. */
+struct server *server_clone(struct server *of, struct span execution);
+void server_free(struct server *);
 struct server *server_find_instance(uint32_t instance);
+/* Over all its processes. */
+struct server_sum {
+	unsigned processes, restarts;
+	enum tool_state state;
+	const struct server *shown; /* whose pid and messages */
+};
+void server_sum_up(const struct server *configured, struct server_sum *);
 
 /* supervise.c */
 void server_start(struct server *);
 /* Ends the process (SIGTERM, five seconds, SIGKILL), fails its calls, plans a restart. */
 void server_fail(struct server *, enum tool_state, const char *why);
-void server_exited(struct server *, int status);
+void server_exited(uint32_t instance, int status);
+/* Its room is made. */
+void server_boxed(uint32_t instance, struct span level);
+/* The session is over. */
+int server_execution_end(struct chan *, uint64_t reqid, void *msg);
+/* Ends its process and calls for good. */
+void server_end(struct server *, const char *why);
 void server_state_set(struct server *, enum tool_state, const char *why);
 void server_tick(uint64_t now_ms);
+/* Ends all; loop_stop() when they are gone, or after a little more than five seconds. */
 void server_stop_all(void);
 
 /* mcp_io.c */
@@ -105,6 +144,10 @@ void mcp_list_next(struct server *);
 void mcp_list_take(struct server *, const struct json_doc *, uint32_t result);
 /* "notifications/.../list_changed". True if it is one. */
 bool mcp_list_changed(struct server *, const char *method);
+
+/* A line that nobody waited for, logged as `what` (NULL: not). False: too many of them,
+ * and the server was failed. */
+bool mcp_useless(struct server *, const char *what, size_t len);
 
 /* mcp_session.c */
 /* Asks one of our own questions; only one is under way at a time. */

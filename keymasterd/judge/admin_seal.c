@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Administrators' acts on sessions and tools. Judge only; the peer was
+ * Administrators' acts on sessions. Judge only; the peer was
  * let in by its user id, its words are checked all the same. JSON:
  *
  *	session_list	row {session, execution, agent, context, state:
- *active|expired|revoked, created_at, expires_at, reason} tool_list	row {server,
- *state, message, capabilities[], tools[]}
+ *active|expired|revoked, created_at, expires_at, reason}
  */
 #include <stdio.h>
 #include <string.h>
@@ -106,53 +105,6 @@ admin_session_revoke(struct chan *c, uint64_t reqid, void *msg)
 	act.reason = span_str(reason);
 	admin_ledger(c, &act);
 	session_revoke(s, reason);
-	admin_done(c, reqid, ADMIN_OK, "");
-	return 0;
-}
-
-/* ---- tools ---- */
-
-static const char *
-tool_state_name(uint8_t state)
-{
-	static const char *const names[] = {
-	    "unknown", "stopped", "starting", "running", "unhealthy", "failed"};
-
-	return state < sizeof names / sizeof names[0] ? names[state] : names[0];
-}
-
-int
-admin_tool_list(struct chan *c, uint64_t reqid, void *msg)
-{
-	const struct tool_server *t;
-	struct jsonw w;
-
-	(void)msg;
-	TAILQ_FOREACH (t, &tool_servers, link) {
-		begin(&w);
-		jsonw_key_str(&w, "server", t->name);
-		jsonw_key_str(&w, "state", tool_state_name(t->state));
-		if (t->message[0] != '\0')
-			jsonw_key_str(&w, "message", t->message);
-		jsonw_key(&w, "capabilities");
-		jsonw_arr_open(&w);
-		for (size_t i = 0; i < t->npatterns; i++) {
-			char text[CONTEXT_TOOL_MAX + 2];
-
-			snprintf(text, sizeof text, "%s%s", t->patterns[i].text,
-			    t->patterns[i].kind == CONTEXT_PREFIX ? "*" : "");
-			jsonw_str(&w, text);
-		}
-		jsonw_arr_close(&w);
-		jsonw_key(&w, "tools");
-		jsonw_arr_open(&w);
-		for (size_t i = 0; i < t->ntools && out.len < 40000; i++)
-			jsonw_str(&w, t->tools[i].name);
-		jsonw_arr_close(&w);
-		jsonw_obj_close(&w);
-		if (admin_row(c, reqid, &out) != 0)
-			break;
-	}
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;
 }

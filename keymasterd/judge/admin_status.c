@@ -13,6 +13,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/vault_mark.h"
 
 #define SOON_MS (7ull * 86400000)
@@ -83,6 +84,25 @@ put_vault(struct jsonw *w)
 	jsonw_obj_close(w);
 }
 
+static void
+put_tools(struct jsonw *w)
+{
+	const struct tool_server *t;
+
+	jsonw_key(w, "tool_servers");
+	jsonw_arr_open(w);
+	TAILQ_FOREACH (t, &tool_servers, link) {
+		jsonw_obj_open(w);
+		jsonw_key_str(w, "server", t->name);
+		jsonw_key_str(w, "state", tool_state_name(t->state));
+		put_uint(w, "processes", t->instances);
+		put_uint(w, "restarts", t->restarts);
+		put_uint(w, "tool_count", t->ntools);
+		jsonw_obj_close(w);
+	}
+	jsonw_arr_close(w);
+}
+
 int
 admin_status(struct chan *c, uint64_t reqid, void *msg)
 {
@@ -111,6 +131,7 @@ admin_status(struct chan *c, uint64_t reqid, void *msg)
 	put_uint(&w, "workers", redeemer_count(ROLE_WORKER, 1));
 	jsonw_key_bool(&w, "dispatcher", proc_peer(ROLE_DISPATCH) != NULL);
 	jsonw_key_bool(&w, "toolhost", redeemer_toolhost() != NULL);
+	put_tools(&w);
 	put_uint(&w, "administrators", admin_count());
 	jsonw_obj_close(&w);
 	admin_result(c, reqid, &json);

@@ -204,7 +204,8 @@ decide_grant_tool(struct decide *d, struct redeemer *r, const struct decide_tool
 	MSG_INIT(decision, m);
 
 	d->row.judged = digest;
-	if (grant_digest_tool(t->server, t->payload, t->payload_len, digest) == -1 ||
+	if (grant_digest_tool(
+		t->server, t->execution, t->payload, t->payload_len, digest) == -1 ||
 	    grant_make(d, r, t->agent, t->timeout_ms, &g) == -1) {
 		no_grant(d);
 		return;
@@ -212,6 +213,7 @@ decide_grant_tool(struct decide *d, struct redeemer *r, const struct decide_tool
 	grant_fields(&m, d, r, &g);
 	m.verdict = VERDICT_TOOL;
 	m.server = t->server;
+	m.execution = t->execution;
 	m.payload_off = t->payload_off;
 	m.payload_len = t->payload_len;
 	m.timeout_ms = t->timeout_ms;

@@ -85,7 +85,8 @@ void decide_refuse_seal(struct decide *, uint32_t status, unsigned code,
  */
 struct decide_tool {
 	uint32_t server;
-	const void *payload; /* the slice of the envelope */
+	struct span execution; /* whose process of it; empty: the one for all */
+	const void *payload;   /* the slice of the envelope */
 	uint32_t payload_off, payload_len;
 	uint32_t timeout_ms;
 	uint64_t max_response;

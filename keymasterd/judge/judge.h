@@ -70,6 +70,9 @@ int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 int admin_vault_refresh(struct chan *, uint64_t reqid, void *msg);
 /* An administrator is gone: nobody waits for vault any more. */
 void vault_act_gone(const struct chan *);
+int admin_tool_test(struct chan *, uint64_t reqid, void *msg);
+/* An administrator is gone. */
+void admin_tool_forget(struct chan *);
 /* An agent was removed: its sessions end. */
 void session_agent_removed(const char *tenant, const char *agent_id);
 /* An agent has another token: what was attested with the old one ends. */

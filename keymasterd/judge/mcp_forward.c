@@ -15,6 +15,7 @@
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/seal_arguments.h"
 #include "keymasterd/judge/seal_error.h"
+#include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/turn.h"
 
 #define ID_PREFIX "aegis-"
@@ -178,7 +179,9 @@ void
 mcp_forward(struct mcp *c, struct tool_server *server, uint64_t max_response)
 {
 	struct redeemer *toolhost = redeemer_toolhost();
+	char execution[TOOL_EXECUTION_SIZE] = "";
 	struct decide_tool t = {.server = server->number,
+	    .execution = span_str(""),
 	    .payload = c->body.p,
 	    .payload_len = (uint32_t)c->body.len,
 	    .timeout_ms = server->timeout_ms != 0 ? server->timeout_ms
@@ -189,6 +192,16 @@ mcp_forward(struct mcp *c, struct tool_server *server, uint64_t max_response)
 	    .log_level = c->level};
 
 	c->d.row.server = span_str(server->name);
+	if (server->per_execution && c->s == NULL) {
+		mcp_error(c, 400, RPC_NO_SESSION, "no_session",
+		    "This tool server has a process for each session: initialize one");
+		return;
+	}
+	if (server->per_execution) {
+		tool_execution_of(c->s->id, execution);
+		t.execution = span_str(execution);
+		c->s->has_processes = true;
+	}
 	if (toolhost == NULL) {
 		mcp_error(c, 503, RPC_INTERNAL, "503",
 		    "Tools cannot be reached at the moment; try again");

@@ -14,6 +14,7 @@
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/session.h"
+#include "keymasterd/judge/tools.h"
 
 struct mcp_session_list mcp_sessions = TAILQ_HEAD_INITIALIZER(mcp_sessions);
 static struct map by_id, rates;
@@ -92,8 +93,14 @@ drop_subscription(struct mcp_session *s, struct mcp_subscription *u)
 void
 mcp_session_end(struct mcp_session *s)
 {
+	char execution[TOOL_EXECUTION_SIZE];
+
 	mcp_stream_close(s);
 	mcp_forget_session(s);
+	if (s->has_processes) {
+		tool_execution_of(s->id, execution);
+		tool_execution_end(execution);
+	}
 	while (!TAILQ_EMPTY(&s->subscriptions))
 		drop_subscription(s, TAILQ_FIRST(&s->subscriptions));
 	map_del(&by_id, s->id, MCP_SESSION_ID_LEN);

@@ -37,6 +37,7 @@ struct mcp_session {
 	char context[STORE_CONTEXT_MAX];
 	uint8_t token_hash[STORE_HASH_LEN];
 	bool sampling, elicitation; /* the client can */
+	bool has_processes;         /* of tool servers, which end with it */
 	uint8_t level;              /* enum mcp_level */
 	uint64_t used_ms;           /* loop_now_ms() */
 	struct chan *gate;          /* of the open stream, NULL: none */

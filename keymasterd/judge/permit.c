@@ -93,6 +93,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_token_key_rotate, CHAN_READY, 0, admin_token_key_rotate},
     {MSG_token_key_list, CHAN_READY, 0, admin_token_key_list},
     {MSG_tool_list, CHAN_READY, 0, admin_tool_list},
+    {MSG_tool_test, CHAN_READY, 0, admin_tool_test},
     {MSG_ledger_read, CHAN_READY, 0, admin_ledger_read},
     {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},
     {MSG_ledger_seal, CHAN_READY, 0, admin_ledger_seal},

@@ -14,6 +14,7 @@
 #include "keymasterd/judge/seal_marks.h"
 #include "keymasterd/judge/session.h"
 #include "keymasterd/judge/session_rate.h"
+#include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/trust.h"
 
 #define SAVE_TICKS 5 /* seconds */
@@ -39,6 +40,7 @@ seal_tick(uint64_t unix_ms)
 	static unsigned ticks;
 
 	trust_tick(unix_ms);
+	tool_executions_end(unix_ms);
 	session_table_tick(unix_ms);
 	if (++ticks % SAVE_TICKS == 0) {
 		session_rates_save();

@@ -245,6 +245,7 @@ grant(struct call *c, struct tool_server *server, uint64_t max_response)
 {
 	struct redeemer *toolhost = redeemer_toolhost();
 	struct decide_tool t = {.server = server->number,
+	    .execution = server->per_execution ? span_str(c->s->exec_id) : span_str(""),
 	    .payload = c->e->payload_raw.p,
 	    .payload_off = c->e->payload_off,
 	    .payload_len = (uint32_t)c->e->payload_raw.len,
@@ -258,6 +259,7 @@ grant(struct call *c, struct tool_server *server, uint64_t max_response)
 		refuse_code(c, 503, "Tools cannot be reached at the moment", NULL);
 		return;
 	}
+	c->s->has_processes |= server->per_execution;
 	if (c->agent != NULL && c->agent->limiter != NULL)
 		limiter_take(c->agent->limiter, judge_limit_ms());
 	decide_grant_tool(&c->d, toolhost, &t);

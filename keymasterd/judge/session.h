@@ -59,6 +59,7 @@ struct session {
 	uint64_t rates_generation;
 	uint32_t rates_version; /* the context's, for their names in the database */
 	struct limiter *pace;   /* all its calls in a second; made when first needed */
+	bool has_processes;     /* of tool servers, which end with it */
 	bool seen;              /* while comparing with the database */
 	TAILQ_ENTRY(session) link;
 };

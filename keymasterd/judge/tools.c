@@ -16,8 +16,10 @@
 #include "common/jsonw.h"
 #include "common/log.h"
 #include "common/msg.h"
+#include "common/proto.h"
 #include "keymasterd/judge/context_eval.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/session.h"
@@ -26,6 +28,15 @@
 #define TOOLS_MAX 4096
 
 struct tool_server_list tool_servers = TAILQ_HEAD_INITIALIZER(tool_servers);
+
+const char *
+tool_state_name(uint8_t state)
+{
+	static const char *const names[] = {
+	    "unknown", "stopped", "starting", "running", "unhealthy", "failed"};
+
+	return state < sizeof names / sizeof names[0] ? names[state] : names[0];
+}
 
 static int
 read_capabilities(struct tool_server *t, struct span s)
@@ -58,6 +69,8 @@ seal_conf_tool(void *msg)
 		return -1;
 	t->number = m->server;
 	t->timeout_ms = m->call_timeout_ms;
+	t->per_execution = m->max_instances > 0;
+	t->state = TOOL_STOPPED;
 	json_init(&t->doc);
 	json_init(&t->lists);
 	if (span_copy(m->name, t->name, sizeof t->name) != 0 ||
@@ -93,6 +106,30 @@ tool_route(struct span tool)
 			}
 		}
 	return best;
+}
+
+void
+tool_servers_gone(void)
+{
+	struct tool_server *t;
+
+	TAILQ_FOREACH (t, &tool_servers, link) {
+		t->state = TOOL_STOPPED;
+		t->pid = t->instances = 0;
+		(void)span_copy(
+		    span_str("the tool host is gone"), t->message, sizeof t->message);
+	}
+}
+
+struct tool_server *
+tool_server_named(struct span name)
+{
+	struct tool_server *t;
+
+	TAILQ_FOREACH (t, &tool_servers, link)
+		if (span_eq(name, t->name))
+			return t;
+	return NULL;
 }
 
 static struct tool_server *
@@ -166,6 +203,36 @@ out:
 	return ret;
 }
 
+/* Starts and ends of tool servers, under the names that SEAL's documents give them. */
+static void
+event_row(const struct tool_server *t, const struct msg_tool_catalogue *m)
+{
+	static const char *const events[] = {[TOOL_STOPPED] = "ServerStopped",
+	    [TOOL_RUNNING] = "ServerStarted",
+	    [TOOL_UNHEALTHY] = "ServerUnhealthy",
+	    [TOOL_FAILED] = "ServerUnhealthy"};
+	struct ledger_row row = {.kind = LEDGER_SYSTEM, .server = span_str(t->name)};
+	char detail[320];
+	size_t n = 0;
+
+	if (m->event >= sizeof events / sizeof events[0] || events[m->event] == NULL)
+		return;
+	row.event = span_str(events[m->event]);
+	if (m->message.len > 0)
+		row.reason = m->message;
+	if (m->execution.len > 0)
+		n = (size_t)snprintf(detail, sizeof detail, "execution %.*s",
+		    (int)m->execution.len, m->execution.p);
+	if (m->event == TOOL_RUNNING)
+		(void)snprintf(detail + n, sizeof detail - n, "%s%.*s", n > 0 ? ", " : "",
+		    (int)m->level.len, m->level.p);
+	else
+		detail[n] = '\0';
+	if (detail[0] != '\0')
+		row.detail = span_str(detail);
+	(void)ledger_append(&row, NULL);
+}
+
 int
 tool_catalogue(struct chan *c, uint64_t reqid, void *msg)
 {
@@ -182,8 +249,16 @@ tool_catalogue(struct chan *c, uint64_t reqid, void *msg)
 	if (t == NULL)
 		return -1;
 	t->state = m->state;
-	if (span_copy(m->message, t->message, sizeof t->message) != 0)
-		t->message[0] = '\0';
+	t->pid = m->pid;
+	t->instances = m->instances;
+	t->restarts = m->restarts;
+	t->since_ms = m->since_ms;
+	(void)span_copy(m->message, t->message, sizeof t->message);
+	(void)span_copy(m->last_error, t->last_error, sizeof t->last_error);
+	if (m->level.len > 0)
+		(void)span_copy(m->level, t->level, sizeof t->level);
+	if (m->event != 0)
+		event_row(t, m);
 	if (m->big < 0 && m->tools.len == 0)
 		return 0; /* a change of state only */
 	if ((text = copy_tools(m, &len)) == NULL) {

@@ -29,8 +29,11 @@ struct tool_server {
 	struct context_pattern *patterns; /* its capabilities */
 	size_t npatterns;
 	uint32_t timeout_ms;
-	uint8_t state; /* enum tool_state, 0: not heard of */
-	char message[257];
+	bool per_execution; /* a process for each session, not one for all */
+	uint8_t state;      /* enum tool_state, 0: not heard of */
+	char message[257], last_error[257], level[257];
+	uint32_t pid, instances, restarts;
+	uint64_t since_ms;
 	char *text; /* the tools array doc points into, NULL: none yet */
 	struct json_doc doc;
 	/* what it has beside tools (mcp_offer.c) */
@@ -48,6 +51,19 @@ extern struct tool_server_list tool_servers;
 
 /* Who serves the tool: an exact name first, then the longest prefix. NULL: nobody. */
 struct tool_server *tool_route(struct span tool);
+
+/* toolhost is gone, and they with it. */
+void tool_servers_gone(void);
+/* By name; NULL: there is none. */
+struct tool_server *tool_server_named(struct span);
+const char *tool_state_name(uint8_t state);
+/* The execution of an MCP session: not its id, which is as good as a key. */
+#define TOOL_EXECUTION_SIZE 40
+void tool_execution_of(const char *mcp_session, char execution[TOOL_EXECUTION_SIZE]);
+/* Tells toolhost that an execution is over. */
+void tool_execution_end(const char *execution);
+/* Tells toolhost which sessions with processes of their own are over. On a tick. */
+void tool_executions_end(uint64_t unix_ms);
 
 /*
  * Writes objects {"name","description","inputSchema"} of the tools that the context (and

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/proc.h"
 #include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
 
@@ -22,7 +23,9 @@ serve_line_new(struct chan *c, uint32_t instance, const char *tenant, const char
 	l->instance = instance;
 	if ((size_t)snprintf(l->tenant, sizeof(l->tenant), "%s", tenant) >=
 		sizeof(l->tenant) ||
-	    (size_t)snprintf(l->name, sizeof(l->name), "%s", name) >= sizeof(l->name)) {
+	    (size_t)snprintf(l->name, sizeof(l->name), "%s", name) >= sizeof(l->name) ||
+	    (size_t)snprintf(l->execution, sizeof(l->execution), "%s",
+		proc_peer_execution()) >= sizeof(l->execution)) {
 		free(l);
 		return NULL;
 	}

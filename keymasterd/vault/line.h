@@ -14,7 +14,8 @@ struct line {
 	struct chan *chan;
 	uint32_t instance;
 	char tenant[65];
-	char name[161]; /* of the credential, or of the tool server */
+	char name[161];     /* of the credential, or of the tool server */
+	char execution[65]; /* the session that the tool server's process is for, or "" */
 };
 
 LIST_HEAD(line_list, line);

@@ -381,8 +381,12 @@ class Realm:
         ends = {}
         for role in ("TOOLHOST", "WORKER", "DISPATCH", "JUDGE", "VAULT"):
             for c in list(self.children.values()):
-                if c.role == role:
-                    ends[role, c.name] = c.stop()
+                if c.role != role:
+                    continue
+                if role == "TOOLHOST" and c.alive():  # it waits for its tool servers to go
+                    c.tell("stop", drain_ms=0)
+                    c.tell("child_exited", instance=9999, status=0)
+                ends[role, c.name] = c.stop()
         self.over.set()
         self.master.join()
         self.upstream.close()

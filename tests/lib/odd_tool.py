@@ -82,6 +82,95 @@ def attempts(a):
     return found | {name: attempt(what) for name, what in tries.items()}
 
 
+def counter(calls=[0]):  # noqa: B006
+    calls[0] += 1
+    return calls[0]
+
+
+def raw(octets):
+    with lock:
+        sys.stdout.flush()
+        while octets:
+            octets = octets[os.write(1, octets):]
+
+
+def daemonise(work):
+    """Forks twice, away from everybody who could wait for it."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                signal.signal(s, signal.SIG_IGN)
+            while True:
+                work()
+                time.sleep(0.01)
+        os._exit(0)
+    os.wait()
+
+
+def bomb():
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass
+
+
+def misbehave(ident, how):
+    """True: answer as if nothing had happened."""
+    if how == "line":
+        raw(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"' % ident + b"x" * 10_000_000 + b'"}]}}\n')
+    elif how == "endless":
+        while True:
+            raw(b"x" * 65536)
+    elif how == "garbage":
+        while True:
+            raw(b"not json\n" * 5000)
+    elif how == "ids":
+        while True:
+            raw(b"".join(b'{"jsonrpc":"2.0","id":%d,"result":{}}\n' % i for i in range(10**6, 10**6 + 2000)))
+    elif how == "notes":
+        while True:
+            raw(b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x"}}\n' * 2000)
+    elif how == "utf8":
+        raw(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"\xff\xfe\xed\xa0\x80"}]}}\n' % ident)
+    elif how == "stderr":
+        while True:
+            os.write(2, b"noise " * 5000 + b"\n" * 500)
+    elif how == "closes":
+        os.close(1)
+    elif how == "hog":
+        kept = []
+        while True:
+            kept.append(b"x" * (8 << 20))
+    elif how == "bomb":
+        bomb()
+    elif how == "daemon":
+        daemonise(lambda: os.write(2, b"still here\n"))
+        return True
+    elif how == "holds":  # the pipes stay open in somebody else's hands
+        daemonise(lambda: None)
+        os._exit(0)
+    elif how == "stops":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif how == "fds":
+        for fd in range(3, 1024):
+            try:
+                os.write(fd, b"x")
+            except OSError:
+                pass
+        return True
+    elif how == "split":  # a secret in pieces, and on a line that is too long to be shown
+        key = os.environ["SECRET_KEY"].encode()
+        for piece in (key[:7], key[7:], b"\n", b"y" * 2040 + key[:9], key[9:] + b"y" * 300_000, b"\n"):
+            os.write(2, piece)
+            time.sleep(0.03)
+        for line in os.environ["SECRET_PEM"].splitlines():
+            os.write(2, line.encode() + b"\n")
+        return True
+    return False
+
+
 def call(ident, name, a):
     if name == "odd.sleep":
         end = time.monotonic() + a["seconds"]
@@ -120,6 +209,14 @@ def call(ident, name, a):
             sys.stderr.write("noise " * 20 + os.environ["SECRET_KEY"] + "\n")
         sys.stderr.flush()
         result = text("flooded")
+    elif name.startswith("odd.bad_"):
+        if not misbehave(ident, name[8:]):
+            return
+        result = text("done")
+    elif name == "odd.count":
+        result = text(str(len([p for p in os.listdir("/proc") if p.isdigit()])))
+    elif name == "odd.pid":
+        result = text(f"{os.getuid()} {counter()}")
     elif name == "odd.fail":
         send({"jsonrpc": "2.0", "id": ident, "error": {"code": -32050, "message": "on purpose"}})
         return
@@ -135,8 +232,10 @@ def call(ident, name, a):
     send({"jsonrpc": "2.0", "id": ident, "result": result})
 
 
-NAMES = ["sleep", "attempt", "cancelled", "env", "hash", "leak", "connect", "die", "garbage", "huge", "flood",
-         "fail", "never", "close"]
+NAMES = ["sleep", "attempt", "cancelled", "env", "hash", "leak", "connect", "die", "garbage", "huge",
+         "flood", "fail", "never", "close", "count", "pid",
+         *(f"bad_{b}" for b in ("line", "endless", "garbage", "ids", "notes", "utf8", "stderr", "closes",
+                                "hog", "bomb", "daemon", "holds", "stops", "fds", "split"))]
 
 
 def main():

@@ -369,7 +369,8 @@ def test_grant(judge, session):
     assert got["redeemer"] == judge.toolhost.instance
     payload = octets[got["payload_off"]:got["payload_off"] + got["payload_len"]]
     assert json.loads(payload) == wire["payload"]
-    digest = hashlib.sha256(b"aegis-tool-1" + struct.pack(">I", 1) + payload).digest()
+    digest = hashlib.sha256(b"aegis-tool-2" + struct.pack(">I", 1)
+                            + struct.pack(">I", 0) + payload).digest()
     mac = hashlib.blake2b(got["request_id"] + got["grant"] + struct.pack(">Q", got["not_after"])
                           + digest, key=judge.key, digest_size=32).digest()
     assert mac == got["mac"]
@@ -729,5 +730,6 @@ def test_runs_are_remembered_across_a_restart(prefix):
 def test_tool_list(judge):
     rows = [json.loads(r["json"]) for r in judge.act("tool_list")["rows"]]
     assert rows[0].pop("message").startswith("number ")
-    assert rows == [{"server": "files", "state": "running", "capabilities": ["fs.*", "limited"],
+    assert rows == [{"server": "files", "state": "running", "processes": 0, "restarts": 0,
+                     "tool_count": 3, "instances": "shared", "capabilities": ["fs.*", "limited"],
                      "tools": ["fs.read", "fs.delete", "limited"]}]

@@ -123,8 +123,10 @@ START_TEST(fields_do_not_run_together)
 	grant_digest_proxy(
 	    span_str("GET"), span_str("host"), span_str("/"), span_str(""), 0, 10, a);
 	ck_assert_mem_ne(a, b, 32);
-	grant_digest_tool(1, "x", 1, a);
-	grant_digest_tool(2, "x", 1, b);
+	grant_digest_tool(1, span_str(""), "x", 1, a);
+	grant_digest_tool(2, span_str(""), "x", 1, b);
+	ck_assert_mem_ne(a, b, 32);
+	grant_digest_tool(1, span_str("x"), "", 0, b);
 	ck_assert_mem_ne(a, b, 32);
 }
 END_TEST

@@ -23,6 +23,8 @@
 #include "common/sandbox.h"
 #include "toolhostd/toolexec/plan.h"
 
+#define HELPERS 2 /* processes of the same user: the pump and the first one */
+
 static void
 write_file(const char *path, const char *text)
 {
@@ -120,6 +122,18 @@ isolate_user(void)
 }
 
 void
+isolate_level(char *out, size_t size)
+{
+	snprintf(out, size,
+	    "user=%s namespaces=mount,pid,ipc,uts%s%s seccomp=deny landlock=%d "
+	    "network=%s cgroup=%s",
+	    plan.uid != 0 ? "own" : "caller", plan.uid != 0 ? "" : ",user",
+	    plan.network ? "" : ",net", sandbox_tool_landlock(),
+	    plan.network ? "host" : "none",
+	    plan.cgroup[0] != '\0' ? plan.cgroup : "none");
+}
+
+void
 isolate_self(void)
 {
 	struct rlimit core = {0, 0};
@@ -129,7 +143,10 @@ isolate_self(void)
 	/* address space would be the wrong measure for runtimes that map terabytes: data
 	 */
 	limit(RLIMIT_DATA, (rlim_t)plan.memory_mb * 1024 * 1024 * 4);
-	limit(RLIMIT_NPROC, plan.processes);
+	/* counted for the user, whoever started its processes and however long they take
+	 * to die; a control group knows better, where there is one */
+	limit(RLIMIT_NPROC,
+	    (plan.processes + HELPERS) * (strstr(plan.cgroup, "pids") != NULL ? 2 : 1));
 	isolate_user();
 	confine();
 	if (sandbox_tool_denylist() == -1)

@@ -25,6 +25,7 @@
 #include "toolhostd/toolexec/environ.h"
 #include "toolhostd/toolexec/isolate.h"
 #include "toolhostd/toolexec/plan.h"
+#include "toolhostd/toolexec/probe.h"
 #include "toolhostd/toolexec/pump.h"
 #include "toolhostd/toolexec/room.h"
 
@@ -72,6 +73,8 @@ become_server(char **env, int in, int out, int err)
 	setsid();
 	isolate_self();
 	priv_close_fds(keep, 3);
+	if (plan.probe)
+		probe_run();
 	execve(plan.executable, plan.args, env);
 	fatal("%s: %s", plan.name, plan.executable);
 }
@@ -119,7 +122,7 @@ main(int argc, char **argv)
 	};
 	int out[2] = {-1, -1}, err[2], line = -1, watch, status = 0;
 	struct secret *const *secrets;
-	char **env;
+	char **env, level[256];
 	size_t nsecrets;
 	pid_t pid;
 
@@ -159,7 +162,9 @@ main(int argc, char **argv)
 		fatal("%s: pidfd", plan.name);
 	isolate_user();
 	priv_no_dumps();
-	proc_say_ready("tool server started");
+	isolate_level(level, sizeof(level));
+	LOG_INFO("tool.room", LS("server", plan.name), LS("room", level));
+	proc_say_ready(level);
 	sandbox_tool_settle();
 	pump_run(watch, out[0], err[0]);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)

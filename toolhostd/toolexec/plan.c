@@ -49,6 +49,8 @@ plan_take(void *msg)
 	size_t n;
 
 	if (span_copy(m->name, plan.name, sizeof(plan.name)) == -1 ||
+	    span_copy(m->execution, plan.execution, sizeof(plan.execution)) == -1 ||
+	    span_copy(m->cgroup, plan.cgroup, sizeof(plan.cgroup)) == -1 ||
 	    span_copy(m->executable, plan.executable, sizeof(plan.executable)) == -1 ||
 	    span_copy(m->workdir, plan.workdir, sizeof(plan.workdir)) == -1 ||
 	    unpack(m->args, plan.args + 1, PLAN_LIST_MAX, &n) == -1 ||
@@ -64,7 +66,7 @@ plan_take(void *msg)
 	plan.network = m->network;
 	plan.memory_mb = m->memory_mb;
 	plan.processes = m->processes;
-	plan.cpu_millicores = m->cpu_millicores;
+	plan.probe = m->probe == 1;
 	plan.max_output = m->max_output_bytes;
 	return 0;
 }

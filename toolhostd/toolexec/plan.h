@@ -12,6 +12,8 @@
 
 struct plan {
 	char name[65];
+	char execution[65]; /* the session it is for, "" when for all */
+	char cgroup[65];    /* what its control group limits */
 	char executable[1025];
 	char workdir[1025];
 	char
@@ -20,9 +22,10 @@ struct plan {
 	char *hide[16 + 1];
 	char *paths[PLAN_PATHS_MAX + 1]; /* with the character in front */
 	size_t nenvironment, npaths;
-	uint32_t secrets, uid, gid, memory_mb, processes, cpu_millicores;
+	uint32_t secrets, uid, gid, memory_mb, processes;
 	uint64_t max_output;
 	int network;
+	int probe;   /* not the program: what could it reach? */
 	int no_proc; /* found out on the way: the kernel allowed none */
 };
 

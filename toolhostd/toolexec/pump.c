@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -21,11 +23,44 @@
 #include "toolhostd/toolexec/plan.h"
 
 #define STEP 65536
-#define ERROR_LINE_MAX 4096
+#define ERROR_LINE_SHOWN 2048
+#define ERROR_LINE_MAX \
+	(ERROR_LINE_SHOWN + 262144) /* and the longest spelling of a secret */
+#define LINES_BURST 200u
+#define LINES_A_SECOND 20u
+#define PART_MIN 12 /* a line of a secret that has several */
+#define PARTS_MAX 128
 
 static struct reflect *searches[ENVIRON_SECRETS_MAX];
 static size_t nsearches;
+static struct reflect *parts[PARTS_MAX]; /* lines of secrets that have several */
+static size_t nparts;
 static struct json_doc doc;
+
+/* A key in PEM is written on many lines, none of which holds all of it. */
+static int
+add_parts(const void *p, size_t len, void *arg)
+{
+	const char *at = p, *end = at + len, *nl;
+	struct secret *line;
+
+	(void)arg;
+	if (memchr(p, '\n', len) == NULL)
+		return 0;
+	for (; at < end && nparts < PARTS_MAX; at = nl + 1) {
+		nl = memchr(at, '\n', (size_t)(end - at));
+		if (nl == NULL)
+			nl = end;
+		if (nl - at < PART_MIN || strncmp(at, "-----", 5) == 0)
+			continue;
+		line = secret_new(at, (size_t)(nl - at));
+		parts[nparts] = line == NULL ? NULL : reflect_new(line, false);
+		secret_free(line);
+		if (parts[nparts++] == NULL)
+			return -1;
+	}
+	return 0;
+}
 
 void
 pump_setup(struct secret *const *list, size_t n)
@@ -34,24 +69,37 @@ pump_setup(struct secret *const *list, size_t n)
 
 	for (i = 0; i < n; i++) {
 		searches[nsearches] = reflect_new(list[i], false);
-		if (searches[nsearches++] == NULL)
+		if (searches[nsearches++] == NULL ||
+		    secret_use(list[i], add_parts, NULL) != 0)
 			fatalx("%s: no memory for the search", plan.name);
 	}
 	json_init(&doc);
 }
 
-static int
-holds_secret(const uint8_t *p, size_t len)
+static bool
+holds_any(struct reflect *const *list, size_t n, const uint8_t *p, size_t len)
 {
 	struct reflect_at at;
 	size_t i;
 
-	for (i = 0; i < nsearches; i++) {
+	for (i = 0; i < n; i++) {
 		memset(&at, 0, sizeof(at));
-		if (reflect_feed(searches[i], &at, p, len))
-			return 1;
+		if (reflect_feed(list[i], &at, p, len))
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+static bool
+holds_secret(const uint8_t *p, size_t len)
+{
+	return holds_any(searches, nsearches, p, len);
+}
+
+static bool
+holds_part(const uint8_t *p, size_t len)
+{
+	return holds_any(parts, nparts, p, len);
 }
 
 static int
@@ -111,24 +159,80 @@ pass_lines(struct buf *b)
 	return b->len > plan.max_output ? -1 : r;
 }
 
-/* Error output, line by line into the log, cut at ERROR_LINE_MAX. */
-static void
-log_lines(struct buf *b, int end)
+/* -- error output -- */
+
+static uint64_t
+now_ms(void)
 {
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * A server may write as much as it likes; the log takes LINES_BURST lines at once and
+ * LINES_A_SECOND after that, and is told how many it missed.
+ */
+static bool
+may_log(size_t len)
+{
+	static unsigned tokens = LINES_BURST;
+	static uint64_t filled_ms, dropped, octets;
+	uint64_t now = now_ms(), new = (now - filled_ms) * LINES_A_SECOND / 1000;
+
+	if (new > 0) {
+		filled_ms = now;
+		tokens =
+		    new > LINES_BURST - tokens ? LINES_BURST : tokens + (unsigned)new;
+	}
+	if (tokens == 0) {
+		dropped++;
+		octets += len;
+		return false;
+	}
+	tokens--;
+	if (dropped > 0)
+		LOG_WARN("tool.stderr_dropped", LS("server", plan.name),
+		    LU("lines", dropped), LU("bytes", octets));
+	dropped = octets = 0;
+	return true;
+}
+
+static void
+say_line(const uint8_t *p, size_t len)
+{
+	size_t shown = len > ERROR_LINE_SHOWN ? ERROR_LINE_SHOWN : len;
+
+	if (len == 0 || !may_log(len))
+		return;
+	/* the whole line is searched, also what is not shown of it: a secret that begins
+	 * before the cut ends behind it */
+	if (holds_secret(p, len) || holds_part(p, len))
+		LOG_WARN("tool.stderr", LS("server", plan.name),
+		    LS("execution", plan.execution), LS("line", "[REDACTED]"));
+	else
+		LOG_INFO("tool.stderr", LS("server", plan.name),
+		    LS("execution", plan.execution), LSN("line", p, shown));
+}
+
+/* Whole lines into the log; of one that does not end its beginning, and then nothing
+ * until the next. */
+static void
+log_lines(struct buf *b, bool end)
+{
+	static bool skipping;
 	const uint8_t *nl;
 	size_t start = 0, len;
 
 	while (start < b->len) {
 		nl = memchr(b->p + start, '\n', b->len - start);
-		if (nl == NULL && !end && b->len - start < ERROR_LINE_MAX)
+		if (nl == NULL && !end && b->len - start < ERROR_LINE_MAX && !skipping)
 			break;
 		len = nl == NULL ? b->len - start : (size_t)(nl - (b->p + start));
-		if (holds_secret(b->p + start, len))
-			LOG_WARN("tool.stderr", LS("server", plan.name),
-			    LS("line", "[REDACTED]"));
-		else if (len > 0)
-			LOG_INFO("tool.stderr", LS("server", plan.name),
-			    LSN("line", b->p + start, len));
+		if (!skipping)
+			say_line(b->p + start, len);
+		skipping = nl == NULL;
 		start += len + (nl != NULL);
 	}
 	memmove(b->p, b->p + start, b->len - start);

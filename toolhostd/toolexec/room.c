@@ -313,7 +313,7 @@ warn_hidden(const bool *there)
 {
 	size_t i;
 
-	for (i = 1; plan.args[i] != NULL && i < PLAN_LIST_MAX; i++)
+	for (i = 1; i < PLAN_LIST_MAX && plan.args[i] != NULL; i++)
 		if (there[i] && !is_inside(plan.args[i]))
 			LOG_WARN("tool.hidden", LS("server", plan.name),
 			    LS("path", plan.args[i]),
@@ -332,7 +332,7 @@ room_enter(void)
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
 		fatal("%s: mounts cannot be made private", plan.name);
-	for (i = 1; plan.args[i] != NULL && i < PLAN_LIST_MAX; i++)
+	for (i = 1; i < PLAN_LIST_MAX && plan.args[i] != NULL; i++)
 		there[i] = plan.args[i][0] == '/' && access(plan.args[i], F_OK) == 0;
 	take_system();
 	take_paths();
