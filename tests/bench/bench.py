@@ -27,6 +27,7 @@ from lab import Lab, Nginx, TestCA, free_port, wait_port  # noqa: E402
 from seal_client import SealClient  # noqa: E402
 
 from more import big_bodies, idle_connections  # noqa: E402
+from peers import peers_table  # noqa: E402
 
 TARGET, LOAD = 0, 1
 BODY = "x" * 1024
@@ -321,7 +322,9 @@ def main():
             out += ["Idle:\n", memory(lab), ""]
             if args.only in (None, "proxy"):
                 results = proxy_rounds(lab, proxy, token, args.rounds, args.seconds)
-                out += ["## Proxied requests\n", proxy_table(results), ""]
+                ours = {c: median_ratio(results["plain", c, "aegis"], results["plain", c, "nginx"], "rate")
+                        for c in (10, 50)}
+                out += ["## Proxied requests\n", proxy_table(results), "", peers_table(ours), ""]
             if args.only in (None, "more"):
                 for pid in tree(lab.process.pid) + tree(proxy.process.pid):
                     os.sched_setaffinity(pid, {TARGET})
