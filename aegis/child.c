@@ -17,6 +17,7 @@
 #include "aegis/accuse.h"
 #include "aegis/confsend.h"
 #include "aegis/openbao.h"
+#include "aegis/process.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -29,10 +30,16 @@ static uint32_t last_instance;
 static int on_ready_note(struct chan *, uint64_t, void *);
 
 /* What a child may say to its master: by role, because only two may ask for processes,
- * and one for the secret id. */
+ * one about them, and one for the secret id. */
 static const struct permit permit_plain[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
+    PERMIT_LAST,
+};
+static const struct permit permit_judge[] = {
+    {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
+    {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
+    {MSG_process_ask, CHAN_READY, 0, process_ask},
     PERMIT_LAST,
 };
 static const struct permit permit_dispatcher[] = {
@@ -64,6 +71,8 @@ permits_of(enum role role)
 		return permit_dispatcher;
 	if (role == ROLE_VAULT)
 		return permit_vault;
+	if (role == ROLE_JUDGE)
+		return permit_judge;
 	return role == ROLE_TOOLHOST ? permit_toolhost : permit_plain;
 }
 

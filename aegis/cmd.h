@@ -21,6 +21,7 @@ int cmd_agent_remove(struct cli *);
 int cmd_agent_regenerate(struct cli *);
 int cmd_agent_grant(struct cli *);
 int cmd_agent_revoke(struct cli *);
+int cmd_agent_set_process(struct cli *);
 int cmd_agent_set_rate_limit(struct cli *);
 int cmd_agent_context(struct cli *);
 

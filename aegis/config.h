@@ -67,7 +67,9 @@ struct config {
 	char *file;     /* path of the file that was read, or NULL */
 	char *base_dir; /* relative paths are relative to this */
 
-	char **listen; /* "host:port" or "[v6]:port", NULL-terminated; at least one */
+	char **listen;     /* "host:port" or "[v6]:port", NULL-terminated; at least one */
+	char *socket;      /* absolute, for agents on this machine; or NULL */
+	char *socket_mode; /* octal */
 	unsigned workers;
 	char *tls_cert, *tls_key; /* both or neither */
 	bool require_agent_auth;

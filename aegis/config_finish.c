@@ -194,6 +194,9 @@ config_finish(struct loading *l)
 		    : cpus > WORKERS_MAX ? WORKERS_MAX
 					 : (unsigned)cpus;
 	finish_listen(l);
+	if (c->socket_mode[strspn(c->socket_mode, "01234567")] != '\0')
+		problem_add(&l->problems, c->file, 0, 0, "gate.socket_mode",
+		    "found \"%s\", expected octal digits such as 0660", c->socket_mode);
 	finish_tls(l);
 	if (c->admin_socket == NULL)
 		c->admin_socket = key_path_join(c->data_dir, "admin.sock");

@@ -17,8 +17,9 @@
 
 #include "aegis/config.h"
 
-static int agents[LISTEN_MAX + 1] = {-1};
+static int agents[LISTEN_MAX + 2] = {-1}; /* one with a name, and the end */
 static int admin = -1;
+static int named; /* gate.socket is ours */
 
 /* "host:port" or "[v6]:port" into its two parts; host is a copy. */
 static int
@@ -80,6 +81,41 @@ listen_on(const char *text)
 	return fd;
 }
 
+/* A socket with a name; one that is there is a dead one's, for we hold the lock. */
+static int
+listen_at(const char *path, int type, mode_t mode, int backlog, const char *hint)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct stat st;
+	mode_t mask;
+	int fd, r;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		fprintf(stderr,
+		    "aegis: the socket's path has more than %zu octets: set %s to a "
+		    "shorter one\n",
+		    sizeof(sun.sun_path) - 1, hint);
+		return -1;
+	}
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		goto fail;
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path);
+	mask = umask(0777 & ~mode);
+	r = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
+	umask(mask);
+	if (r == -1 || listen(fd, backlog) == -1)
+		goto fail;
+	return fd;
+fail:
+	fprintf(stderr, "aegis: %s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 int
 listen_open_agents(const struct config *c)
 {
@@ -96,38 +132,23 @@ listen_open_agents(const struct config *c)
 		if (agents[n] == -1)
 			return -1;
 	}
+	if (c->socket != NULL) {
+		agents[n] = listen_at(c->socket, SOCK_STREAM,
+		    (mode_t)strtoul(c->socket_mode, NULL, 8) & 0777, 4096, "gate.socket");
+		agents[n + 1] = -1;
+		if (agents[n] == -1)
+			return -1;
+		named = 1;
+	}
 	return 0;
 }
 
 int
 listen_open_admin(const struct config *c)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	mode_t mask;
-	int r;
-
-	if (strlen(c->admin_socket) >= sizeof(sun.sun_path)) {
-		fprintf(stderr,
-		    "aegis: the admin socket's path has more than %zu octets: set "
-		    "AEGIS_ADMIN_SOCKET to a shorter one\n",
-		    sizeof(sun.sun_path) - 1);
-		return -1;
-	}
-	memcpy(sun.sun_path, c->admin_socket, strlen(c->admin_socket) + 1);
-	admin = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (admin == -1)
-		goto fail;
-	/* we hold the data directory's lock: a name that is there is a dead one's */
-	unlink(c->admin_socket);
-	mask = umask(0177);
-	r = bind(admin, (const struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
-	if (r == -1 || listen(admin, 64) == -1)
-		goto fail;
-	return 0;
-fail:
-	fprintf(stderr, "aegis: %s: %s\n", c->admin_socket, strerror(errno));
-	return -1;
+	admin =
+	    listen_at(c->admin_socket, SOCK_SEQPACKET, 0600, 64, "AEGIS_ADMIN_SOCKET");
+	return admin == -1 ? -1 : 0;
 }
 
 const int *
@@ -155,6 +176,9 @@ listen_close_agents(void)
 void
 listen_close(const struct config *c)
 {
+	if (named)
+		unlink(c->socket);
+	named = 0;
 	listen_close_agents();
 	if (admin >= 0) {
 		close(admin);

@@ -87,6 +87,8 @@ aegis_aegis_SOURCES = \
 	aegis/out.h \
 	aegis/out_file.c \
 	aegis/out_file.h \
+	aegis/process.c \
+	aegis/process.h \
 	aegis/secret_in.c \
 	aegis/spawn.c \
 	aegis/spawn.h \

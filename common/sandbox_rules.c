@@ -92,7 +92,7 @@ const struct box_rule box_rules[] = {
 	CALL1(fcntl,		ALL, IS(1, F_SETFD)),
 	CALL1(fcntl,		G | J | V | T, IS(1, F_GET_SEALS)),
 	CALL1(fcntl,		G | T, IS(1, F_ADD_SEALS)),
-	CALL1(fcntl,		J, IS(1, F_DUPFD_CLOEXEC)),
+	CALL1(fcntl,		G | J, IS(1, F_DUPFD_CLOEXEC)),
 	CALL1(fcntl,		J, IS(1, F_GETLK)),
 	CALL1(fcntl,		J, IS(1, F_SETLK)),
 	CALL1(fcntl,		J, IS(1, F_SETLKW)),

@@ -130,6 +130,7 @@ judge_ask_proxy(struct req *r)
 	m.target_host = req_part(r, r->target_host);
 	m.headers = req_part(r, r->headers);
 	m.body_len = r->body_len;
+	m.process = r->conn->process;
 	ask(r, MSG_proxy_authorize, &m);
 }
 
@@ -165,6 +166,7 @@ judge_ask_api(struct req *r)
 	m.origin = req_part(r, r->origin);
 	m.context = req_part(r, r->context);
 	m.body = req_body(r);
+	m.process = r->conn->process;
 	ask(r, MSG_api_request, &m);
 }
 
@@ -194,6 +196,7 @@ judge_ask_mcp(struct req *r)
 		refuse_alone(r, 503);
 		return;
 	}
+	m.process = r->conn->process;
 	ask(r, MSG_mcp_request, &m);
 }
 

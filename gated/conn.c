@@ -19,6 +19,7 @@
 #include "gated/conn_read.h"
 #include "gated/drain.h"
 #include "gated/listener.h"
+#include "gated/process.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
 #include "gated/tls.h"
@@ -123,7 +124,10 @@ conn_open_take(int fd, const struct sockaddr *sa)
 		return;
 	}
 	memset(c, 0, sizeof(*c));
-	if (tls_wanted()) {
+	if (sa->sa_family == AF_UNIX) {
+		c->state = CONN_PROCESS;
+		stream_plain(&c->stream, fd);
+	} else if (tls_wanted()) {
 		c->state = CONN_HANDSHAKE;
 		if (tls_accept(&c->stream, fd) == -1) {
 			evutil_closesocket(fd);
@@ -144,6 +148,8 @@ conn_open_take(int fd, const struct sockaddr *sa)
 	TAILQ_INSERT_TAIL(&open_conns, c, entry);
 	nopen++;
 	timer_set(&c->timer, TIMER_HEAD);
+	if (c->state == CONN_PROCESS)
+		process_ask(c);
 	conn_update(c);
 }
 
@@ -161,6 +167,7 @@ conn_close(struct conn *c, bool hard)
 		event_del(&c->writable);
 	c->added = 0;
 	timer_set(&c->timer, TIMER_NONE);
+	process_leave(c);
 	if (c->req != NULL)
 		req_cancel(c->req);
 	c->req = NULL;
@@ -197,6 +204,7 @@ wanted_events(const struct conn *c)
 			events |= EV_READ; /* also to notice that the agent left */
 		}
 		break;
+	case CONN_PROCESS:
 	case CONN_FLUSH:
 		break;
 	case CONN_HEAD:
@@ -219,6 +227,7 @@ static enum timer_kind
 wanted_timer(const struct conn *c)
 {
 	switch (c->state) {
+	case CONN_PROCESS:
 	case CONN_HANDSHAKE:
 		return TIMER_HEAD;
 	case CONN_HEAD:

@@ -17,10 +17,12 @@
 #include "common/stream.h"
 #include "gated/timer.h"
 
+struct process_question;
 struct req;
 
 enum conn_state {
-	CONN_HANDSHAKE = 1,
+	CONN_PROCESS = 1, /* the judge looks who has connected */
+	CONN_HANDSHAKE,
 	CONN_HEAD,  /* between requests, or within a head */
 	CONN_BUSY,  /* has a request */
 	CONN_FLUSH, /* the last answer is on its way out */
@@ -46,6 +48,9 @@ struct conn {
 	bool unread;      /* the last request was answered before its end */
 	bool served;      /* had a request before */
 	char peer[INET6_ADDRSTRLEN];
+	/* of a local connection: its number with the judge, and the question for it */
+	uint64_t process;
+	struct process_question *process_ask;
 };
 
 /* 0 or -1. */

@@ -22,7 +22,7 @@
 #include "gated/conn.h"
 
 #define BATCH 16
-#define LISTENERS_MAX 16
+#define LISTENERS_MAX 17 /* addresses, and the local socket */
 
 static struct event *listeners[LISTENERS_MAX];
 static unsigned nlisteners;

@@ -39,6 +39,8 @@ gated_libgated_a_SOURCES = \
 	gated/permit.c \
 	gated/permit.h \
 	gated/proxy_in.c \
+	gated/process.c \
+	gated/process.h \
 	gated/redeemer.c \
 	gated/redeemer.h \
 	gated/refuse.c \

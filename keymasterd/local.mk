@@ -46,6 +46,9 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \
 	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
 	keymasterd/judge/admin_vault.c \
+	keymasterd/judge/attest_method.h keymasterd/judge/attest_process.c \
+	keymasterd/judge/attest_token.c \
+	keymasterd/judge/process.c keymasterd/judge/process.h \
 	keymasterd/judge/authorize.c keymasterd/judge/authorize.h \
 	keymasterd/judge/credentials.c \
 	keymasterd/judge/decide.c keymasterd/judge/decide.h \

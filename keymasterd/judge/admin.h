@@ -87,6 +87,7 @@ int admin_agent_regenerate(struct chan *, uint64_t, void *);
 int admin_agent_grant(struct chan *, uint64_t, void *);
 int admin_agent_context(struct chan *, uint64_t, void *);
 int admin_agent_limit(struct chan *, uint64_t, void *);
+int admin_agent_process(struct chan *, uint64_t reqid, void *msg);
 int admin_agent_run(struct chan *, uint64_t, void *);
 int admin_agent_run_end(struct chan *, uint64_t, void *);
 int admin_ledger_read(struct chan *, uint64_t, void *);

@@ -13,6 +13,7 @@
 #include "common/proto.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/admin_credential.h"
+#include "keymasterd/judge/process.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
 
@@ -102,7 +103,7 @@ admin_agent_add(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_agent_add *m = msg;
 	const char *bad = check_identifier(m->name, 64);
-	struct store_agent row = {.created_ms = judge_now_ms()};
+	struct store_agent row = {.created_ms = judge_now_ms(), .proc_uid = -1};
 	char text[TOKEN_MAX];
 	struct agent *a;
 
@@ -276,6 +277,49 @@ admin_agent_limit(struct chan *c, uint64_t reqid, void *msg)
 }
 
 int
+admin_agent_process(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_agent_process *m = msg;
+	struct agent *a = agent_named(c, reqid, m->name);
+	struct store_agent row;
+	char what[512];
+	uint8_t hash[32];
+
+	if (a == NULL)
+		return 0;
+	row = a->row;
+	row.proc_uid = m->has_uid ? (int64_t)m->uid : -1;
+	if (m->exe.len > 0 && m->exe.p[0] != '/')
+		return admin_refuse(c, reqid, "The program's path must begin with /.");
+	if (m->sha256.len > 0 &&
+	    hex_decode(m->sha256.p, m->sha256.len, hash, sizeof(hash)) != sizeof(hash))
+		return admin_refuse(
+		    c, reqid, "The SHA-256 must have 64 hexadecimal digits.");
+	if (span_copy(m->exe, row.proc_exe, sizeof(row.proc_exe)) == -1 ||
+	    span_copy(m->cgroup, row.proc_cgroup, sizeof(row.proc_cgroup)) == -1)
+		return admin_refuse(c, reqid, "The path or pattern is too long.");
+	row.proc_sha256[0] = '\0';
+	if (m->sha256.len > 0)
+		(void)hex_encode(
+		    hash, sizeof(hash), row.proc_sha256, sizeof(row.proc_sha256));
+	snprintf(what, sizeof(what), "uid %lld, exe %.200s, sha256 %s, cgroup %.200s",
+	    (long long)row.proc_uid, row.proc_exe, row.proc_sha256, row.proc_cgroup);
+	admin_ledger(c,
+	    &(struct admin_act){.event = "agent.process",
+		.agent = m->name,
+		.detail = process_required(&row) ? span_str(what) : span_str("any")});
+	turn_touched();
+	if (store_agent_put(judge_store, &row) != 0 || agent_set(&row) == NULL) {
+		failed(c, reqid);
+		return 0;
+	}
+	/* whoever holds a session has not shown this */
+	session_agent_changed(a->row.tenant, a->row.id);
+	admin_done(c, reqid, ADMIN_OK, "");
+	return 0;
+}
+
+int
 admin_agent_run(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_agent_run *m = msg;
@@ -364,6 +408,22 @@ put_runs(struct jsonw *w, const struct agent *a)
 	jsonw_arr_close(w);
 }
 
+static void
+put_process(struct jsonw *w, const struct store_agent *row)
+{
+	jsonw_key(w, "process");
+	jsonw_obj_open(w);
+	if (row->proc_uid >= 0)
+		jsonw_key_int(w, "uid", row->proc_uid);
+	if (row->proc_exe[0] != '\0')
+		jsonw_key_str(w, "exe", row->proc_exe);
+	if (row->proc_sha256[0] != '\0')
+		jsonw_key_str(w, "exe_sha256", row->proc_sha256);
+	if (row->proc_cgroup[0] != '\0')
+		jsonw_key_str(w, "cgroup", row->proc_cgroup);
+	jsonw_obj_close(w);
+}
+
 static int
 agent_json(const struct agent *a, struct buf *out)
 {
@@ -380,6 +440,8 @@ agent_json(const struct agent *a, struct buf *out)
 		jsonw_key_str(&w, "rate_limit", a->row.rate_limit);
 	jsonw_key_str(&w, "created_at", time_text(a->row.created_ms, when));
 	jsonw_key_int(&w, "in_flight", a->in_flight);
+	if (process_required(&a->row))
+		put_process(&w, &a->row);
 	jsonw_key(&w, "credentials");
 	jsonw_arr_open(&w);
 	grant_each(a, put_credential, &w);

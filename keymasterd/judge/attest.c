@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "common/rfc3339.h"
 #include "keymasterd/judge/attest_key.h"
+#include "keymasterd/judge/attest_method.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/limit.h"
@@ -37,9 +38,8 @@ static struct buf body;
 struct token *
 attest_token(const struct msg_api_request *m, const char **why)
 {
-	enum agent_token_state state;
+	struct attest_ask ask = {.process = m->process};
 	struct span token = m->token;
-	struct token *t;
 
 	if (token.len == 0 && m->authorization.len > 7 &&
 	    span_ieq(span_mem(m->authorization.p, 7), "bearer "))
@@ -48,14 +48,8 @@ attest_token(const struct msg_api_request *m, const char **why)
 		token = span_mem(token.p + 1, token.len - 1);
 	while (token.len > 0 && token.p[token.len - 1] == ' ')
 		token.len--;
-	if (token.len == 0) {
-		*why = "The workload showed no agent token";
-		return NULL;
-	}
-	t = token_by_text(token, judge_now_ms(), &state);
-	*why = state == TOKEN_EXPIRED ? "The agent token has expired"
-				      : "The agent token is not known";
-	return t;
+	ask.token = token;
+	return attest_check(&ask, why) == 0 ? ask.found : NULL;
 }
 
 struct agent *

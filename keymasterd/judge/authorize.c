@@ -3,6 +3,7 @@
  * A proxied request, check by check (doc/design.md, "Order of the judge's checks"; the
  * answers are those of spec section 7.4). Judge only, on what agents wrote.
  */
+#include "keymasterd/judge/attest_method.h"
 #include "keymasterd/judge/authorize.h"
 
 #include <stdio.h>
@@ -70,6 +71,8 @@ static int
 check_agent(struct ask *a)
 {
 	enum agent_token_state state = TOKEN_UNKNOWN;
+	struct attest_ask ask = {.process = a->m->process};
+	const char *why;
 
 	if (a->m->token.len > 0)
 		a->agent = agent_by_token(a->m->token, judge_now_ms(), &state);
@@ -93,6 +96,12 @@ check_agent(struct ask *a)
 	}
 	a->d.row.agent = span_str(a->agent->row.name);
 	a->d.row.tenant = span_str(a->agent->row.tenant);
+	ask.agent = a->agent;
+	if (attest_by_process.check(&ask, &why) == -1) {
+		decide_refuse(&a->d, 403, "process_refused", why,
+		    "What it has to be, an operator sees with: aegis agent list", DK_END);
+		return -1;
+	}
 	if (a->agent->in_flight >= judge_conf.max_connections_per_agent) {
 		a->d.headers = "Retry-After: 1\r\n";
 		decide_refuse(&a->d, 429, "agent_connection_limit",

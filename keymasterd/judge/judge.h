@@ -77,6 +77,8 @@ void admin_tool_forget(struct chan *);
 void session_agent_removed(const char *tenant, const char *agent_id);
 /* An agent has another token: what was attested with the old one ends. */
 void session_agent_renewed(const char *tenant, const char *agent_id);
+/* The agent has to be another process now: what was attested before ends. */
+void session_agent_changed(const char *tenant, const char *agent_id);
 /* A run of the agent ended: what was attested with its token ends. */
 void session_run_ended(const char *tenant, const char *agent_id, const char *run);
 /* The agent may no longer use this context: its sessions in it end. */

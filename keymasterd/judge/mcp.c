@@ -3,6 +3,7 @@
  * Requests to /mcp: who asks, in which session, and what the transport demands (MCP,
  * "Streamable HTTP"). Judge only; every field and octet is an agent's.
  */
+#include "keymasterd/judge/attest_method.h"
 #include "keymasterd/judge/mcp.h"
 
 #include <stdio.h>
@@ -73,7 +74,9 @@ static int
 identify(struct mcp *c)
 {
 	struct span token = token_of(c->m);
+	struct attest_ask ask = {.process = c->m->process};
 	enum agent_token_state state;
+	const char *why;
 
 	if (token.len > 0) {
 		c->agent = agent_by_token(token, judge_now_ms(), &state);
@@ -84,6 +87,11 @@ identify(struct mcp *c)
 				? "The agent token has expired; make another with `aegis "
 				  "agent regenerate`"
 				: "The agent token is not known");
+			return -1;
+		}
+		ask.agent = c->agent;
+		if (attest_by_process.check(&ask, &why) == -1) {
+			unknown(c, "process_refused", why);
 			return -1;
 		}
 		judge_sha256(token.p, token.len, c->token_hash);

@@ -82,7 +82,13 @@ static const char schema_3[] =
 static const char schema_4[] =
     "DROP TABLE replay_marks; DROP TABLE ledger; DROP TABLE checkpoints;";
 
-static const char *const steps[] = {schema_1, schema_2, schema_3, schema_4};
+static const char schema_5[] =
+    "ALTER TABLE agents ADD COLUMN proc_uid INTEGER NOT NULL DEFAULT -1;"
+    "ALTER TABLE agents ADD COLUMN proc_exe TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE agents ADD COLUMN proc_sha256 TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE agents ADD COLUMN proc_cgroup TEXT NOT NULL DEFAULT '';";
+
+static const char *const steps[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

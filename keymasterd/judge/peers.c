@@ -13,6 +13,7 @@
 #include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/receipt.h"
+#include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/trust.h"
@@ -91,6 +92,7 @@ gate_gone(struct chan *c, void *owner)
 	(void)owner;
 	waiting_forget(c);
 	seal_gate_gone(c);
+	process_gate_gone(c);
 	mcp_stream_gate_gone(c);
 	receipt_gone(c);
 	turn_forget(c);

@@ -15,6 +15,7 @@
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/receipt.h"
+#include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
 
 const struct permit permit_judge_gate[] = {
@@ -25,6 +26,8 @@ const struct permit permit_judge_gate[] = {
     {MSG_mcp_gone, CHAN_READY, 0, mcp_stream_gone},
     {MSG_refusal_record, CHAN_READY, 0, refusal_record},
     {MSG_body_found, CHAN_READY, 0, body_found},
+    {MSG_process_seen, CHAN_READY, 0, process_seen},
+    {MSG_process_gone, CHAN_READY, 0, process_gone},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };
@@ -80,6 +83,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_agent_grant, CHAN_READY, 0, admin_agent_grant},
     {MSG_agent_context, CHAN_READY, 0, admin_agent_context},
     {MSG_agent_limit, CHAN_READY, 0, admin_agent_limit},
+    {MSG_agent_process, CHAN_READY, 0, admin_agent_process},
     {MSG_agent_run, CHAN_READY, 0, admin_agent_run},
     {MSG_agent_run_end, CHAN_READY, 0, admin_agent_run_end},
     {MSG_context_put, CHAN_READY, 0, admin_context_put},

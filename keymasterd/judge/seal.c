@@ -93,6 +93,12 @@ session_agent_renewed(const char *tenant, const char *agent_id)
 }
 
 void
+session_agent_changed(const char *tenant, const char *agent_id)
+{
+	revoke_all_of(tenant, agent_id, "agent's process changed");
+}
+
+void
 session_run_ended(const char *tenant, const char *agent_id, const char *run)
 {
 	struct session *s;

@@ -93,6 +93,9 @@ struct store_agent {
 	char name[65];
 	char rate_limit[33];
 	uint64_t created_ms;
+	/* which process it has to be (attest_process.c) */
+	int64_t proc_uid; /* -1: any */
+	char proc_exe[1025], proc_sha256[65], proc_cgroup[257];
 };
 int store_agent_put(struct store *, const struct store_agent *);
 /* With its tokens, grants and contexts. */

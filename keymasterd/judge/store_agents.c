@@ -6,9 +6,12 @@ int
 store_agent_put(struct store *s, const struct store_agent *a)
 {
 	sqlite3_stmt *st = store_write(s, SLOT_AGENT_PUT,
-	    "INSERT INTO agents(id, tenant_id, name, rate_limit, created_at)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5)"
-	    " ON CONFLICT(id) DO UPDATE SET rate_limit = excluded.rate_limit"
+	    "INSERT INTO agents(id, tenant_id, name, rate_limit, created_at, proc_uid,"
+	    " proc_exe, proc_sha256, proc_cgroup)"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+	    " ON CONFLICT(id) DO UPDATE SET rate_limit = excluded.rate_limit,"
+	    " proc_uid = excluded.proc_uid, proc_exe = excluded.proc_exe,"
+	    " proc_sha256 = excluded.proc_sha256, proc_cgroup = excluded.proc_cgroup"
 	    " WHERE tenant_id = excluded.tenant_id");
 
 	if (st == NULL)
@@ -18,6 +21,10 @@ store_agent_put(struct store *s, const struct store_agent *a)
 	bind_str(st, 3, a->name);
 	bind_str(st, 4, a->rate_limit);
 	bind_u64(st, 5, a->created_ms);
+	sqlite3_bind_int64(st, 6, a->proc_uid);
+	bind_str(st, 7, a->proc_exe);
+	bind_str(st, 8, a->proc_sha256);
+	bind_str(st, 9, a->proc_cgroup);
 	return store_run(s, st);
 }
 
@@ -39,7 +46,8 @@ store_agent_each(
     struct store *s, int (*fn)(const struct store_agent *, void *), void *arg)
 {
 	sqlite3_stmt *st = store_stmt(s, SLOT_AGENT_EACH,
-	    "SELECT id, tenant_id, name, rate_limit, created_at FROM agents"
+	    "SELECT id, tenant_id, name, rate_limit, created_at, proc_uid, proc_exe,"
+	    " proc_sha256, proc_cgroup FROM agents"
 	    " ORDER BY tenant_id, name");
 	struct store_agent a;
 	int r = SQLITE_ERROR;
@@ -52,6 +60,10 @@ store_agent_each(
 		column_str(st, 2, a.name, sizeof(a.name));
 		column_str(st, 3, a.rate_limit, sizeof(a.rate_limit));
 		a.created_ms = column_u64(st, 4);
+		a.proc_uid = sqlite3_column_int64(st, 5);
+		column_str(st, 6, a.proc_exe, sizeof(a.proc_exe));
+		column_str(st, 7, a.proc_sha256, sizeof(a.proc_sha256));
+		column_str(st, 8, a.proc_cgroup, sizeof(a.proc_cgroup));
 		if (fn(&a, arg) != 0)
 			break;
 	}

@@ -663,6 +663,39 @@ def test_lies_about_others(realm, quiet_since):
     assert realm.redeem(realm.grant())["status"] == 200
 
 
+def test_a_gate_cannot_be_a_process(realm, since):
+    """An agent has to be a process of a certain user. A gate brings descriptors of its own making,
+    numbers of its own making, and the number of another gate's connection."""
+    token = realm.agent("carl")
+    realm.act("agent_grant", agent="carl", credential="planted")
+    realm.act("agent_process", name="carl", has_uid=1, uid=0xfffffff0)
+    mine, theirs = realm.fresh("JUDGE"), realm.fresh("JUDGE")
+    a, b = socket.socketpair()
+    listener = socket.create_server(("127.0.0.1", 0))
+    over_tcp = socket.create_connection(listener.getsockname())
+    numbers = []
+    with a, b, listener, over_tcp:
+        for fd in (memfd(b"no socket"), os.open("/dev/null", os.O_RDONLY), over_tcp.fileno(),
+                   listener.fileno()):
+            assert mine.ask("process_seen", conn=fd)["process"] == 0
+        for end in (a, b):  # who made them is the gate itself, not that user
+            numbers.append(mine.ask("process_seen", conn=end.fileno())["process"])
+    assert all(numbers) and len(set(numbers)) == 2
+    for n in [0, 1, 2**64 - 1, *numbers, *(n + 1 for n in numbers)]:
+        got = realm.authorize(token=token, door=mine, process=n)
+        assert (got["verdict"], got["status"]) == (ANSWER, 403), n
+    rows = realm.wait_rows(since, 7, agent="carl", code="process_refused")
+    assert len(rows) == 7
+    # as the user that made it: served, and by no other gate's leave taken away
+    realm.act("agent_process", name="carl", has_uid=1, uid=os.getuid())
+    assert realm.authorize(token=token, door=mine, process=numbers[0])["verdict"] == PROXY
+    theirs.send("process_gone", process=numbers[0])
+    realm.authorize(door=theirs)
+    assert realm.authorize(token=token, door=mine, process=numbers[0])["verdict"] == PROXY
+    mine.send("process_gone", process=numbers[0])
+    assert realm.authorize(token=token, door=mine, process=numbers[0])["status"] == 403
+
+
 def test_made_up_refusals_are_few_and_hide_nobody(realm, quiet_since):
     """A gate may report refusals that did not happen: a number, and the rows of other gates
     are there as before."""

@@ -118,6 +118,15 @@ channel(void)
 	    : 1;
 }
 
+/* A connection for the judge to look at, a secret for vault. */
+static int
+duplicate(void)
+{
+	int fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 0);
+
+	return fd >= 0 && close(fd) == 0 ? 0 : 1;
+}
+
 static int
 pump(void)
 {
@@ -327,6 +336,7 @@ const struct need needs[] = {
     {"channel", EVERYONE & ~ON(ROLE_TOOLEXEC), channel},
     {"pump", ON(ROLE_TOOLEXEC), pump},
     {"accept", ON(ROLE_GATE), accept_one},
+    {"duplicate", ON(ROLE_GATE) | ON(ROLE_JUDGE), duplicate},
     {"body-pair", ON(ROLE_GATE) | ON(ROLE_WORKER), body_pair},
     {"sealed-memfd", ON(ROLE_GATE) | ON(ROLE_TOOLHOST), sealed_memfd},
     {"peercred", ON(ROLE_JUDGE), peer_credentials},

@@ -61,7 +61,8 @@ count(const char *sql)
 static struct store_agent
 agent(const char *id, const char *tenant, const char *name)
 {
-	struct store_agent a = {.created_ms = 5};
+	struct store_agent a = {
+	    .created_ms = 5, .proc_uid = 1000, .proc_exe = "/bin/agent"};
 
 	snprintf(a.id, sizeof(a.id), "%s", id);
 	snprintf(a.tenant, sizeof(a.tenant), "%s", tenant);
@@ -125,7 +126,11 @@ END_TEST
 START_TEST(an_old_ledger)
 {
 	static const char back[] =
-	    "DELETE FROM schema_version WHERE version = 4;"
+	    "DELETE FROM schema_version WHERE version >= 4;"
+	    "ALTER TABLE agents DROP COLUMN proc_uid;"
+	    "ALTER TABLE agents DROP COLUMN proc_exe;"
+	    "ALTER TABLE agents DROP COLUMN proc_sha256;"
+	    "ALTER TABLE agents DROP COLUMN proc_cgroup;"
 	    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, tenant_id TEXT);"
 	    "CREATE TABLE checkpoints(seq INTEGER, tenant_id TEXT);"
 	    "CREATE TABLE replay_marks(seen_ms INTEGER, tenant_id TEXT);";
@@ -176,6 +181,8 @@ START_TEST(agents_and_rights)
 	reopen();
 	ck_assert_int_eq(store_agent_each(store, keep_agent, &got), 0);
 	ck_assert_str_eq(got.id, "id2");
+	ck_assert_int_eq(got.proc_uid, 1000);
+	ck_assert_str_eq(got.proc_exe, "/bin/agent");
 	ck_assert_int_eq(store_credential_each(store, keep_credential, &gotc), 0);
 	ck_assert_str_eq(gotc.domains, "a.example.com,b.example.com:8443");
 	ck_assert_uint_eq(gotc.expires_ms, 7);
