@@ -104,24 +104,30 @@ names(struct span text, const char *member, const void *p, size_t len)
 	return memcmp(want, is, 32) == 0;
 }
 
-/* A row that begins a session: its key, and the token when it is here. */
+/* A row that begins a session: its key, and the token when it is here. What the first
+ * such row said stands. */
 static enum evidence_result
-take_begin(struct evidence *e, const struct line_row *r, struct span key)
+take_begin(struct evidence *e, const struct line_row *r, struct span text)
 {
 	struct session *s;
+	uint8_t key[32];
+	bool other;
 
-	if (r->evidence == LINE_TOKEN &&
-	    !names(r->text, "token", r->token.p, r->token.len))
+	if ((r->evidence != LINE_NONE && r->evidence != LINE_TOKEN) ||
+	    (r->evidence == LINE_TOKEN &&
+		!names(r->text, "token", r->token.p, r->token.len)) ||
+	    b64_decode(B64_STD, text.p, text.len, key, 32) != 32)
 		return EVIDENCE_FOREIGN;
 	s = session_of(e, r->text, true);
 	if (s == NULL)
 		return EVIDENCE_FOREIGN;
-	s->has_key = b64_decode(B64_STD, key.p, key.len, s->key, 32) == 32;
-	s->has_token = r->evidence == LINE_TOKEN;
-	buf_reset(&s->token);
-	if (s->has_token && buf_put(&s->token, r->token.p, r->token.len) == -1)
-		s->has_token = false;
-	return EVIDENCE_NOTHING;
+	other = s->has_key && memcmp(s->key, key, 32) != 0;
+	if (!s->has_key)
+		memcpy(s->key, key, 32);
+	s->has_key = true;
+	if (!s->has_token && r->evidence == LINE_TOKEN)
+		s->has_token = buf_put(&s->token, r->token.p, r->token.len) == 0;
+	return other ? EVIDENCE_FOREIGN : EVIDENCE_NOTHING;
 }
 
 /* {"payload":P,"security_token":"T","timestamp":N} (SEAL, section 3.1 of its notes). */
