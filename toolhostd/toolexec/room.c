@@ -270,7 +270,7 @@ hide(const char *path)
 		return;
 	if (fstat(fd, &st) == 0)
 		nothing =
-		    open_tree(root, S_ISDIR(st.st_mode) ? ROOM_EMPTY + 1 : "dev/null",
+		    open_tree(root, S_ISDIR(st.st_mode) ? &ROOM_EMPTY[1] : "dev/null",
 			OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (nothing == -1 ||
 	    mount_setattr(nothing, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == -1 ||
