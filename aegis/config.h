@@ -110,6 +110,9 @@ struct config {
 	struct config_issuer *issuers; /* of security tokens */
 	size_t nissuers;
 
+	bool cluster;
+	unsigned cluster_per_minute;
+
 	struct config_issuer operators; /* jwks_file NULL: only our own tokens */
 	char *role_claim, *tenant_claim;
 	char **admin_roles, **operator_roles, **readonly_roles;

@@ -273,6 +273,8 @@ send_judge(struct child *child, const struct config *c)
 	m.seal_compat_spaced = c->seal_compat_spaced;
 	m.seal_jti_once = c->seal_jti_once;
 	m.seal_leeway_s = c->seal_leeway_s;
+	m.cluster = c->cluster;
+	m.cluster_per_minute = c->cluster_per_minute;
 	m.attest_per_minute = c->attest_per_minute;
 	m.issuer = span_str(c->seal_issuer);
 	m.audience = span_str(c->seal_audience);

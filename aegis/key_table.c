@@ -128,6 +128,10 @@ const struct config_key config_keys[] = {
     KEY("seal.issuers", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of others whose security tokens are believed; their keys are below."),
 
+    KEY("cluster.enabled", KEY_BOOL, AT(cluster), "false", NULL, 0, 0, NULL,
+	"Serve nodes below /cluster."),
+    KEY("cluster.attest_per_minute", KEY_UINT, AT(cluster_per_minute), "30", NULL, 1, 100000,
+	NULL, "Attestations a minute of all nodes together."),
     KEY("operators.jwks_file", KEY_PATH, AT(operators.jwks_file), NULL, NULL, 0, 0, NULL,
 	"JSON Web Key Set (RS256) that verifies the tokens of operators."),
     KEY("operators.issuer", KEY_TEXT, AT(operators.issuer), NULL, NULL, 1, 256, NULL,

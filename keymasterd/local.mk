@@ -17,6 +17,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
 	keymasterd/vault/provider.h keymasterd/vault/provider_embedded.c \
 	keymasterd/vault/provider_openbao.c \
+	keymasterd/vault/node_key.c keymasterd/vault/node_key.h \
 	keymasterd/vault/record.c keymasterd/vault/record.h \
 	keymasterd/vault/seal.c keymasterd/vault/seal.h \
 	keymasterd/vault/serve.h keymasterd/vault/serve_judge.c \
@@ -76,6 +77,7 @@ JUDGE_CORE = \
 	keymasterd/judge/store_context.c \
 	keymasterd/judge/store_credentials.c keymasterd/judge/store_helper.c \
 	keymasterd/judge/store_int.h \
+	keymasterd/judge/store_node.c \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
 	keymasterd/judge/turn.c keymasterd/judge/turn.h \
 	keymasterd/judge/vault_mark.c keymasterd/judge/vault_mark.h \
@@ -98,6 +100,8 @@ JUDGE_SEAL = \
 	keymasterd/judge/context_change.c keymasterd/judge/context_change.h \
 	keymasterd/judge/context_eval.c keymasterd/judge/context_eval.h \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
+	keymasterd/judge/cluster.c keymasterd/judge/cluster.h \
+	keymasterd/judge/cluster_attest.c keymasterd/judge/cluster_int.h \
 	keymasterd/judge/mint.c keymasterd/judge/mint.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \
 	keymasterd/judge/context_walk.c keymasterd/judge/context_walk.h \

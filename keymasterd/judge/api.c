@@ -14,6 +14,7 @@
 #include "keymasterd/judge/api_context.h"
 #include "keymasterd/judge/api_session.h"
 #include "keymasterd/judge/attest.h"
+#include "keymasterd/judge/cluster.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/receipt.h"
@@ -45,6 +46,9 @@ static const struct route {
     {"GET", "/v1/security-contexts/{name}", API_READER, api_context_get},
     {"DELETE", "/v1/security-contexts/{name}", API_ADMIN, api_context_delete},
     {"GET", "/v1/receipts/{id}", API_ANYONE, receipt_handle},
+    {"POST", "/cluster/attest", API_ANYONE, cluster_attest},
+    {"POST", "/cluster/invoke", API_ANYONE, cluster_invoke},
+    {"GET", "/v1/cluster/nodes", API_READER, cluster_list},
     {"GET", "/.well-known/jwks.json", API_ANYONE, jwks_handle},
 };
 
@@ -180,7 +184,7 @@ jwks_handle(struct api_call *c)
 {
 	struct decide *d = c->d;
 	const struct jwt_keyset *set = trust_own();
-	char x[B64_SIZE(32)];
+	char x[B64_SIZE(32)], n[B64_SIZE(512)];
 	struct jsonw w;
 
 	if (set->n == 0) {
@@ -201,6 +205,18 @@ jwks_handle(struct api_call *c)
 		jsonw_key_str(&w, "alg", "EdDSA");
 		jsonw_key_str(&w, "kid", set->keys[i].kid);
 		jsonw_key_str(&w, "x", x);
+		jsonw_obj_close(&w);
+	}
+	if (trust_node_modulus().len > 0) {
+		(void)b64_encode(B64_URL, trust_node_modulus().p,
+		    trust_node_modulus().len, n, sizeof n);
+		jsonw_obj_open(&w);
+		jsonw_key_str(&w, "kty", "RSA");
+		jsonw_key_str(&w, "use", "sig");
+		jsonw_key_str(&w, "alg", "RS256");
+		jsonw_key_str(&w, "kid", trust_nodes()->keys[0].kid);
+		jsonw_key_str(&w, "n", n);
+		jsonw_key_str(&w, "e", "AQAB");
 		jsonw_obj_close(&w);
 	}
 	jsonw_arr_close(&w);

@@ -33,6 +33,8 @@ struct judge_conf {
 	int seal_compat_spaced;
 	int seal_jti_once;
 	uint32_t seal_leeway_s;
+	int cluster;
+	uint32_t cluster_per_minute;
 	uint32_t attest_per_minute;
 	char issuer[257], audience[257], gate_url[257];
 	char tenant[65]; /* of requests that belong to no agent; "default" */

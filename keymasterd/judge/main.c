@@ -73,6 +73,8 @@ on_conf(void *msg)
 	c->seal_compat_spaced = m->seal_compat_spaced;
 	c->seal_jti_once = m->seal_jti_once;
 	c->seal_leeway_s = m->seal_leeway_s;
+	c->cluster = m->cluster;
+	c->cluster_per_minute = or_default(m->cluster_per_minute, 30);
 	c->attest_per_minute = or_default(m->attest_per_minute, 10);
 	return text_copy(m->issuer, c->issuer, sizeof(c->issuer)) == -1 ||
 		text_copy(m->audience, c->audience, sizeof(c->audience)) == -1 ||

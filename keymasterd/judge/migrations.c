@@ -88,7 +88,18 @@ static const char schema_5[] =
     "ALTER TABLE agents ADD COLUMN proc_sha256 TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE agents ADD COLUMN proc_cgroup TEXT NOT NULL DEFAULT '';";
 
-static const char *const steps[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
+static const char schema_6[] =
+    "CREATE TABLE nodes("
+    " tenant_id TEXT NOT NULL, node_id TEXT NOT NULL, public_key BLOB NOT NULL,"
+    " role TEXT NOT NULL, registered INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+    " seen_at INTEGER NOT NULL, last_time INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, node_id)) WITHOUT ROWID;"
+    "CREATE TABLE node_nonces("
+    " tenant_id TEXT NOT NULL, nonce TEXT NOT NULL, seen_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, nonce)) WITHOUT ROWID;";
+
+static const char *const steps[] = {
+    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "keymasterd/judge/attest.h"
+#include "keymasterd/judge/cluster.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
@@ -23,7 +24,8 @@ int
 seal_init(void)
 {
 	return context_table_load() != 0 || session_table_load() != 0 ||
-		session_rates_load() != 0 || seal_invoke_init() != 0
+		session_rates_load() != 0 || cluster_load() != 0 ||
+		seal_invoke_init() != 0
 	    ? -1
 	    : 0;
 }

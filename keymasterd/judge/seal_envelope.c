@@ -93,6 +93,12 @@ read_payload(struct seal_envelope *e)
 	uint32_t method;
 	size_t len;
 
+	if (json_raw(d, e->payload, &p, &len) != 0)
+		return bad(e, "payload cannot be read");
+	e->payload_raw = span_mem(p, len);
+	e->payload_off = (uint32_t)(p - d->base);
+	if (e->node)
+		return SEAL_FORM_GOOD;
 	if (!json_str_eq(d, json_get(d, e->payload, "jsonrpc"), "2.0"))
 		return bad(e, "payload.jsonrpc must be \"2.0\"");
 	if (e->id.p == NULL)
@@ -103,10 +109,6 @@ read_payload(struct seal_envelope *e)
 	    e->method[0] == '\0')
 		return bad(e, "payload.method must be a text");
 	e->params = json_get(d, e->payload, "params");
-	if (json_raw(d, e->payload, &p, &len) != 0)
-		return bad(e, "payload cannot be read");
-	e->payload_raw = span_mem(p, len);
-	e->payload_off = (uint32_t)(p - d->base);
 	return SEAL_FORM_GOOD;
 }
 
@@ -134,7 +136,7 @@ seal_envelope_read(struct seal_envelope *e, const void *p, size_t len)
 	node = json_get(d, root, "protocol");
 	if (!json_str_eq(d, node, "seal/v1") && !json_str_eq(d, node, "smcp/v1"))
 		return bad(e, "protocol must be \"seal/v1\"");
-	node = json_get(d, root, "security_token");
+	node = json_get(d, root, e->node ? "node_security_token" : "security_token");
 	buf_reset(&e->token);
 	if (json_type(d, node) != JT_STRING || json_str_put(d, node, &e->token) != 0 ||
 	    e->token.len == 0 || e->token.len > SEAL_TOKEN_MAX)
@@ -171,8 +173,8 @@ static int
 verify_as(struct seal_envelope *e, const uint8_t public_key[32], enum canon_order order)
 {
 	buf_reset(&e->canon);
-	if (canon_seal(&e->doc, e->payload, e->token.p, e->token.len, e->timestamp, order,
-		&e->canon) != 0)
+	if ((e->node ? canon_seal_node : canon_seal)(&e->doc, e->payload, e->token.p,
+		e->token.len, e->timestamp, order, &e->canon) != 0)
 		return -1;
 	if (ed25519_verify(public_key, e->canon.p, e->canon.len, e->signature) != 0)
 		return -1;

@@ -25,6 +25,7 @@ enum seal_form {
 
 /* A read envelope; used again and again, keeps its memory. Points into the input. */
 struct seal_envelope {
+	bool node; /* set before reading: a node's, whose payload is any object */
 	struct json_doc doc;
 	struct buf token; /* decoded */
 	struct buf canon; /* scratch for the signed bytes */

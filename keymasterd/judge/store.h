@@ -187,6 +187,23 @@ int store_session_each(struct store *, uint64_t now_ms,
 /* Deletes the expired ones of every tenant, at most `limit`. */
 int store_session_purge(struct store *, uint64_t before_ms, unsigned limit);
 
+/* ---- nodes of a cluster ---- */
+struct store_node {
+	char tenant[STORE_TENANT_MAX];
+	char id[65];
+	uint8_t public_key[32];
+	char role[17];
+	uint8_t registered;
+	uint64_t created_ms, seen_ms;
+	uint64_t last_time; /* Unix second of the newest envelope */
+};
+int store_node_put(struct store *, const struct store_node *);
+int store_node_each(
+    struct store *, int (*fn)(const struct store_node *, void *), void *arg);
+/* A nonce is good once. STORE_EXISTS: it was seen. */
+int store_node_nonce(
+    struct store *, const char *tenant, const char *nonce, uint64_t now_ms);
+
 /* ---- rate windows: what the limiters know, saved now and then (limit.h) ---- */
 int store_window_put(
     struct store *, const char *tenant, const char *key, const void *blob, size_t len);

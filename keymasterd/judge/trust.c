@@ -152,6 +152,45 @@ keys_changed(void)
 		add_own(judge_keys.old[i].kid, judge_keys.old[i].pub);
 }
 
+static uint8_t node_modulus[256];
+static char node_kid[17];
+static struct jwt_key node_key;
+static struct jwt_keyset node_set = {&node_key, 0};
+
+int
+trust_node_key(struct span modulus)
+{
+	static const uint8_t e[] = {1, 0, 1};
+	uint8_t hash[32];
+	EVP_PKEY *key;
+
+	if (modulus.len != sizeof(node_modulus))
+		return -1;
+	if (node_set.n == 1 && memcmp(modulus.p, node_modulus, sizeof(node_modulus)) == 0)
+		return 0;
+	if ((key = rsa_key(modulus, span_mem(e, sizeof(e)))) == NULL)
+		return -1;
+	memcpy(node_modulus, modulus.p, sizeof(node_modulus));
+	judge_sha256(node_modulus, sizeof(node_modulus), hash);
+	(void)hex_encode(hash, 8, node_kid, sizeof(node_kid));
+	EVP_PKEY_free(node_key.rsa);
+	node_key = (struct jwt_key){.kid = node_kid, .alg = JWT_RS256, .rsa = key};
+	node_set.n = 1;
+	return 0;
+}
+
+const struct jwt_keyset *
+trust_nodes(void)
+{
+	return &node_set;
+}
+
+struct span
+trust_node_modulus(void)
+{
+	return span_mem(node_modulus, node_set.n == 1 ? sizeof(node_modulus) : 0);
+}
+
 int
 trust_keys_take(const struct msg_vault_key_set *m)
 {
@@ -178,6 +217,8 @@ trust_keys_take(const struct msg_vault_key_set *m)
 		(void)hex_encode(hash, 8, old->kid, sizeof(old->kid));
 	}
 	if (r.failed)
+		return -1;
+	if (m->node_modulus.len > 0 && trust_node_key(m->node_modulus) == -1)
 		return -1;
 	judge_keys = k;
 	keys_changed();

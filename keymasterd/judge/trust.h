@@ -40,6 +40,12 @@ unsigned trust_generation(void);
 struct msg_vault_key_set;
 /* Takes the keys that vault named into judge_keys. 0, or -1: not so. */
 int trust_keys_take(const struct msg_vault_key_set *);
+/* The key of nodes' tokens (RS256); n 0 while there is none. */
+const struct jwt_keyset *trust_nodes(void);
+/* Takes its modulus. 0 or -1. */
+int trust_node_key(struct span modulus);
+/* The modulus, for the published key set; len 0 while there is none. */
+struct span trust_node_modulus(void);
 /* Every second: what verifies no more. */
 void trust_tick(uint64_t unix_ms);
 

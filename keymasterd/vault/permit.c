@@ -13,6 +13,7 @@ const struct permit permit_vault_judge[] = {
     {MSG_secrets_refresh, CHAN_READY, 0, serve_secrets_refresh},
     {MSG_token_sign, CHAN_READY, 0, serve_token_sign},
     {MSG_operator_sign, CHAN_READY, 0, serve_operator_sign},
+    {MSG_node_sign, CHAN_READY, 0, serve_node_sign},
     {MSG_checkpoint_sign, CHAN_READY, 0, serve_checkpoint_sign},
     {MSG_key_rotate, CHAN_READY, 0, serve_key_rotate},
     {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},

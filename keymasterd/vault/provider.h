@@ -21,7 +21,8 @@ enum vault_key { VAULT_KEY_TOKEN, VAULT_KEY_LEDGER };
 
 #define VAULT_PUBLIC_LEN 32 /* Ed25519, RFC 8032 */
 #define VAULT_SIGNATURE_LEN 64
-#define VAULT_OLD_MAX 15 /* token keys that verify beside the newest */
+#define VAULT_RSA_LEN 256 /* octets of a node key's modulus and signatures */
+#define VAULT_OLD_MAX 15  /* token keys that verify beside the newest */
 
 /* A token key that signs no more. */
 struct vault_old_key {
@@ -92,10 +93,16 @@ struct vault_provider {
 	 * not at all when that is not after now_s. What retired earlier is forgotten.
 	 * Durable before `done`; the private half of the old key is gone then.
 	 */
-	void (*rotate)(
-	    uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *arg);
+	void (*rotate)(uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *arg);
 	/* The token keys that verify beside public_key(VAULT_KEY_TOKEN). How many. */
 	size_t (*old_keys)(uint64_t now_s, struct vault_old_key out[VAULT_OLD_MAX]);
+	/*
+	 * The RSA key for tokens of nodes, whose exponent is 65537: its modulus. make: it
+	 * is made when there is none yet. 0 or -1.
+	 */
+	int (*node_key)(int make, uint8_t modulus[VAULT_RSA_LEN]);
+	/* RS256 with it; a signature of VAULT_RSA_LEN octets. */
+	void (*node_sign)(const void *, size_t len, vault_done_fn done, void *arg);
 	void (*close)(void);
 };
 

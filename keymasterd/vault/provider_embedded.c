@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "keymasterd/vault/node_key.h"
 #include "keymasterd/vault/sign.h"
 #include "keymasterd/vault/store.h"
 
@@ -402,6 +403,23 @@ embedded_rotate(uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *ar
 	done(&a, arg);
 }
 
+static int
+embedded_node_key(int make, uint8_t modulus[VAULT_RSA_LEN])
+{
+	return node_key_modulus(&store, make, modulus);
+}
+
+static void
+embedded_node_sign(const void *p, size_t len, vault_done_fn done, void *arg)
+{
+	uint8_t signature[VAULT_RSA_LEN];
+	struct vault_answer a = {.code = VAULT_IO, .signature = signature};
+
+	if (node_key_sign(&store, p, len, signature) == 0)
+		a.code = VAULT_OK;
+	done(&a, arg);
+}
+
 const struct vault_provider provider_embedded = {
     .name = "embedded",
     .open = embedded_open,
@@ -416,5 +434,7 @@ const struct vault_provider provider_embedded = {
     .public_key = embedded_public_key,
     .rotate = embedded_rotate,
     .old_keys = embedded_old_keys,
+    .node_key = embedded_node_key,
+    .node_sign = embedded_node_sign,
     .close = embedded_close,
 };

@@ -100,6 +100,18 @@ openbao_old_keys(uint64_t now_s, struct vault_old_key out[VAULT_OLD_MAX])
 	return provider_embedded.old_keys(now_s, out);
 }
 
+static int
+openbao_node_key(int make, uint8_t modulus[VAULT_RSA_LEN])
+{
+	return provider_embedded.node_key(make, modulus);
+}
+
+static void
+openbao_node_sign(const void *p, size_t len, vault_done_fn done, void *arg)
+{
+	provider_embedded.node_sign(p, len, done, arg);
+}
+
 const struct vault_provider provider_openbao = {
     .name = "openbao",
     .open = openbao_open,
@@ -114,5 +126,7 @@ const struct vault_provider provider_openbao = {
     .public_key = openbao_public_key,
     .rotate = openbao_rotate,
     .old_keys = openbao_old_keys,
+    .node_key = openbao_node_key,
+    .node_sign = openbao_node_sign,
     .close = openbao_close,
 };

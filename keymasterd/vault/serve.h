@@ -22,6 +22,7 @@ int serve_credential_drop(struct chan *, uint64_t reqid, void *msg);
 int serve_secrets_refresh(struct chan *, uint64_t reqid, void *msg);
 int serve_token_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_operator_sign(struct chan *, uint64_t reqid, void *msg);
+int serve_node_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_checkpoint_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_key_rotate(struct chan *, uint64_t reqid, void *msg);
 int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);

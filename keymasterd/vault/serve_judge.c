@@ -176,6 +176,7 @@ answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 	const uint8_t *ledger = serve_provider->public_key(VAULT_KEY_LEDGER);
 	char token_kid[SIGN_KID_SIZE], ledger_kid[SIGN_KID_SIZE];
 	struct vault_old_key old[VAULT_OLD_MAX];
+	uint8_t modulus[VAULT_RSA_LEN];
 	uint8_t octets[VAULT_OLD_MAX * (VAULT_PUBLIC_LEN + 8)];
 	struct wire_w w = {.p = octets, .cap = sizeof(octets)};
 	size_t i, n = serve_provider->old_keys(loop_unix_ms() / 1000, old);
@@ -198,6 +199,8 @@ answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 	a.credentials = serve_provider->count();
 	a.saves = saves();
 	a.token_old = span_mem(octets, w.len);
+	if (serve_provider->node_key(0, modulus) == 0)
+		a.node_modulus = span_mem(modulus, sizeof(modulus));
 	return chan_answer(c, reqid, MSG_vault_key_set, &a);
 }
 

@@ -33,7 +33,8 @@ token_signed(const struct vault_answer *answer, void *arg)
 	const char *why = answer->why != NULL ? answer->why : serve_text(code);
 	MSG_INIT(token_signed, a);
 
-	if (code == VAULT_OK && sign_token_end(&p->text, answer->signature) == -1) {
+	if (code == VAULT_OK &&
+	    sign_token_end(&p->text, answer->signature, VAULT_SIGNATURE_LEN) == -1) {
 		code = VAULT_IO;
 		why = no_memory;
 	}
@@ -93,6 +94,56 @@ serve_operator_sign(struct chan *c, uint64_t reqid, void *msg)
 	LOG_INFO("vault.operator", LSN("sub", m->sub.p, m->sub.len), LU("role", m->role),
 	    LS("refused", why));
 	return token_start(c, reqid, p, why, m->tenant, m->sub);
+}
+
+static void
+node_signed(const struct vault_answer *answer, void *arg)
+{
+	struct pending *p = arg;
+	uint8_t modulus[VAULT_RSA_LEN];
+	MSG_INIT(node_signed, a);
+
+	a.code = answer->code;
+	if (a.code == VAULT_OK &&
+	    (serve_provider->node_key(0, modulus) == -1 ||
+		sign_token_end(&p->text, answer->signature, VAULT_RSA_LEN) == -1))
+		a.code = VAULT_IO;
+	if (a.code == VAULT_OK) {
+		a.token = span_mem(p->text.p, p->text.len);
+		a.modulus = span_mem(modulus, sizeof(modulus));
+	} else {
+		a.message =
+		    span_str(answer->why != NULL ? answer->why : serve_text(a.code));
+	}
+	LOG_INFO("vault.node", LS("node", p->subject), LU("code", a.code));
+	if (p->chan != NULL)
+		(void)chan_answer(p->chan, p->reqid, MSG_node_signed, &a);
+	pending_free(p);
+}
+
+int
+serve_node_sign(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_node_sign *m = msg;
+	struct pending *p = pending_new(c, reqid);
+	uint8_t modulus[VAULT_RSA_LEN];
+	const char *why = no_memory;
+	MSG_INIT(node_signed, a);
+
+	if (p != NULL)
+		why = serve_provider->node_key(1, modulus) == -1
+		    ? "the node key could not be made"
+		    : sign_node(m, modulus, loop_unix_ms() / 1000, &p->text);
+	if (why != NULL) {
+		if (p != NULL)
+			pending_free(p);
+		a.code = VAULT_REFUSED;
+		a.message = span_str(why);
+		return chan_answer(c, reqid, MSG_node_signed, &a);
+	}
+	(void)span_copy(m->node, p->subject, sizeof(p->subject));
+	serve_provider->node_sign(p->text.p, p->text.len, node_signed, p);
+	return 0;
 }
 
 static int

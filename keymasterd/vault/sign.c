@@ -45,13 +45,13 @@ claim_if(struct jsonw *w, const char *name, struct span value)
 
 /* RFC 7515 section 4, RFC 8037 section 3.1. */
 static int
-put_header(struct buf *out, const char *kid)
+put_header(struct buf *out, const char *alg, const char *kid)
 {
 	struct jsonw w;
 
 	jsonw_init(&w, out);
 	jsonw_obj_open(&w);
-	jsonw_key_str(&w, "alg", "EdDSA");
+	jsonw_key_str(&w, "alg", alg);
 	jsonw_key_str(&w, "kid", kid);
 	jsonw_key_str(&w, "typ", "JWT");
 	jsonw_obj_close(&w);
@@ -115,7 +115,7 @@ put_input(const struct vault_provider *p, const struct buf *claims, struct buf *
 
 	buf_init(&header);
 	sign_kid(p->public_key(VAULT_KEY_TOKEN), kid);
-	if (put_header(&header, kid) == 0 &&
+	if (put_header(&header, "EdDSA", kid) == 0 &&
 	    b64_put(B64_URL, input, header.p, header.len) == 0 &&
 	    buf_putc(input, '.') == 0 &&
 	    b64_put(B64_URL, input, claims->p, claims->len) == 0)
@@ -145,11 +145,61 @@ sign_token(const struct vault_provider *p, const struct msg_token_sign *m, uint6
 }
 
 int
-sign_token_end(struct buf *token, const uint8_t signature[VAULT_SIGNATURE_LEN])
+sign_token_end(struct buf *token, const uint8_t *signature, size_t len)
 {
-	return buf_putc(token, '.') == 0
-	    ? b64_put(B64_URL, token, signature, VAULT_SIGNATURE_LEN)
-	    : -1;
+	return buf_putc(token, '.') == 0 ? b64_put(B64_URL, token, signature, len) : -1;
+}
+
+void
+sign_node_kid(const uint8_t modulus[VAULT_RSA_LEN], char kid[SIGN_KID_SIZE])
+{
+	uint8_t hash[32];
+
+	if (EVP_Digest(modulus, VAULT_RSA_LEN, hash, NULL, EVP_sha256(), NULL) != 1)
+		memset(hash, 0, sizeof(hash));
+	(void)hex_encode(hash, SIGN_KID_LEN / 2, kid, SIGN_KID_SIZE);
+}
+
+const char *
+sign_node(const struct msg_node_sign *m, const uint8_t modulus[VAULT_RSA_LEN],
+    uint64_t now, struct buf *input)
+{
+	const char *why = refuse_times(m->iat, m->exp, now);
+	char kid[SIGN_KID_SIZE];
+	struct buf part;
+	struct jsonw w;
+
+	if (m->node.len == 0 || m->issuer.len == 0 ||
+	    (!span_eq(m->role, "worker") && !span_eq(m->role, "controller")))
+		return "a token of a node needs node, issuer and role";
+	if (why == NULL && m->exp - m->iat > SIGN_NODE_LIFETIME_MAX)
+		why = "a token of a node may live an hour at most";
+	if (why != NULL)
+		return why;
+	buf_init(&part);
+	why = "the token could not be made";
+	sign_node_kid(modulus, kid);
+	if (put_header(&part, "RS256", kid) == -1 ||
+	    b64_put(B64_URL, input, part.p, part.len) == -1 || buf_putc(input, '.') == -1)
+		goto out;
+	buf_reset(&part);
+	jsonw_init(&w, &part);
+	jsonw_obj_open(&w);
+	claim(&w, "sub", m->node);
+	claim(&w, "nid", m->node);
+	claim(&w, "role", m->role);
+	claim(&w, "iss", m->issuer);
+	jsonw_key_str(&w, "aud", SIGN_AUD_NODES);
+	jsonw_key(&w, "iat");
+	jsonw_uint(&w, m->iat);
+	jsonw_key(&w, "exp");
+	jsonw_uint(&w, m->exp);
+	jsonw_obj_close(&w);
+	if (jsonw_done(&w) == 0 && b64_put(B64_URL, input, part.p, part.len) == 0)
+		why = NULL;
+out:
+	buf_free(&part);
+	return why;
 }
 
 static const char *

@@ -14,7 +14,8 @@ struct buf;
 
 #define SIGN_TOKEN_MAX 4096     /* characters */
 #define SIGN_LIFETIME_MAX 86400 /* seconds */
-#define SIGN_CLOCK_SLACK 60     /* seconds iat may be ahead of our clock */
+#define SIGN_NODE_LIFETIME_MAX 3600
+#define SIGN_CLOCK_SLACK 60 /* seconds iat may be ahead of our clock */
 #define SIGN_KID_LEN 16
 #define SIGN_KID_SIZE (SIGN_KID_LEN + 1)
 #define SIGN_CHECKPOINT_MAX 320
@@ -39,7 +40,12 @@ const char *sign_operator(const struct vault_provider *, const struct msg_operat
     uint64_t now, struct buf *input);
 
 /* Makes the compact JWT of what was signed. 0, or -1 without memory. */
-int sign_token_end(struct buf *token, const uint8_t signature[VAULT_SIGNATURE_LEN]);
+int sign_token_end(struct buf *token, const uint8_t *signature, size_t len);
+
+/* The same for a node's token, which the node key signs (RS256); its key id. */
+const char *sign_node(const struct msg_node_sign *, const uint8_t modulus[VAULT_RSA_LEN],
+    uint64_t now, struct buf *input);
+void sign_node_kid(const uint8_t modulus[VAULT_RSA_LEN], char kid[SIGN_KID_SIZE]);
 
 /*
  * Appends the text of doc/design.md, "The ledger", for VAULT_KEY_LEDGER to sign. One

@@ -349,7 +349,7 @@ def exchange(lab, octets, wait=4):
 
 
 J = b"Content-Type: application/json\r\n"
-PATHS = ["/v1/seal/invoke", "/v1/invoke", "/v1/smcp/invoke", "/v1/seal/attest", "/v1/seal/sessions"]
+PATHS = ["/v1/seal/invoke", "/v1/invoke", "/v1/smcp/invoke", "/v1/seal/attest", "/v1/seal/sessions", "/cluster/attest"]
 
 
 @pytest.mark.parametrize("path", PATHS)

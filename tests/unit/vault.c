@@ -157,7 +157,7 @@ make_token(const struct msg_token_sign *m, uint64_t now, struct buf *token)
 	P->sign(VAULT_KEY_TOKEN, token->p, token->len, hear, &s);
 	ck_assert_int_eq(s.times, 1);
 	ck_assert_int_eq(s.code, VAULT_OK);
-	ck_assert_int_eq(sign_token_end(token, s.signature), 0);
+	ck_assert_int_eq(sign_token_end(token, s.signature, VAULT_SIGNATURE_LEN), 0);
 	return NULL;
 }
 
