@@ -46,6 +46,7 @@ struct mcp {
 	bool modern;           /* MCP 2026-07-28: no sessions */
 	struct mcp_session *s; /* NULL: none */
 	uint8_t level;         /* enum mcp_level for this request */
+	size_t cap;            /* which capability allowed it */
 	const char *context;
 	struct context_entry *rules;
 	/* for the row */

@@ -35,6 +35,7 @@ struct call {
 	struct agent *agent; /* lives as long as the flight does */
 	char context[STORE_CONTEXT_MAX];
 	char id[MCP_ID_MAX + 1];
+	size_t cap;
 	TAILQ_HEAD(, question) questions;
 };
 
@@ -84,20 +85,61 @@ agent_limits(struct mcp *c)
 	return -1;
 }
 
+struct judging {
+	const struct mcp *c;
+	struct session_rate rate;
+};
+
+/* A context_rate_fn: as for SEAL, but over all that the agent has under way in this
+ * context. */
+static uint32_t
+rate_wait(size_t cap, void *arg)
+{
+	struct judging *j = arg;
+	uint32_t most = j->rate.context->rules->caps[cap].max_concurrent;
+	const struct call *k;
+	unsigned n = 0;
+
+	if (most != 0)
+		TAILQ_FOREACH (k, &calls, link)
+			n += k->agent == j->c->agent && k->cap == cap &&
+			    strcmp(k->context, j->c->context) == 0;
+	return most != 0 && n >= most ? CONTEXT_BUSY : session_rate_wait(cap, &j->rate);
+}
+
+bool
+mcp_pace(struct mcp *c)
+{
+	struct limit_rate rate = {judge_conf.seal_calls_per_second, 1000};
+	struct session *s = mcp_rates(c->agent, c->context);
+	uint32_t wait;
+
+	if (rate.count == 0 || s == NULL ||
+	    (s->pace == NULL && (s->pace = limiter_new(rate)) == NULL))
+		return true; /* no memory: the other limits still hold */
+	if ((wait = limiter_check(s->pace, judge_limit_ms())) == 0) {
+		limiter_take(s->pace, judge_limit_ms());
+		return true;
+	}
+	c->d.budget = LEDGER_CAUSE_ENVELOPE;
+	mcp_deny(c, SEAL_RATE, "The agent calls more often than it may", wait);
+	return false;
+}
+
 bool
 mcp_judge(struct mcp *c, struct span name, uint32_t args, uint64_t *max_response)
 {
 	struct context_call question = {.tool = name, .doc = c->doc, .args = args};
-	struct session_rate rate = {
-	    .session = mcp_rates(c->agent, c->context), .context = c->rules};
+	struct judging j = {.c = c,
+	    .rate = {.session = mcp_rates(c->agent, c->context), .context = c->rules}};
 	struct context_verdict v;
 
 	c->d.row.tool = name;
-	if (rate.session == NULL) {
+	if (j.rate.session == NULL) {
 		mcp_error(c, 503, RPC_INTERNAL, "503", "Out of memory");
 		return false;
 	}
-	context_eval(c->rules->rules, &question, session_rate_wait, &rate, &v);
+	context_eval(c->rules->rules, &question, rate_wait, &j, &v);
 	if (!v.allowed) {
 		mcp_deny(c, v.code, v.why, v.retry_after);
 		return false;
@@ -110,7 +152,8 @@ mcp_judge(struct mcp *c, struct span name, uint32_t args, uint64_t *max_response
 		c->d.row.arguments = span_mem(arguments.p, arguments.len);
 	session_rate_detail(v.cap, c->detail);
 	c->d.row.detail = span_str(c->detail);
-	session_rate_take(&rate, v.cap);
+	session_rate_take(&j.rate, v.cap);
+	c->cap = v.cap;
 	*max_response = v.max_response;
 	return true;
 }
@@ -166,6 +209,7 @@ note_call(struct mcp *c, struct tool_server *t)
 	k->agent = c->agent;
 	snprintf(k->context, sizeof(k->context), "%s", c->context);
 	(void)span_copy(c->in.id, k->id, sizeof(k->id));
+	k->cap = c->cap;
 	TAILQ_INIT(&k->questions);
 	if (map_put(&by_request, k->request_id, sizeof(k->request_id), k) == -1) {
 		free(k);

@@ -19,6 +19,8 @@
  * c->tool, the row and the limit are set; false: the request was answered.
  */
 bool mcp_judge(struct mcp *, struct span name, uint32_t args, uint64_t *max_response);
+/* Not more requests in a second than may be: else false, and it was answered. */
+bool mcp_pace(struct mcp *);
 /* The name that policy knows a method of a server by: mcp.SERVER.METHOD with dots. */
 void mcp_policy_name(
     char out[CONTEXT_TOOL_MAX + 1], const struct tool_server *, const char *method);

@@ -443,6 +443,8 @@ mcp_dispatch(struct mcp *c)
 	unsigned now = c->modern ? ALONE : SESSION;
 	size_t i;
 
+	if (!mcp_pace(c))
+		return;
 	for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if ((methods[i].when & now) &&
 		    strcmp(c->in.method, methods[i].method) == 0) {

@@ -181,6 +181,8 @@ mcp_rates(const struct agent *agent, const char *context)
 		return &r->session;
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
+	/* no flight has this session: mcp_forward.c counts what is under way */
+	snprintf(r->session.id, sizeof(r->session.id), "mcp");
 	memcpy(r->key, key, (size_t)n);
 	r->keylen = (size_t)n;
 	if (map_put(&rates, r->key, r->keylen, r) == -1) {

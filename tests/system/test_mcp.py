@@ -68,6 +68,7 @@ contexts:
         path_allowlist: [/nowhere]
       - tool_pattern: echo
       - {tool_pattern: get-sum, rate_limit: {calls: 2, per_seconds: 3600}}
+      - {tool_pattern: slow, max_concurrent: 2}
       - tool_pattern: test_sampling
       - tool_pattern: mcp.conformance.prompts.get
 """)
@@ -316,7 +317,8 @@ def test_contexts_of_an_agent(hub):
     assert "X-Aegis-Context" in refused(Raw(hub, both).initialize(), 403, -32000)["error"]["message"]
     c = Raw(hub, both)
     assert c.initialize(headers={"X-Aegis-Context": "narrow"}).status_code == 200
-    assert [t["name"] for t in c.result("tools/list")["tools"]] == ["test_sampling", "read_text_file", "echo", "get-sum"]
+    assert [t["name"] for t in c.result("tools/list")["tools"]] == [
+        "test_sampling", "slow", "read_text_file", "echo", "get-sum"]
     refused(Raw(hub, both).initialize(headers={"X-Aegis-Context": "none"}), 403, -32000)
     c = Raw(hub, both)
     r = c.post(c.message("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
@@ -380,6 +382,18 @@ def test_policy_and_rows(hub, small):
         assert "result" in c.call("get-sum", a=1, b=2).json()
     third = refused(again.call("get-sum", a=1, b=2), 200, 2005)
     assert third["error"]["data"]["retry_after"] > 3000
+
+
+def test_so_many_at_once(hub):
+    clients = [Raw(hub, hub.narrow) for _ in range(3)]
+    for c in clients:
+        c.initialize()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        two = [pool.submit(c.call, "slow", ms=700) for c in clients[:2]]
+        time.sleep(0.3)
+        refused(clients[2].call("slow", ms=1), 200, 2005)
+        assert all("result" in r.result().json() for r in two)
+    assert "result" in clients[2].call("slow", ms=1).json()
 
 
 def test_what_is_not_named_is_refused(hub, small):
@@ -680,4 +694,4 @@ def test_requests_that_stand_alone(hub):
     assert len(list(events(logged))) == 4
     both = Alone(hub, hub.agent("alone", contexts=["open", "narrow"]))
     refused(both.ask("tools/list"), 403, -32000)
-    assert len(both.ask("tools/list", **{"X-Aegis-Context": "narrow"}).json()["result"]["tools"]) == 4
+    assert len(both.ask("tools/list", **{"X-Aegis-Context": "narrow"}).json()["result"]["tools"]) == 5
