@@ -253,7 +253,7 @@ def memory(lab):
     for pid, title in sorted(lab.children().items()):
         try:
             pss = int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         if "node" in title or "quick_tool" in title:
             continue
@@ -303,7 +303,8 @@ def main():
                              f"      capabilities: [noop]\n    - name: everything\n"
                              f"      executable: {args.cache}/bin/node\n"
                              f"      args: [{modules}/server-everything/dist/index.js]\n"
-                             "      capabilities: [echo]\n      resource_limits: {memory_mb: 2048}\n",
+                             f"      capabilities: [echo]\n      paths: [{modules.parent}]\n"
+                             "      resource_limits: {memory_mb: 2048}\n",
                        contexts="contexts:\n  - name: bench\n    capabilities: "
                                 "[{tool_pattern: noop}, {tool_pattern: echo}]\n")
 
