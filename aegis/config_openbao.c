@@ -197,6 +197,15 @@ config_finish_openbao(struct loading *l)
 	finish_address(l);
 	check_path(l, "namespace", c->openbao_namespace);
 	check_path(l, "auth.mount", c->openbao_mount);
+	check_path(l, "transit_mount", c->openbao_transit);
+	if (c->openbao_token_key == NULL) {
+		c->openbao_token_key = c->openbao_token_key2;
+		c->openbao_token_key2 = NULL;
+	}
+	check_path(l, "transit_keys.seal_signing", c->openbao_token_key);
+	if (c->openbao_token_key2 != NULL)
+		complain(l, "transit_keys.smcp_signing",
+		    "found it beside seal_signing, expected one of the two");
 	finish_role(l);
 	finish_secret_id(l);
 }

@@ -83,6 +83,12 @@ const struct config_key config_keys[] = {
 	"Role id of the AppRole, or env:NAME."),
     KEY("secrets.openbao.auth.secret_id", KEY_TEXT, AT(openbao_secret_id), NULL, NULL, 1, 1024,
 	NULL, "Where the secret id is: file:PATH, credential:NAME of systemd, or env:NAME."),
+    KEY("secrets.openbao.transit_mount", KEY_TEXT, AT(openbao_transit), "transit", NULL, 1, 128,
+	NULL, "Where the Transit engine is mounted."),
+    KEY("secrets.openbao.transit_keys.seal_signing", KEY_TEXT, AT(openbao_token_key), NULL, NULL,
+	1, 128, NULL, "Transit key (ed25519) that signs security tokens, instead of the vault's own."),
+    KEY("secrets.openbao.transit_keys.smcp_signing", KEY_TEXT, AT(openbao_token_key2), NULL, NULL,
+	1, 128, NULL, "The same under its older name."),
     KEY("secrets.openbao.renewal_interval", KEY_SECONDS, AT(openbao_renew_s), "1800s", NULL, 1,
 	86400, NULL, "Renew OpenBao's token after this at the latest."),
 

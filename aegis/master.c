@@ -398,8 +398,10 @@ master_run(struct config *c, enum master_mode m, int fd)
 		    "\"aegis init --write-secrets\".\n");
 		return 1;
 	}
-	/* commands without a gate resolve no references */
-	if (mode == MASTER_ALL && config_resolve_openbao(c, why, sizeof(why)) == -1) {
+	/* a command without a gate has no business there, unless the key for tokens is */
+	if ((mode == MASTER_ALL ||
+		(mode != MASTER_INIT && c->openbao_token_key != NULL)) &&
+	    config_resolve_openbao(c, why, sizeof(why)) == -1) {
 		fprintf(stderr, "aegis: %s\n", why);
 		return 1;
 	}

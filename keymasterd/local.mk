@@ -7,6 +7,8 @@ libvault_a_SOURCES = \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
 	keymasterd/vault/bao_session.c keymasterd/vault/bao_session.h \
+	keymasterd/vault/bao_sign.c keymasterd/vault/bao_sign.h \
+	keymasterd/vault/bao_transit.c keymasterd/vault/bao_transit.h \
 	keymasterd/vault/conf.c keymasterd/vault/conf.h \
 	keymasterd/vault/credential.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \

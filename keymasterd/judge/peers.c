@@ -142,6 +142,24 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	admin_open();
 }
 
+int
+peer_token_keys(struct chan *c, uint64_t reqid, void *msg)
+{
+	struct ledger_row row = {.kind = LEDGER_SYSTEM, .event = span_str("key.changed")};
+	const struct msg_token_keys *m = msg;
+	char detail[100];
+
+	(void)c;
+	(void)reqid;
+	if (trust_token_keys(m) == -1)
+		return -1;
+	snprintf(detail, sizeof(detail), "security tokens are signed by key %s",
+	    judge_keys.token_kid);
+	row.detail = span_str(detail);
+	(void)ledger_append(&row, NULL);
+	return 0;
+}
+
 static void
 vault_ready(struct chan *c, void *owner)
 {

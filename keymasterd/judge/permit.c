@@ -58,6 +58,7 @@ const struct permit permit_judge_dispatch[] = {
 };
 
 const struct permit permit_judge_vault[] = {
+    {MSG_token_keys, CHAN_READY, 0, peer_token_keys},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };

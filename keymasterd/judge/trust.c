@@ -147,7 +147,8 @@ keys_changed(void)
 	generation++;
 	if (!judge_keys.have)
 		return;
-	add_own(judge_keys.token_kid, judge_keys.token_pub);
+	if (judge_keys.token_kid[0] != '\0') /* OpenBao may not have told of it yet */
+		add_own(judge_keys.token_kid, judge_keys.token_pub);
 	for (size_t i = 0; i < judge_keys.nold; i++)
 		add_own(judge_keys.old[i].kid, judge_keys.old[i].pub);
 }
@@ -191,34 +192,55 @@ trust_node_modulus(void)
 	return span_mem(node_modulus, node_set.n == 1 ? sizeof(node_modulus) : 0);
 }
 
-int
-trust_keys_take(const struct msg_vault_key_set *m)
+/* The token keys of one of vault's messages into k. 0 or -1. */
+static int
+take_token_keys(
+    struct judge_keys *k, struct span kid, const uint8_t pub[32], struct span list)
 {
 	uint8_t octets[JUDGE_OLD_KEYS * 40];
-	struct wire_r r = {.p = octets, .len = m->token_old.len};
-	struct judge_keys k = {.have = 1};
+	struct wire_r r = {.p = octets, .len = list.len};
 	uint8_t hash[32];
 
-	if (m->token_old.len > sizeof(octets) ||
-	    span_copy(m->token_kid, k.token_kid, sizeof(k.token_kid)) == -1 ||
-	    span_copy(m->ledger_kid, k.ledger_kid, sizeof(k.ledger_kid)) == -1)
+	if (list.len > sizeof(octets) ||
+	    span_copy(kid, k->token_kid, sizeof(k->token_kid)) == -1)
 		return -1;
-	if (m->token_old.len > 0)
-		memcpy(octets, m->token_old.p, m->token_old.len);
-	memcpy(k.token_pub, m->token_pub, sizeof(k.token_pub));
-	memcpy(k.ledger_pub, m->ledger_pub, sizeof(k.ledger_pub));
-	k.credentials = m->credentials;
-	for (; r.off < r.len && k.nold < JUDGE_OLD_KEYS; k.nold++) {
-		struct judge_old_key *old = &k.old[k.nold];
+	if (list.len > 0)
+		memcpy(octets, list.p, list.len);
+	memcpy(k->token_pub, pub, sizeof(k->token_pub));
+	for (k->nold = 0; r.off < r.len && k->nold < JUDGE_OLD_KEYS; k->nold++) {
+		struct judge_old_key *old = &k->old[k->nold];
 
 		wire_get_fix(&r, old->pub, sizeof(old->pub));
 		old->retires_s = wire_get_u64(&r);
 		judge_sha256(old->pub, sizeof(old->pub), hash);
 		(void)hex_encode(hash, 8, old->kid, sizeof(old->kid));
 	}
-	if (r.failed)
+	return r.failed ? -1 : 0;
+}
+
+int
+trust_keys_take(const struct msg_vault_key_set *m)
+{
+	struct judge_keys k = {.have = 1};
+
+	if (span_copy(m->ledger_kid, k.ledger_kid, sizeof(k.ledger_kid)) == -1 ||
+	    take_token_keys(&k, m->token_kid, m->token_pub, m->token_old) == -1)
 		return -1;
 	if (m->node_modulus.len > 0 && trust_node_key(m->node_modulus) == -1)
+		return -1;
+	memcpy(k.ledger_pub, m->ledger_pub, sizeof(k.ledger_pub));
+	k.credentials = m->credentials;
+	judge_keys = k;
+	keys_changed();
+	return 0;
+}
+
+int
+trust_token_keys(const struct msg_token_keys *m)
+{
+	struct judge_keys k = judge_keys;
+
+	if (take_token_keys(&k, m->token_kid, m->token_pub, m->token_old) == -1)
 		return -1;
 	judge_keys = k;
 	keys_changed();

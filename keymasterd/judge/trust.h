@@ -38,8 +38,11 @@ bool trust_any(enum issuer_kind);
 unsigned trust_generation(void);
 
 struct msg_vault_key_set;
+struct msg_token_keys;
 /* Takes the keys that vault named into judge_keys. 0, or -1: not so. */
 int trust_keys_take(const struct msg_vault_key_set *);
+/* The same for the token keys alone, when they change by themselves. */
+int trust_token_keys(const struct msg_token_keys *);
 /* The key of nodes' tokens (RS256); n 0 while there is none. */
 const struct jwt_keyset *trust_nodes(void);
 /* Takes its modulus. 0 or -1. */

@@ -60,7 +60,8 @@ open_vault(int dirfd)
 	    .path = proc_self.dir,
 	    .name = vault_conf.name,
 	    .master_key = vault_conf.master_key,
-	    .create = vault_conf.create};
+	    .create = vault_conf.create,
+	    .keys_changed = serve_keys_changed};
 	char why[1536];
 
 	serve_provider = openbao_port() != NULL ? &provider_openbao : &provider_embedded;

@@ -36,6 +36,8 @@ struct vault_open {
 	const char *name;
 	const struct secret *master_key; /* 32 octets, borrowed */
 	int create;
+	/* The token key became another one: tell those who verify, at once. */
+	void (*keys_changed)(void);
 };
 
 /* What became of a question. All of it lives until the callback returns. */
@@ -87,7 +89,10 @@ struct vault_provider {
 	 */
 	void (*sign)(
 	    enum vault_key, const void *, size_t len, vault_done_fn done, void *arg);
+	/* NULL while another machine has not told of it: then nothing can be signed. */
 	const uint8_t *(*public_key)(enum vault_key);
+	/* done once public_key() knows, or gives up for now. */
+	void (*wait)(vault_done_fn done, void *arg);
 	/*
 	 * A new token key signs from now on; the one before verifies until retires_s, or
 	 * not at all when that is not after now_s. What retired earlier is forgotten.

@@ -2,12 +2,14 @@
 /*
  * The provider in front of OpenBao. Runs in vault. Our own file keeps what it has in the
  * embedded provider as well: the descriptions of credentials, with the domains each is
- * bound to, and the ledger's key. References lead to OpenBao.
+ * bound to, and the ledger's key. References lead to OpenBao, and where a Transit key is
+ * configured security tokens are signed there.
  */
 #include "common/log.h"
 #include "common/proc.h"
 #include "keymasterd/vault/bao_kv.h"
 #include "keymasterd/vault/bao_session.h"
+#include "keymasterd/vault/bao_transit.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/provider.h"
 
@@ -17,6 +19,8 @@ openbao_open(const struct vault_open *o, char *why, size_t size)
 	if (provider_embedded.open(o, why, size) == -1)
 		return -1;
 	bao_session_start();
+	if (bao_transit_on())
+		bao_transit_start(o->keys_changed);
 	return 0;
 }
 
@@ -24,6 +28,7 @@ static void
 openbao_close(void)
 {
 	bao_session_close();
+	bao_transit_close();
 	bao_kv_forget();
 	provider_embedded.close();
 }
@@ -71,15 +76,41 @@ openbao_resolve(struct span tenant, struct span text, vault_done_fn done, void *
 }
 
 static void
+openbao_refresh(void)
+{
+	bao_kv_forget();
+	if (bao_transit_on())
+		bao_transit_refresh();
+}
+
+static bool
+in_transit(enum vault_key key)
+{
+	return key == VAULT_KEY_TOKEN && bao_transit_on();
+}
+
+static void
 openbao_sign(enum vault_key key, const void *p, size_t len, vault_done_fn done, void *arg)
 {
-	provider_embedded.sign(key, p, len, done, arg);
+	if (in_transit(key))
+		bao_transit_sign(p, len, done, arg);
+	else
+		provider_embedded.sign(key, p, len, done, arg);
 }
 
 static const uint8_t *
 openbao_public_key(enum vault_key key)
 {
-	return provider_embedded.public_key(key);
+	return in_transit(key) ? bao_transit_public() : provider_embedded.public_key(key);
+}
+
+static void
+openbao_wait(vault_done_fn done, void *arg)
+{
+	if (bao_transit_on())
+		bao_transit_wait(done, arg);
+	else
+		provider_embedded.wait(done, arg);
 }
 
 static uint64_t
@@ -88,16 +119,25 @@ openbao_saves(void)
 	return provider_embedded.saves();
 }
 
+/* We may sign with the key there, not change it. */
 static void
 openbao_rotate(uint64_t now_s, uint64_t retires_s, vault_done_fn done, void *arg)
 {
-	provider_embedded.rotate(now_s, retires_s, done, arg);
+	static const struct vault_answer elsewhere = {.code = VAULT_REFUSED,
+	    .why = "this key is in OpenBao: rotate it there, with \"bao write -f "
+		   "transit/keys/NAME/rotate\"; it is noticed within 20 seconds"};
+
+	if (bao_transit_on())
+		done(&elsewhere, arg);
+	else
+		provider_embedded.rotate(now_s, retires_s, done, arg);
 }
 
 static size_t
 openbao_old_keys(uint64_t now_s, struct vault_old_key out[VAULT_OLD_MAX])
 {
-	return provider_embedded.old_keys(now_s, out);
+	return bao_transit_on() ? bao_transit_old(now_s, out)
+				: provider_embedded.old_keys(now_s, out);
 }
 
 static int
@@ -121,9 +161,10 @@ const struct vault_provider provider_openbao = {
     .drop = openbao_drop,
     .fetch = openbao_fetch,
     .resolve = openbao_resolve,
-    .refresh = bao_kv_forget,
+    .refresh = openbao_refresh,
     .sign = openbao_sign,
     .public_key = openbao_public_key,
+    .wait = openbao_wait,
     .rotate = openbao_rotate,
     .old_keys = openbao_old_keys,
     .node_key = openbao_node_key,

@@ -25,6 +25,8 @@ int serve_operator_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_node_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_checkpoint_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_key_rotate(struct chan *, uint64_t reqid, void *msg);
+/* The token key became another one: tells the judge. */
+void serve_keys_changed(void);
 int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
 
 /* What a worker may ask. */

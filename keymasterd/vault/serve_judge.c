@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/proc.h"
 #include "common/secret.h"
 #include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
@@ -168,25 +169,38 @@ serve_secrets_refresh(struct chan *c, uint64_t reqid, void *msg)
 	return answer_done(c, reqid, VAULT_OK, NULL);
 }
 
+/* The token keys that verify beside the newest, as in vault_key_set. How many octets. */
+static size_t
+pack_old(uint8_t *octets, size_t size)
+{
+	struct wire_w w = {.p = octets, .cap = size};
+	struct vault_old_key old[VAULT_OLD_MAX];
+	size_t i, n = serve_provider->old_keys(loop_unix_ms() / 1000, old);
+
+	for (i = 0; i < n; i++) {
+		wire_put_fix(&w, old[i].pub, sizeof(old[i].pub));
+		wire_put_u64(&w, old[i].retires_s);
+	}
+	return w.len;
+}
+
+#define OLD_OCTETS (VAULT_OLD_MAX * (VAULT_PUBLIC_LEN + 8))
+
 /* Which keys there are; the judge learns of a new one before any token signed by it. */
 static int
 answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *why)
 {
 	const uint8_t *token = serve_provider->public_key(VAULT_KEY_TOKEN);
 	const uint8_t *ledger = serve_provider->public_key(VAULT_KEY_LEDGER);
-	char token_kid[SIGN_KID_SIZE], ledger_kid[SIGN_KID_SIZE];
-	struct vault_old_key old[VAULT_OLD_MAX];
+	char token_kid[SIGN_KID_SIZE] = "", ledger_kid[SIGN_KID_SIZE];
+	uint8_t octets[OLD_OCTETS];
 	uint8_t modulus[VAULT_RSA_LEN];
-	uint8_t octets[VAULT_OLD_MAX * (VAULT_PUBLIC_LEN + 8)];
-	struct wire_w w = {.p = octets, .cap = sizeof(octets)};
-	size_t i, n = serve_provider->old_keys(loop_unix_ms() / 1000, old);
 	MSG_INIT(vault_key_set, a);
 
-	for (i = 0; i < n; i++) {
-		wire_put_fix(&w, old[i].pub, sizeof(old[i].pub));
-		wire_put_u64(&w, old[i].retires_s);
+	if (token != NULL) {
+		sign_kid(token, token_kid);
+		memcpy(a.token_pub, token, sizeof(a.token_pub));
 	}
-	sign_kid(token, token_kid);
 	sign_kid(ledger, ledger_kid);
 	a.code = code;
 	a.message = span_str(code == VAULT_OK ? ""
@@ -194,21 +208,54 @@ answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 					      : serve_text(code));
 	a.token_kid = span_str(token_kid);
 	a.ledger_kid = span_str(ledger_kid);
-	memcpy(a.token_pub, token, sizeof(a.token_pub));
 	memcpy(a.ledger_pub, ledger, sizeof(a.ledger_pub));
 	a.credentials = serve_provider->count();
 	a.saves = saves();
-	a.token_old = span_mem(octets, w.len);
+	a.token_old = span_mem(octets, pack_old(octets, sizeof(octets)));
 	if (serve_provider->node_key(0, modulus) == 0)
 		a.node_modulus = span_mem(modulus, sizeof(modulus));
 	return chan_answer(c, reqid, MSG_vault_key_set, &a);
 }
 
+static void
+known(const struct vault_answer *answer, void *arg)
+{
+	struct pending *p = arg;
+
+	(void)answer; /* what is not known now is told when it is */
+	if (p->chan != NULL)
+		(void)answer_keys(p->chan, p->reqid, VAULT_OK, NULL);
+	pending_free(p);
+}
+
 int
 serve_vault_keys(struct chan *c, uint64_t reqid, void *msg)
 {
+	struct pending *p = pending_new(c, reqid);
+
 	(void)msg;
-	return answer_keys(c, reqid, VAULT_OK, NULL);
+	if (p == NULL)
+		return answer_keys(c, reqid, VAULT_OK, NULL);
+	serve_provider->wait(known, p);
+	return 0;
+}
+
+void
+serve_keys_changed(void)
+{
+	const uint8_t *token = serve_provider->public_key(VAULT_KEY_TOKEN);
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+	char kid[SIGN_KID_SIZE];
+	uint8_t octets[OLD_OCTETS];
+	MSG_INIT(token_keys, m);
+
+	if (judge == NULL || token == NULL)
+		return; /* it asks when it comes */
+	sign_kid(token, kid);
+	m.token_kid = span_str(kid);
+	memcpy(m.token_pub, token, sizeof(m.token_pub));
+	m.token_old = span_mem(octets, pack_old(octets, sizeof(octets)));
+	(void)chan_note(judge, MSG_token_keys, &m);
 }
 
 static void

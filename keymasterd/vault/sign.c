@@ -109,12 +109,15 @@ refuse_token(const struct msg_token_sign *m, uint64_t now)
 static const char *
 put_input(const struct vault_provider *p, const struct buf *claims, struct buf *input)
 {
+	const uint8_t *pub = p->public_key(VAULT_KEY_TOKEN);
 	const char *why = "the token could not be made";
 	char kid[SIGN_KID_SIZE];
 	struct buf header;
 
+	if (pub == NULL)
+		return "the key for tokens is not known yet";
 	buf_init(&header);
-	sign_kid(p->public_key(VAULT_KEY_TOKEN), kid);
+	sign_kid(pub, kid);
 	if (put_header(&header, "EdDSA", kid) == 0 &&
 	    b64_put(B64_URL, input, header.p, header.len) == 0 &&
 	    buf_putc(input, '.') == 0 &&

@@ -2,6 +2,7 @@
 """A real OpenBao on loopback, with TLS and a store on disk: it can be killed, started again,
 sealed and unsealed. What an operator does with it goes through its HTTP API."""
 
+import json
 import os
 import signal
 import socket
@@ -38,6 +39,9 @@ listener "tcp" {{
 api_addr = "{self.addr}"
 cluster_addr = "https://127.0.0.1:{free_port()}"
 disable_mlock = true
+audit "file" "trail" {{
+  options = {{ file_path = "{self.dir}/audit.log" }}
+}}
 """)
         (self.dir / "data").mkdir()
         self.process = None
@@ -123,6 +127,12 @@ disable_mlock = true
     def secret_id(self, name, namespace=None):
         made = self.call("POST", f"auth/approle/role/{name}/secret-id", namespace)["data"]
         return made["secret_id"], made["secret_id_accessor"]
+
+    def requests(self, suffix):
+        """What was asked for on paths that end so, by the audit log."""
+        lines = (json.loads(x) for x in (self.dir / "audit.log").read_text().splitlines())
+        return [x for x in lines
+                if x["type"] == "request" and x["request"]["path"].endswith(suffix)]
 
     def accessors(self, role, namespace=None):
         """Of the living tokens of an AppRole, newest last."""

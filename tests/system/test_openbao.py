@@ -2,16 +2,22 @@
 """Secrets in a real OpenBao: AppRole login over TLS, KV secrets of tool servers, and its bad
 days."""
 
+import base64
+import concurrent.futures
 import hashlib
+import json
 import os
 import secrets
 import shutil
+import threading
 import time
 from pathlib import Path
 
+import lab as labs
 import memory
 import pytest
-import lab as labs
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from lab import Lab
 from openbao import Delay, OpenBao
 from seal_client import SealClient, SealError
@@ -19,6 +25,12 @@ from seal_client import SealClient, SealError
 NAMESPACE = "platform"
 READ = """
 path "kv/data/*" { capabilities = ["read"] }
+path "transit/keys/seal" { capabilities = ["read"] }
+path "transit/sign/seal" { capabilities = ["update"] }
+"""
+TRANSIT = """\
+    transit_keys:
+      seal_signing: seal
 """
 NOTHING = """
 path "kv/data/elsewhere" { capabilities = ["read"] }
@@ -31,6 +43,8 @@ def bao(cache, module_place, ca):
     server.call("POST", f"sys/namespaces/{NAMESPACE}")
     server.mount("kv", "kv", NAMESPACE, version="2")
     server.policy("aegis", READ, NAMESPACE)
+    server.mount("transit", "transit", NAMESPACE)
+    server.call("POST", "transit/keys/seal", NAMESPACE, type="ed25519")
     yield server
     server.stop()
 
@@ -381,6 +395,137 @@ def test_another_authority_is_not_believed(prefix, bao, ca, place):
         assert not lab.tokens()
     finally:
         lab.stop()
+
+
+# -- tokens signed by Transit --
+
+
+@pytest.fixture(scope="module")
+def transit(prefix, module_place, bao, ca, connected):
+    (module_place / "transit").mkdir(mode=0o711)
+    lab = Connected(prefix, module_place / "transit", bao, ca,
+                    {"SECRET_VALUE": "vault:kv/tools/search"}, role="transit", more=TRANSIT)
+    yield lab.begin()
+    lab.stop()
+
+
+def jwks(lab):
+    return {k["kid"]: k["x"] for k in requests.get(f"{lab.url}/.well-known/jwks.json",
+                                                   timeout=10).json()["keys"]}
+
+
+def in_openbao(bao):
+    """Public keys of the Transit key's versions, newest first."""
+    keys = bao.call("GET", "transit/keys/seal", NAMESPACE)["data"]["keys"]
+    return [base64.urlsafe_b64encode(base64.b64decode(keys[v]["public_key"])).decode().rstrip("=")
+            for v in sorted(keys, key=int, reverse=True)]
+
+
+def kid_of(token):
+    head = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+
+
+def attested(lab):
+    client = SealClient(lab.url, lab.client.agent_token, "all")
+    client.attest()
+    return client
+
+
+def test_tokens_are_signed_by_transit(transit, bao):
+    newest, = in_openbao(bao)
+    keys = jwks(transit)
+    client = attested(transit)
+    assert keys == {kid_of(client.token): newest}
+    signed, _, signature = client.token.rpartition(".")
+    Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(newest + "=")).verify(
+        base64.urlsafe_b64decode(signature + "=="), signed.encode())
+    assert client.call("odd.cancelled", {})
+    # an operator's token, too
+    token = transit.json("operator", "token", "--name", "ops")["token"]
+    assert kid_of(token) == kid_of(client.token)
+    refused = transit.aegis("key", "rotate", check=False)
+    assert refused.returncode != 0 and "rotate it there" in refused.stdout + refused.stderr
+
+
+def test_rotation_in_openbao_without_a_failed_call(transit, bao):
+    old = attested(transit)
+    stop, failures, calls = threading.Event(), [], []
+
+    def load():
+        while not stop.is_set():
+            try:
+                client = attested(transit)
+                client.call("odd.cancelled", {})
+                old.call("odd.cancelled", {})
+                calls.append(kid_of(client.token))
+            except Exception as e:  # any failure is one
+                failures.append(e)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for t in threads:
+        t.start()
+    bao.call("POST", "transit/keys/seal/rotate", NAMESPACE)
+    time.sleep(0.3)
+    transit.aegis("vault", "refresh")
+    eventually(lambda: len(set(calls)) == 2)
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not failures and calls[-1] != kid_of(old.token)
+    assert set(jwks(transit).values()) == set(in_openbao(bao)) and len(in_openbao(bao)) == 2
+    assert [r for r in transit.ledger("--system") if r["event"] == "key.changed"]
+
+
+def test_many_at_once_share_requests(transit, bao):
+    before = len(bao.requests("sign/seal"))
+    clients = [SealClient(transit.url, transit.agent(f"many{i}", contexts=["all"]), "all")
+               for i in range(24)]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        list(pool.map(lambda c: c.attest(), clients))
+    signed = bao.requests("sign/seal")[before:]
+    assert 1 <= len(signed) < 24
+    assert len({c.token for c in clients}) == 24
+
+
+def test_two_gates_verify_each_others_tokens(prefix, place, bao, ca, transit):
+    other = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"},
+                      role="second", more=TRANSIT)
+    try:
+        other.begin()
+        assert jwks(other) == jwks(transit)
+        assert kid_of(attested(other).token) == kid_of(attested(transit).token)
+    finally:
+        other.stop()
+
+
+def test_without_openbao_tokens_verify_and_none_is_made(transit, bao):
+    client = attested(transit)
+    bao.seal()
+    began = time.monotonic()
+    with pytest.raises(SealError) as e:
+        attested(transit)
+    assert e.value.status == 503 and time.monotonic() - began < 6
+    assert client.call("odd.cancelled", {}), "sessions go on"
+    eventually(lambda: transit.lines("openbao.away"))
+    began = time.monotonic()
+    with pytest.raises(SealError):
+        attested(transit)
+    assert time.monotonic() - began < 1, "the circuit is open"
+    # a gate that starts meanwhile serves what it can, and heals
+    transit.stop()
+    transit.start()
+    with pytest.raises(SealError):
+        attested(transit)
+    bao.unseal()
+
+    def works():
+        try:
+            return attested(transit).call("odd.cancelled", {})
+        except SealError:
+            return None
+
+    eventually(works, 20)
 
 
 @pytest.mark.parametrize("change, says", [

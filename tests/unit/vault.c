@@ -60,7 +60,7 @@ teardown(void)
 static int
 vault_open_with(const struct secret *key, int create, char *why)
 {
-	const struct vault_open o = {dirfd_, dir, "v", key, create};
+	const struct vault_open o = {dirfd_, dir, "v", key, create, NULL};
 
 	return P->open(&o, why, 1024);
 }
