@@ -311,3 +311,71 @@ def test_a_deaf_server_is_killed_after_five_seconds(fresh, prefix, place):
     took = time.monotonic() - began
     assert not any(Path(f"/proc/{p}").exists() for p in found)
     assert took < 9, took
+
+
+def test_a_process_for_each_session(fresh, place):
+    program = place / "odd_tool.py"
+    shutil.copy(Path(__file__).parent.parent / "lib" / "odd_tool.py", program)
+    lab = fresh(tools="tools:\n  mcp_servers:\n" + tool("odd", program, more="""\
+      capabilities: ["odd.*"]
+      instances: session
+      max_instances: 2
+      instance_idle: 2s
+"""), contexts='contexts:\n  - name: all\n    capabilities: [{tool_pattern: "odd.*"}]\n').start()
+    token = lab.agent("bot", contexts=["all"])
+
+    def session():
+        c = SealClient(lab.url, token, "all")
+        c.attest()
+        return c
+
+    def mine(c):
+        uid, count = said(c.call("odd.pid", {})).split()
+        return int(uid), int(count)
+
+    def processes():
+        return [p for p, c in lab.children().items() if c.startswith("toolhostd: toolexec odd") and
+                Path(f"/proc/{p}/status").read_text().split("PPid:\t")[1].split()[0] == str(lab.process.pid)]
+
+    def only(n, seconds=5):
+        end = time.monotonic() + seconds
+        while len(processes()) != n:
+            assert time.monotonic() < end, lab.log.read_text()[-2000:]
+            time.sleep(0.05)
+
+    assert processes() == [], "there is none without a session"
+    a, b, c = session(), session(), session()
+    assert mine(a)[1] == 1 and mine(a)[1] == 2, "one process for all calls of a session"
+    assert mine(b)[1] == 1, "another session has its own"
+    if os.getuid() == 0:
+        assert mine(a)[0] != mine(b)[0] >= 61200
+    with pytest.raises(SealError) as e:
+        mine(c)
+    assert e.value.status == 503
+    row = next(t for t in lab.json("tool", "list") if t["server"] == "odd")
+    assert (row["state"], row["processes"], row["instances"]) == ("running", 2, "session")
+    # it ends with its session, and another may have its place
+    one = next(s for s in lab.json("session", "list") if s["state"] == "active")
+    lab.aegis("session", "revoke", one["session"])
+    only(1)
+    # one that dies comes back with the next call
+    alive = next(s for s in (a, b, c) if s.post(s.envelope("ping")).status_code == 200)
+    with pytest.raises(SealError):
+        alive.call("odd.die", {})
+    assert mine(alive)[1] == 1
+    only(0, 8)  # nobody used it
+    started = [r["detail"] for r in lab.ledger("--system") if r.get("event") == "ServerStarted"]
+    assert len(started) >= 3 and all(d.startswith("execution ") for d in started)
+
+
+def test_tool_test(tools):
+    found = tools.json("tool", "test", "odd")
+    assert found["starts"] and "odd.sleep" in found["tools"] and "seccomp=deny" in found["room"]
+    reached = {a["attempt"]: a["reached"] for a in found["attempts"]}
+    program = next(a for a in reached if a.startswith("read ") and a.endswith("odd_tool.py"))
+    assert {a for a, yes in reached.items() if yes} <= {program, "read /etc/passwd", "write /tmp"}
+    assert len(reached) > 25 and f"read {tools.data}" in reached and "ptrace 1" in reached
+    shown = tools.aegis("tool", "test", "odd").stdout
+    assert "From inside its room" in shown and "odd.sleep" in shown
+    assert tools.aegis("tool", "test", "nobody", check=False).returncode == 3
+    assert [p for p, c in tools.children().items() if c.startswith("toolhostd: toolexec odd")], "it still runs"
