@@ -23,11 +23,8 @@ from openbao import Delay, OpenBao
 from seal_client import SealClient, SealError
 
 NAMESPACE = "platform"
-READ = """
-path "kv/data/*" { capabilities = ["read"] }
-path "transit/keys/seal" { capabilities = ["read"] }
-path "transit/sign/seal" { capabilities = ["update"] }
-"""
+FILES = Path(__file__).resolve().parents[2] / "contrib" / "openbao"
+POLICIES = {p: (FILES / f"{p}.hcl").read_text() for p in ("session", "kv", "transit")}
 TRANSIT = """\
     transit_keys:
       seal_signing: seal
@@ -42,7 +39,8 @@ def bao(cache, module_place, ca):
     server = OpenBao(cache, module_place / "openbao", ca)
     server.call("POST", f"sys/namespaces/{NAMESPACE}")
     server.mount("kv", "kv", NAMESPACE, version="2")
-    server.policy("aegis", READ, NAMESPACE)
+    for name, text in POLICIES.items():
+        server.policy(name, text, NAMESPACE)
     server.mount("transit", "transit", NAMESPACE)
     server.call("POST", "transit/keys/seal", NAMESPACE, type="ed25519")
     yield server
@@ -64,7 +62,8 @@ class Connected(Lab):
     def __init__(self, prefix, place, bao, ca, variables, port=None, role="aegis", more="", **role_settings):
         self.bao, self.role = bao, role
         self.secret_file = place / "secret-id"
-        role_id = bao.approle(role, NAMESPACE, ["aegis"], **role_settings)
+        role_id = bao.approle(role, NAMESPACE, POLICIES, token_no_default_policy=True,
+                              **role_settings)
         self.rotate()
         program = place / "odd_tool.py"
         shutil.copy(Path(__file__).parent.parent / "lib" / "odd_tool.py", program)
@@ -256,13 +255,13 @@ def test_a_revoked_token_is_replaced(connected, bao):
 def test_a_narrowed_policy_is_named(connected, bao):
     connected.has("SECRET_VALUE", SEARCH)
     before = dict(connected.tokens()).keys()
-    bao.policy("aegis", NOTHING, NAMESPACE)
+    bao.policy("kv", NOTHING, NAMESPACE)
     mark = connected.mark()
     connected.fresh_start()
     assert not connected.has("SECRET_VALUE", SEARCH)
     eventually(lambda: [x for x in connected.lines("vault.env", mark) if "does not allow it" in x])
     assert dict(connected.tokens()).keys() == before, "a new login would not help and is not tried"
-    bao.policy("aegis", READ, NAMESPACE)
+    bao.policy("kv", POLICIES["kv"], NAMESPACE)
     eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 15)
 
 
