@@ -5,8 +5,10 @@ conformance suite against it."""
 import asyncio
 import concurrent.futures
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from contextlib import asynccontextmanager
@@ -695,3 +697,83 @@ def test_requests_that_stand_alone(hub):
     both = Alone(hub, hub.agent("alone", contexts=["open", "narrow"]))
     refused(both.ask("tools/list"), 403, -32000)
     assert len(both.ask("tools/list", **{"X-Aegis-Context": "narrow"}).json()["result"]["tools"]) == 5
+
+
+def test_a_secret_in_a_notification(fresh, place):
+    """What comes ahead of a result is searched as the result is."""
+    program = place / "leaky.py"
+    program.write_text('''
+import json, os, sys
+def say(**m):
+    print(json.dumps({"jsonrpc": "2.0", **m}), flush=True)
+for line in sys.stdin:
+    m = json.loads(line)
+    if m.get("method") == "initialize":
+        say(id=m["id"], result={"protocolVersion": "2025-11-25", "capabilities": {"tools": {}, "logging": {}},
+                                "serverInfo": {"name": "l", "version": "1"}})
+    elif m.get("method") == "tools/list":
+        say(id=m["id"], result={"tools": [{"name": "leak", "inputSchema": {"type": "object"}}]})
+    elif m.get("method") == "tools/call":
+        token = m["params"]["_meta"]["progressToken"]
+        for i, text in enumerate(["clean", os.environ["KEY"], "clean"]):
+            say(method="notifications/progress", params={"progressToken": token, "progress": i, "message": text})
+            say(method="notifications/message", params={"level": "info", "data": {"at": i, "text": text}})
+        say(id=m["id"], result={"content": [{"type": "text", "text": "done"}]})
+''')
+    program.chmod(0o644)
+    lab = fresh(tools=f"""\
+tools:
+  mcp_servers:
+    - name: leaky
+      executable: /usr/bin/python3
+      args: ["{program}"]
+      paths: ["{program}"]
+      capabilities: [leak]
+      credentials: {{KEY: "secret:key"}}
+""", contexts="contexts: [{name: c, capabilities: [{tool_pattern: leak}]}]\n")
+    lab.credential("key", "key", "planted-5e7d1c/+=secret", "key.invalid")
+    lab.start()
+    c = Raw(lab, lab.agent("bot", contexts=["c"]))
+    c.initialize()
+    r = c.ask("tools/call", {"name": "leak", "arguments": {}, "_meta": {"progressToken": 1}})
+    seen = list(events(r))
+    assert [e["params"]["progress"] for e in seen if e.get("method") == "notifications/progress"] == [0, 2]
+    assert [e["params"]["data"]["at"] for e in seen if e.get("method") == "notifications/message"] == [0, 2]
+    assert seen[-1]["result"]["content"][0]["text"] == "done" and "planted" not in json.dumps(seen)
+
+
+def test_toolhost_and_judge_die(fresh, cache, place):
+    """A call's stream breaks off or ends with an error; a session ends with the judge."""
+    program = place / "conformance_server.mjs"
+    shutil.copy(LIB / "conformance_server.mjs", program)
+    program.chmod(0o644)
+    modules = cache / "node/node_modules"
+    lab = fresh(tools=f"""\
+tools:
+  mcp_servers:
+    - name: conformance
+      executable: {cache}/bin/node
+      args: ["{program}", "{modules}/@modelcontextprotocol/sdk"]
+      paths: ["{modules}", "{program}"]
+      capabilities: ["*"]
+""", contexts='contexts: [{name: c, capabilities: [{tool_pattern: "*"}]}]\n').start()
+    c = Raw(lab, lab.agent("bot", contexts=["c"]))
+    c.initialize()
+    until(lambda: "result" in c.call("cancelled").json(), 15)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(c.call, "slow", ms=5000)
+        time.sleep(0.3)
+        os.kill(lab.pids("toolhostd: toolhost")[0], signal.SIGKILL)
+        assert slow.result().status_code == 502
+    until(lambda: "result" in c.call("cancelled").json(), 15)
+    stream = c.http.get(c.url, stream=True, timeout=10)
+    os.kill(lab.pids("keymasterd: judge")[0], signal.SIGKILL)
+    assert stream.raw.read().startswith(b": open"), "the stream ends with the judge, whole"
+
+    def gone():
+        r = c.ask("ping")
+        assert r.status_code in (404, 503), r.text
+        return r.status_code == 404
+    until(gone, 10)
+    del c.http.headers["Mcp-Session-Id"]
+    assert c.initialize().status_code == 200 and c.result("ping") == {}
