@@ -14,7 +14,8 @@
  */
 void answer_json(
     struct req *, unsigned status, struct span lines, const struct iovec *body, int n);
-/* The head of an answer that is a stream of events. 0, or -1: the connection is closed. */
+/* The head of an answer that is a stream of events. 0, or -1: the connection is closed.
+ */
 int answer_events(struct req *);
 /* 100 Continue, when the agent waits for it. 0, or -1: the connection is closed. */
 int answer_continue(struct req *);

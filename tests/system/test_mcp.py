@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
-import mcp.types as types
 import pytest
 import requests
 from lab import Lab
