@@ -101,6 +101,13 @@ read_issuer(struct loading *l, const struct yaml_node *map, size_t index)
 		    "found the issuer \"%s\" again, expected each once and none to be "
 		    "seal.issuer",
 		    it->issuer);
+	/* or an agent's token were an operator's, if only it says so */
+	if (c->operators.jwks_file != NULL && c->operators.issuer != NULL &&
+	    strcmp(it->issuer, c->operators.issuer) == 0 &&
+	    strcmp(it->audience != NULL ? it->audience : c->seal_audience,
+		c->operators.audience) == 0)
+		problem_add(&l->problems, NULL, map->line, map->column, prefix,
+		    "found issuer and audience of operators, expected another audience");
 	read_keys(l, it, prefix, false);
 }
 

@@ -280,3 +280,5 @@ def test_configuration_says_what_is_wrong(fresh, place):
     assert "operators.issuer" in check('{"keys":[]}', "operators:\n  jwks_file: {file}\n")
     assert "seal.issuer" in check('{"keys":[]}', "operators:\n  jwks_file: {file}\n  issuer: aegis\n")
     assert "kept for other tokens" in check("", "seal:\n  audience: aegis-operators\n")
+    agents = "seal:\n  issuers:\n  - issuer: them\n    jwks_file: {file}\n    audience: aegis-gateway\n"
+    assert "expected another audience" in check('{"keys":[]}', both + agents)
