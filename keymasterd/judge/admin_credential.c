@@ -191,11 +191,23 @@ act_go(int committed, void *arg)
 		act_end(a, ADMIN_FAILED, "");
 }
 
+/* Where the credential may go, and what of its guard is not as it is by default. */
+static void
+describe(const struct store_credential *row, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s%s%s%s%s%s%s", row->domains,
+	    row->upstream[0] != '\0' ? "; upstream " : "", row->upstream,
+	    row->allow_private ? "; allow private" : "", "; body inspection ",
+	    row->inspection, row->rate_limit[0] != '\0' ? "; rate limit " : "",
+	    row->rate_limit);
+}
+
 /* Row, then vault if it has to know, else the database at once. Takes secret. */
 static int
 act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
     const struct store_credential *row, int secret, int ask_vault)
 {
+	static char detail[sizeof(row->domains) + sizeof(row->upstream) + 128];
 	struct act *a = calloc(1, sizeof(*a));
 
 	if (a == NULL) {
@@ -211,11 +223,12 @@ act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
 	a->replace = kind != ACT_ADD;
 	a->row = *row;
 	TAILQ_INSERT_TAIL(&acts, a, link);
+	describe(row, detail, sizeof(detail));
 	admin_ledger(c,
 	    &(struct admin_act){.event = events[kind],
 		.service = span_str(a->row.service),
 		.credential = span_str(a->row.name),
-		.detail = span_str(a->row.domains)});
+		.detail = span_str(detail)});
 	if (ask_vault)
 		turn_then(act_go, a);
 	else
