@@ -117,15 +117,17 @@ START_TEST(all_days)
 	time_t t;
 
 	for (sec = -62167219200; sec < 253402300800; sec += 86400 + 1) {
-		ck_assert_int_eq(rfc3339_format(sec, 0, 0, out, sizeof(out)), 20);
-		ck_assert_int_eq(rfc3339_parse(out, 20, &back, NULL), 0);
-		ck_assert_int_eq(back, sec);
 		t = (time_t)sec;
-		ck_assert_ptr_nonnull(gmtime_r(&t, &tm));
+		if (gmtime_r(&t, &tm) == NULL)
+			ck_abort_msg("the C library does not know %lld", (long long)sec);
 		snprintf(want, sizeof(want), "%04d-%02d-%02dT%02d:%02d:%02dZ",
 		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
 		    tm.tm_sec);
-		ck_assert_str_eq(out, want);
+		/* one assertion writes to a file: millions take a minute */
+		if (rfc3339_format(sec, 0, 0, out, sizeof(out)) != 20 ||
+		    strcmp(out, want) != 0 || rfc3339_parse(out, 20, &back, NULL) != 0 ||
+		    back != sec)
+			ck_abort_msg("%lld: %s, expected %s", (long long)sec, out, want);
 	}
 }
 END_TEST
