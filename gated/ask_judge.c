@@ -52,7 +52,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 
 	r->wrap = m->wrap;
 	r->max_response = m->max_response;
-	if (answer_continue(r) == -1 || inspect_begin(r, m->inspect) == -1)
+	if (inspect_begin(r, m->inspect) == -1 || answer_continue(r) == -1)
 		return;
 	redeemer_send(r, m->verdict == VERDICT_PROXY ? ROLE_WORKER : ROLE_TOOLHOST,
 	    m->redeemer, &g);

@@ -81,6 +81,9 @@ held_shift(struct body *b)
 void
 body_free(struct body *b)
 {
+	/* what is dropped here must not look sent: all_sent() would call it whole */
+	if (b->fd >= 0)
+		event_del(&b->writable);
 	held_clear(b);
 	inspect_free(b->look);
 	b->look = NULL;
@@ -267,19 +270,21 @@ body_take(struct req *r, const char *p, size_t len)
 			refuse(r, REFUSAL_BODY_TOO_LARGE, 413, "body too large");
 			return -1;
 		}
-		if (inspect_more(r, data) == -1)
-			return -1;
+		/* refused, r may be gone; what follows in the octets is still the agent's
+		 */
+		if (!b->discard && inspect_more(r, data) == -1)
+			return (ssize_t)(len - in.len);
 		if (put(r, data) == -1) {
 			refuse(r, REFUSAL_BODY_TOO_LARGE, 503,
 			    "too many large bodies at once");
-			return -1;
+			return (ssize_t)(len - in.len);
 		}
 	}
 	len -= in.len;
 	if (len > 0)
 		note_progress(r, len);
 	if (b->done && !b->discard && inspect_finish(r) == -1)
-		return -1;
+		return (ssize_t)len;
 	if (b->done)
 		complete(r);
 	return (ssize_t)len;

@@ -13,7 +13,8 @@
 void body_init(struct body *, const struct http1_head *, uint64_t limit);
 /*
  * Takes what it may of the agent's octets: how many, 0 when there is no room now, or -1
- * when the body was refused (the request may be another one then, or gone).
+ * when nothing after them can be understood. The request may be another one then, or
+ * gone.
  */
 ssize_t body_take(struct req *, const char *, size_t len);
 /* True while more octets are wanted. */

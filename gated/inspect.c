@@ -12,9 +12,8 @@
 
 #include "gated/inspect_match.h"
 
-#define KEEP                                                                      \
-	256 /* of a word that is too long: what a credential across the cut needs \
-	     */
+#define KEEP 256 /* of a long word: what a credential across the cut needs */
+#define CUT (INSPECT_WORD_MAX - KEEP)
 #define LAYERS 2
 #define INFLATED_FREE (1024 * 1024) /* this much, and then RATIO_MAX for each octet */
 #define RATIO_MAX 100
@@ -32,8 +31,9 @@ struct inspect {
 	struct layer layers[LAYERS];
 	char word[INSPECT_WORD_MAX];
 	size_t len;
-	uint64_t start; /* of the word, in the body */
-	uint64_t taken; /* octets of the body so far */
+	uint64_t start;  /* of the word, in the body */
+	uint64_t middle; /* of its octet CUT */
+	uint64_t taken;  /* octets of the body so far */
 	bool ended;
 	/* what the words before mean for the next */
 	enum inspect_before before;
@@ -236,8 +236,9 @@ word_end(struct inspect *s)
 	s->len = 0;
 }
 
+/* step: 1 when the octets are the body's own, 0 when all have the same place in it. */
 static void
-word_put(struct inspect *s, const char *p, size_t n, uint64_t off)
+word_put(struct inspect *s, const char *p, size_t n, uint64_t off, unsigned step)
 {
 	size_t room;
 
@@ -246,16 +247,18 @@ word_put(struct inspect *s, const char *p, size_t n, uint64_t off)
 	while (n > 0) {
 		if (s->len == INSPECT_WORD_MAX) {
 			word_look(s);
-			memmove(s->word, s->word + INSPECT_WORD_MAX - KEEP, KEEP);
+			memmove(s->word, s->word + CUT, KEEP);
 			s->len = KEEP;
-			s->start = off > KEEP ? off - KEEP : 0;
+			s->start = s->middle;
 		}
 		room = INSPECT_WORD_MAX - s->len;
 		room = room < n ? room : n;
+		if (s->len <= CUT && s->len + room > CUT)
+			s->middle = off + (CUT - s->len) * step;
 		memcpy(s->word + s->len, p, room);
 		s->len += room;
 		p += room;
-		off += room;
+		off += room * step;
 		n -= room;
 	}
 }
@@ -277,7 +280,7 @@ octet(struct inspect *s, unsigned layer, unsigned char c, uint64_t off)
 
 	if (layer == LAYERS) {
 		if (word_octet[c])
-			word_put(s, (const char *)&c, 1, off);
+			word_put(s, (const char *)&c, 1, off, 0);
 		else
 			word_end(s);
 		return;
@@ -330,7 +333,7 @@ octet(struct inspect *s, unsigned layer, unsigned char c, uint64_t off)
 	}
 }
 
-/* step: 1 when the octets are the body's own, 0 when all have the same place in it. */
+/* step as above. */
 static void
 octets(struct inspect *s, const unsigned char *p, size_t n, uint64_t off, unsigned step)
 {
@@ -341,7 +344,8 @@ octets(struct inspect *s, const unsigned char *p, size_t n, uint64_t off, unsign
 			for (run = i; run < n && plain_octet[p[run]];)
 				run++;
 			if (run > i)
-				word_put(s, (const char *)p + i, run - i, off + i * step);
+				word_put(s, (const char *)p + i, run - i, off + i * step,
+				    step);
 			for (i = run;
 			     i < n && !plain_octet[p[i]] && p[i] != '\\' && p[i] != '%';
 			     i++)

@@ -14,13 +14,10 @@
 static void
 look_at_head(struct req *r)
 {
-	struct span text = req_part(r, r->headers), line, target = req_part(r, r->target);
+	struct span text = req_part(r, r->headers), line;
 	const char *end;
 
-	end = memchr(target.p, '?', target.len);
-	if (end != NULL)
-		inspect_text(r->body.look,
-		    span_mem(end + 1, target.len - (size_t)(end + 1 - target.p)));
+	inspect_text(r->body.look, req_part(r, r->target));
 	while (text.len > 0) {
 		end = memchr(text.p, '\n', text.len);
 		line = text;
@@ -32,26 +29,28 @@ look_at_head(struct req *r)
 	}
 }
 
-static struct span
-field(const struct req *r, const char *name)
+/* How the body is packed; -1: in a way that cannot be looked into, or in several. */
+static int
+coding_of(const struct req *r, enum inspect_coding *coding)
 {
+	static const char name[] = "content-encoding:";
 	struct span text = req_part(r, r->headers), v = {NULL, 0};
-	size_t n = strlen(name);
 	const char *end;
 
-	while (text.len > n && (end = memchr(text.p, '\r', text.len)) != NULL) {
-		if (strncasecmp(text.p, name, n) == 0 && text.p[n] == ':') {
-			v = span_mem(text.p + n + 1, (size_t)(end - text.p) - n - 1);
-			while (v.len > 0 && *v.p == ' ') {
-				v.p++;
-				v.len--;
-			}
-			return v;
+	while ((end = memchr(text.p, '\r', text.len)) != NULL) {
+		if ((size_t)(end - text.p) >= sizeof(name) - 1 &&
+		    strncasecmp(text.p, name, sizeof(name) - 1) == 0) {
+			if (v.p != NULL)
+				return -1;
+			v = span_mem(text.p + sizeof(name) - 1,
+			    (size_t)(end - text.p) - (sizeof(name) - 1));
 		}
 		text.len -= (size_t)(end + 2 - text.p);
 		text.p = end + 2;
 	}
-	return v;
+	while (v.len > 0 && *v.p == ' ')
+		v = span_mem(v.p + 1, v.len - 1);
+	return inspect_coding(v, coding);
 }
 
 static void
@@ -105,7 +104,7 @@ inspect_begin(struct req *r, unsigned mode)
 	struct span held = req_body(r);
 	struct body *b = &r->body;
 	enum inspect_coding coding = INSPECT_PLAIN;
-	int known = inspect_coding(field(r, "content-encoding"), &coding);
+	int known = coding_of(r, &coding);
 
 	if (mode == INSPECT_OFF)
 		return 0;

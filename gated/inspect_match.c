@@ -14,98 +14,16 @@
 #include <strings.h>
 
 #include "common/b64.h"
+#include "gated/inspect_shapes.h"
 
-enum set { ALNUM, ALNUM_DASH, UPPER_DIGIT, HEX_LOWER, BASE64, ALNUM_DOT_DASH };
-
-/* prefix, then `min` to `max` octets of `set` (more: it is something else, max 0: no
- * end). */
-struct shape {
-	const char *prefix;
-	const char *name;
-	uint16_t min, max;
-	enum set set;
-	bool sure;
-	bool digit; /* must have one, or it is a word with dashes */
-};
-
-static const struct shape shapes[] = {
-    {"AIza", "Google API key", 35, 35, ALNUM_DASH, true, false},
-    {"AKIA", "AWS access key", 16, 16, UPPER_DIGIT, true, false},
-    {"ASIA", "AWS access key", 16, 16, UPPER_DIGIT, true, false},
-    {"AccountKey=", "Azure storage key", 86, 88, BASE64, true, false},
-    {"GOCSPX-", "Google client secret", 28, 28, ALNUM_DASH, true, false},
-    {"HRKU-", "Heroku API key", 30, 0, ALNUM_DASH, true, true},
-    {"SG.", "SendGrid API key", 60, 70, ALNUM_DOT_DASH, true, true},
-    {"SK", "Twilio API key", 32, 32, HEX_LOWER, true, true},
-    {"SharedAccessKey=", "Azure shared access key", 43, 44, BASE64, true, false},
-    {"dckr_pat_", "Docker token", 20, 0, ALNUM_DASH, true, true},
-    {"dop_v1_", "DigitalOcean token", 64, 64, HEX_LOWER, true, false},
-    {"doo_v1_", "DigitalOcean token", 64, 64, HEX_LOWER, true, false},
-    {"dp.pt.", "Doppler token", 40, 44, ALNUM, true, true},
-    {"figd_", "Figma token", 30, 0, ALNUM_DASH, true, true},
-    {"ghp_", "GitHub token", 30, 0, ALNUM, true, false},
-    {"gho_", "GitHub token", 30, 0, ALNUM, true, false},
-    {"ghu_", "GitHub token", 30, 0, ALNUM, true, false},
-    {"ghs_", "GitHub token", 30, 0, ALNUM, true, false},
-    {"ghr_", "GitHub token", 30, 0, ALNUM, true, false},
-    {"github_pat_", "GitHub token", 40, 0, ALNUM_DASH, true, true},
-    {"glpat-", "GitLab token", 20, 0, ALNUM_DASH, true, true},
-    {"gldt-", "GitLab token", 20, 0, ALNUM_DASH, true, true},
-    {"glrt-", "GitLab token", 20, 0, ALNUM_DASH, true, true},
-    {"glptt-", "GitLab token", 40, 0, ALNUM_DASH, true, true},
-    {"gsk_", "Groq key", 48, 56, ALNUM, true, true},
-    {"hf_", "Hugging Face token", 30, 40, ALNUM, true, false},
-    {"hvs.", "Vault token", 24, 0, ALNUM_DASH, true, true},
-    {"hvb.", "Vault token", 24, 0, ALNUM_DASH, true, true},
-    {"key-", "Mailgun API key", 32, 32, ALNUM, true, true},
-    {"lin_api_", "Linear key", 32, 48, ALNUM, true, true},
-    {"npm_", "npm token", 36, 36, ALNUM, true, false},
-    {"ntn_", "Notion token", 40, 50, ALNUM, true, true},
-    {"pat-na1-", "HubSpot token", 36, 36, ALNUM_DASH, true, true},
-    {"pk-", "API key (pk-)", 20, 0, ALNUM, true, true},
-    {"pk_live_", "Stripe key", 20, 0, ALNUM, true, true},
-    {"pk_test_", "Stripe test key", 20, 0, ALNUM, true, true},
-    {"pscale_tkn_", "PlanetScale token", 32, 0, ALNUM_DASH, true, true},
-    {"pypi-AgE", "PyPI token", 50, 0, ALNUM_DASH, true, false},
-    {"r8_", "Replicate token", 37, 37, ALNUM, true, true},
-    {"rk_live_", "Stripe key", 20, 0, ALNUM, true, true},
-    {"rk_test_", "Stripe test key", 20, 0, ALNUM, true, true},
-    {"rubygems_", "RubyGems key", 48, 48, HEX_LOWER, true, true},
-    {"sk-", "API key (sk-)", 20, 0, ALNUM, true, true},
-    {"sk-admin-", "OpenAI key", 20, 0, ALNUM_DASH, true, true},
-    {"sk-ant-", "Anthropic key", 20, 0, ALNUM_DASH, true, true},
-    {"sk-or-v1-", "OpenRouter key", 64, 64, HEX_LOWER, true, true},
-    {"sk-proj-", "OpenAI key", 20, 0, ALNUM_DASH, true, true},
-    {"sk-svcacct-", "OpenAI key", 20, 0, ALNUM_DASH, true, true},
-    {"sk_live_", "Stripe key", 20, 0, ALNUM, true, true},
-    {"sk_test_", "Stripe test key", 20, 0, ALNUM, true, true},
-    {"shpat_", "Shopify token", 32, 32, HEX_LOWER, true, true},
-    {"shpss_", "Shopify secret", 32, 32, HEX_LOWER, true, true},
-    {"sntrys_", "Sentry token", 40, 0, BASE64, true, true},
-    {"sq0atp-", "Square token", 22, 22, ALNUM_DASH, true, true},
-    {"sq0csp-", "Square secret", 43, 43, ALNUM_DASH, true, true},
-    {"tskey-auth-", "Tailscale key", 20, 0, ALNUM_DASH, true, true},
-    {"tskey-api-", "Tailscale key", 20, 0, ALNUM_DASH, true, true},
-    {"whsec_", "webhook secret", 24, 0, BASE64, true, true},
-    {"xapp-", "Slack token", 20, 0, ALNUM_DASH, true, true},
-    {"xoxa-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxb-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxc-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxe-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxe.xoxp-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxp-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxr-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"xoxs-", "Slack token", 10, 0, ALNUM_DASH, true, true},
-    {"ya29.", "Google OAuth token", 20, 0, ALNUM_DASH, true, true},
-    {"0x", "64 hexadecimal digits after 0x", 64, 64, HEX_LOWER, false, true},
-};
-
-#define NSHAPES (sizeof(shapes) / sizeof(shapes[0]))
 #define SHORTEST 15    /* xoxb- and ten more */
 #define DISTINCT_MIN 8 /* different octets: fewer is a placeholder such as xxxxxxxx */
 
+/* By octet, a bit for each set. */
+static uint8_t members[256];
+
 static bool
-in_set(enum set set, unsigned char c)
+belongs(enum set set, unsigned char c)
 {
 	switch (set) {
 	case ALNUM:
@@ -163,12 +81,45 @@ random_looking(const char *p, size_t n)
 	return l.distinct >= DISTINCT_MIN && l.digits > 0 && l.letters > 0;
 }
 
+enum kind { SEPARATOR, DIGIT, UPPER, LOWER };
+
+static enum kind
+kind_of(unsigned char c)
+{
+	return isdigit(c) != 0 ? DIGIT
+	    : isupper(c) != 0  ? UPPER
+	    : islower(c) != 0  ? LOWER
+			       : SEPARATOR;
+}
+
+/*
+ * A reference to a secret, not the secret: a path, a URL, response.data.oauth2.token,
+ * AUTH0_CLIENT_SECRET. Words with separators, few digits, and few changes of kind.
+ */
+static bool
+reads_as_name(const char *p, size_t n)
+{
+	size_t i, digits = 0, changes = 0, separators = 0;
+	enum kind k, last = SEPARATOR;
+
+	for (i = 0; i < n; i++) {
+		k = kind_of((unsigned char)p[i]);
+		digits += k == DIGIT;
+		separators += k == SEPARATOR;
+		/* Capitals are one word's, whatever follows them */
+		changes += k != SEPARATOR && last != SEPARATOR && k != last &&
+		    !(last == UPPER && k == LOWER);
+		last = k;
+	}
+	return separators > 0 && digits * 8 <= n && changes * 8 <= n;
+}
+
 static size_t
 run(const char *p, size_t n, enum set set)
 {
 	size_t i = 0;
 
-	while (i < n && in_set(set, (unsigned char)p[i]))
+	while (i < n && (members[(unsigned char)p[i]] >> set & 1) != 0)
 		i++;
 	return i;
 }
@@ -181,12 +132,14 @@ struct report {
 static size_t
 match_shape(const struct shape *s, const char *p, size_t n, const struct report *r)
 {
-	size_t len = strlen(s->prefix), body;
+	size_t len = strlen(s->prefix), body, most;
 	struct look l;
 
 	if (n < len + s->min || memcmp(p, s->prefix, len) != 0)
 		return 0;
-	body = run(p + len, n - len, s->set);
+	/* no further than matters: its characters may begin another one */
+	most = s->max > 0 && s->max < n - len ? s->max + 1U : n - len;
+	body = run(p + len, most, s->set);
 	if (body < s->min || (s->max > 0 && body > s->max))
 		return 0;
 	l = look_at(p + len, body);
@@ -324,7 +277,8 @@ match_assigned(
 	} else if (n == 40 && body == 40 && random_looking(p, n)) {
 		r->fn(r->arg, "AWS secret key or the like", n, true);
 	} else if (n >= 16 && random_looking(p, n)) {
-		r->fn(r->arg, "value of a secret's name", n, n >= 20);
+		r->fn(r->arg, "value of a secret's name", n,
+		    n >= 20 && !reads_as_name(p, n));
 	}
 }
 
@@ -338,10 +292,14 @@ static void
 rows_make(void)
 {
 	struct rows *r;
-	unsigned i;
+	unsigned i, set;
 
-	for (i = 0; i < NSHAPES; i++) {
-		r = &rows[(unsigned char)shapes[i].prefix[0]];
+	for (i = 0; i < 256; i++)
+		for (set = 0; set <= ALNUM_DOT_DASH; set++)
+			members[i] = (uint8_t)(members[i] |
+			    belongs((enum set)set, (unsigned char)i) << set);
+	for (i = 0; i < inspect_nshapes; i++) {
+		r = &rows[(unsigned char)inspect_shapes[i].prefix[0]];
 		if (r->end == 0)
 			r->begin = (uint8_t)i;
 		r->end = (uint8_t)(i + 1);
@@ -357,8 +315,8 @@ match_here(const char *p, size_t n, const struct report *report)
 	size_t i, len;
 
 	for (i = r->begin; i < r->end; i++)
-		if (p[1] == shapes[i].prefix[1] &&
-		    (len = match_shape(&shapes[i], p, n, report)) > 0)
+		if (p[1] == inspect_shapes[i].prefix[1] &&
+		    (len = match_shape(&inspect_shapes[i], p, n, report)) > 0)
 			return len;
 	if (r->jwt)
 		return match_jwt(p, n, report);

@@ -16,6 +16,7 @@ UNIT_TESTS += \
 	tests/unit/gate_headers \
 	tests/unit/grant \
 	tests/unit/http1 \
+	tests/unit/inspect \
 	tests/unit/json \
 	tests/unit/jsonw \
 	tests/unit/jwt \
@@ -61,6 +62,7 @@ endif
 FUZZ_LIBS = $(FUZZ_LDFLAGS) $(COMMON_LIBS)
 tests_fuzz_fuzz_b64_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_http1_LDADD = $(FUZZ_LIBS)
+tests_unit_inspect_LDADD = gated/libgated.a $(LDADD) $(ZLIB_LIBS)
 tests_fuzz_fuzz_inspect_LDADD = gated/libgated.a $(FUZZ_LIBS) $(ZLIB_LIBS)
 tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwks_LDADD = $(FUZZ_LIBS)
@@ -80,7 +82,8 @@ TESTS += $(UNIT_TESTS)
 if !FUZZERS
 TESTS += $(FUZZ_TARGETS)
 endif
-AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir; \
+# seconds, generous: a loaded machine is no failure (CK_TIMEOUT_MULTIPLIER counts as well)
+AM_TESTS_ENVIRONMENT = CK_DEFAULT_TIMEOUT=60; export CK_DEFAULT_TIMEOUT; srcdir='$(abs_srcdir)'; export srcdir; \
 	FUZZ_CORPUS='$(abs_srcdir)/tests/fuzz/corpus'; export FUZZ_CORPUS;
 EXTRA_DIST += tests/unit/vectors.h tests/vectors tests/corpora tests/fuzz/corpus tests/fuzz/replay.c
 

@@ -68,6 +68,9 @@ def test_the_default_is_to_block(site):
     assert row["body_inspection"] == "block"
     bad = site.aegis("vault", "update", "--name", "plain", "--body-inspection", "maybe", check=False)
     assert bad.returncode != 0 and "off, warn or block" in bad.stderr
+    site.aegis("vault", "update", "--name", "plain", "--body-inspection", "off")
+    (row,) = [r for r in site.ledger() if r.get("event") == "credential.update" and r["credential"] == "plain"]
+    assert row["detail"] == "api.example; body inspection off"
 
 
 @pytest.mark.parametrize("mode", ["block", "warn", "off"])
@@ -92,7 +95,45 @@ def test_what_only_looks_like_one_is_a_warning(site):
     assert [x["detail"] for x in site.rows_of(r.headers["X-Aegis-Request-Id"]) if x.get("event") == "body.warned"]
 
 
-def test_query_and_fields_are_looked_at(site):
+def raw(site, octets, answers):
+    """Sends it all at once; the status codes of that many answers."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", site.port)) as agent:
+        agent.settimeout(15)
+        agent.sendall(octets)
+        while got.count(b"HTTP/1.1 ") < answers and (more := agent.recv(65536)):
+            got += more
+    return [int(part[:3]) for part in got.split(b"HTTP/1.1 ")[1:]]
+
+
+def head(site, line, *fields):
+    return "\r\n".join([f"{line} HTTP/1.1", "Host: x", f"X-Aegis-Agent: {site.token}", *fields, "", ""]).encode()
+
+
+def test_two_codings_in_two_fields_are_not_taken_for_the_first(site):
+    body = gzip.compress(TOKEN.encode())
+    before = len(site.up.seen)
+    for first in ("identity", ""):
+        assert raw(site, head(site, "POST /block/x", f"Content-Encoding: {first}", "Content-Encoding: gzip",
+                              f"Content-Length: {len(body)}") + body, 1) == [415]
+    assert len(site.up.seen) == before
+
+
+@pytest.mark.parametrize("filler", [0, 100_000, 3_000_000])
+def test_a_request_behind_a_blocked_one_is_answered(site, filler):
+    body = b"ordinary words " * (filler // 15) + TOKEN.encode()
+    more = head(site, "GET /block/next")
+    codes = raw(site, head(site, "POST /block/x", f"Content-Length: {len(body)}") + body + more, 2)
+    assert codes == [403, 200]
+
+
+def test_what_is_blocked_by_its_head_is_not_asked_for_its_body(site):
+    assert raw(site, head(site, f"POST /block/x?t={TOKEN}", "Expect: 100-continue", "Content-Length: 10"), 1) == [403]
+
+
+def test_target_and_fields_are_looked_at(site):
+    r, seen = send(site, "block", b"{}", path=f"/x/{TOKEN}/y")
+    assert r.status_code == 403 and "GitHub token" in r.json()["matches"][0]
     r, seen = send(site, "block", b"{}", path=f"/x?a=b&t={TOKEN}")
     blocked(site, r, seen, "GitHub token")
     r, seen = send(site, "block", b"{}", path="/x?t=" + "".join(f"%{ord(c):02x}" for c in TOKEN))
@@ -116,6 +157,7 @@ def test_compressed_bodies_are_looked_into(site):
     ("gzip", gzip.compress(b"{}" * 1000)[:-9]),
     ("gzip", gzip.compress(b"\0" * 50_000_000)),
     ("br", b"\x0b\x02\x80{}\x03"),
+    ("identity, gzip", gzip.compress(TOKEN.encode())),
 ])
 def test_what_cannot_be_looked_into_is_refused(site, coding, body):
     r, seen = send(site, "block", body, **{"Content-Encoding": coding})
