@@ -244,7 +244,7 @@ class Small(Base):
     def test_browser_cannot_post(self):
         g = self.gate()
         for kind in (b"", b"Content-Type: text/plain\r\n"):
-            for path in (b"/v1/seal/attest", b"/v1/invoke", b"/mcp"):
+            for path in (b"/v1/seal/attest", b"/v1/invoke", b"/v1/security-contexts"):
                 c = self.client(g)
                 c.send(b"POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: 2\r\n\r\n{}" % (path, kind))
                 self.assertEqual(c.answer()[0], 415)
@@ -276,11 +276,11 @@ class Api(Base):
     def test_api_too_large(self):
         g = self.gate()
         c = self.client(g)
-        c.send(b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        c.send(b"POST /v1/seal/attest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                b"Content-Length: 32769\r\n\r\n")
         self.assertEqual(c.answer()[0], 413)
         c = self.client(g)
-        c.send(b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        c.send(b"POST /v1/seal/attest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                b"Transfer-Encoding: chunked\r\n\r\n9000\r\n" + b"a" * 0x9000)
         self.assertEqual(c.answer()[0], 413)
 
@@ -296,7 +296,7 @@ class Api(Base):
     def test_tool_without_wrap(self):
         g = self.gate(toolhost=toolhost_echo, judge=lambda n, f: grant(
             verdict=3, redeemer=50, payload_off=0, payload_len=2, wrap=0))
-        status, f, body = self.post(self.client(g), b"/mcp", b"{}")
+        status, f, body = self.post(self.client(g), b"/v1/invoke", b"{}")
         self.assertEqual(body, b'{"echo":{}}')
 
     def test_slice_out_of_bounds(self):
