@@ -94,6 +94,7 @@ secrets:
       secret_id: file:{self.secret_file}
 {more}""")
         self.text = self.text.replace("vault:\n", "vault:\n  provider: openbao\n", 1)
+        self.text += "seal:\n  attest_per_minute: 100000\n"
 
     def rotate(self):
         """A new secret id in the file; the accessor of the old one."""
