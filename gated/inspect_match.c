@@ -323,6 +323,17 @@ match_here(const char *p, size_t n, const struct report *report)
 	return r->discord ? match_discord(p, n, report) : 0;
 }
 
+/* In a signed URL the id of the key says who signed; the key is not there. */
+static bool
+is_signer(const char *word, size_t at, enum inspect_before before)
+{
+	static const char name[] = "Amz-Credential=";
+	const size_t n = sizeof(name) - 1;
+
+	return (word[at] == 'A' && at == 0 && before == BEFORE_SIGNER) ||
+	    (word[at] == 'A' && at >= n && memcmp(word + at - n, name, n) == 0);
+}
+
 void
 inspect_match(const char *word, size_t len, enum inspect_before before,
     void (*fn)(void *, const char *, size_t, bool), void *arg)
@@ -340,7 +351,8 @@ inspect_match(const char *word, size_t len, enum inspect_before before,
 	for (i = 0; i + SHORTEST <= len; i++) {
 		at = &rows[(unsigned char)word[i]];
 		if ((at->end == 0 && !at->jwt && !at->discord) ||
-		    (i > 0 && inspect_inner((unsigned char)word[i - 1])))
+		    (i > 0 && inspect_inner((unsigned char)word[i - 1])) ||
+		    is_signer(word, i, before))
 			continue;
 		n = match_here(word + i, len - i, &r);
 		if (n > 0)
@@ -350,7 +362,8 @@ inspect_match(const char *word, size_t len, enum inspect_before before,
 		match_bearer(word, len, &r);
 	else if (before == BEFORE_BASIC)
 		match_basic(word, len, &r);
-	else if (match_url(word, len, &r) == 0 && before != BEFORE_NOTHING)
+	else if (match_url(word, len, &r) == 0 &&
+	    (before == BEFORE_SECRET_NAME || before == BEFORE_PASSWORD_NAME))
 		match_assigned(word, len, before, &r);
 }
 
@@ -402,6 +415,8 @@ inspect_name(const char *word, size_t len, bool assigned)
 	for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
 		if (ends_with(name, n, secrets[i]))
 			return BEFORE_SECRET_NAME;
+	if (ends_with(name, n, "amzcredential"))
+		return BEFORE_SIGNER;
 	for (i = 0; i < sizeof(passwords) / sizeof(passwords[0]); i++)
 		if (ends_with(name, n, passwords[i]))
 			return BEFORE_PASSWORD_NAME;

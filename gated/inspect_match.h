@@ -16,6 +16,7 @@ enum inspect_before {
 	BEFORE_BASIC,
 	BEFORE_SECRET_NAME, /* a name such as api_key and an equals sign or colon */
 	BEFORE_PASSWORD_NAME,
+	BEFORE_SIGNER, /* X-Amz-Credential: the public id of who signed a URL */
 };
 
 /* Letters, digits, '_' and '-': a credential begins where none of these stands before. */

@@ -57,10 +57,13 @@ START_TEST(released_before_found)
 		body[n++] = ' ';
 		clean = 0;
 		for (at = 0; at < n && !inspect_hit(s); at++) {
-			ck_assert_uint_le(inspect_clean(s), at);
-			ck_assert_uint_ge(inspect_clean(s), clean);
+			/* one assertion writes to a file: too slow for each octet */
+			if (inspect_clean(s) > at || inspect_clean(s) < clean)
+				ck_abort_msg(
+				    "%s after %zu: not clean", form->name, before);
 			clean = inspect_clean(s);
-			ck_assert_int_eq(inspect_feed(s, body + at, 1), 0);
+			if (inspect_feed(s, body + at, 1) != 0)
+				ck_abort_msg("%s after %zu: broken", form->name, before);
 		}
 		ck_assert_msg(inspect_hit(s), "%s after %zu", form->name, before);
 		ck_assert_msg(clean <= start, "%s after %zu: %llu of %zu", form->name,
@@ -106,6 +109,16 @@ static const struct {
     {"private_key=/etc/ssl/private/server1.key", false},
     {"authorization: https://auth0.example.com/authorize", false},
     {"\"authToken\": \"my-service-account-token-v2\"", false},
+    {"{\"image_url\":\"https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&"
+     "X-Amz-Credential=AKIAQ3EGUVWXYZ2345AB%2F20261121%2Fus-east-1%2Fs3%2Faws4_request&"
+     "X-Amz-Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
+     "\"}",
+	false},
+    {"{\"X-Amz-Credential\": "
+     "\"ASIAQ3EGUVWXYZ2345AB/20261121/us-east-1/s3/aws4_request\"}",
+	false},
+    {"aws_access_key_id = AKIAQ3EGUVWXYZ2345AB", true},
+    {"X-Amz-Credential=x&key=AKIAQ3EGUVWXYZ2345AB", true},
     {"apiKey: Zx8Qm2Lr9Tk4Vb7Nc1Wd", true},
     {"client_secret=550e8400-e29b-41d4-a716-446655440000", true},
     {"client_secret: abc8Q~defGHIjklMnoPqR.stUvw3XyZ01234", true},
