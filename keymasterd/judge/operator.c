@@ -85,19 +85,24 @@ role_of(const struct trust_issuer *t)
 	return best;
 }
 
-/* Text of a claim; 1 when it is absent, -1 when it is no short text. */
+/* Text of a claim; 1 when it is absent, -1 when it is no short text. Line ends and the
+ * like are in none: tables join names with them. */
 static int
 text_of(const char *name, char *out, size_t size)
 {
 	uint32_t node = find_claim(name);
+	size_t len;
 
 	out[0] = '\0';
 	if (node == JSON_NONE)
 		return 1;
-	return json_type(&token.claims, node) == JT_STRING &&
-		json_str_copy(&token.claims, node, out, size, NULL) == 0 && out[0] != '\0'
-	    ? 0
-	    : -1;
+	if (json_type(&token.claims, node) != JT_STRING ||
+	    json_str_copy(&token.claims, node, out, size, &len) != 0 || len == 0)
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f)
+			return -1;
+	return 0;
 }
 
 static unsigned

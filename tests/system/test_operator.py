@@ -198,6 +198,8 @@ def test_refused(lab, provider):
         "issuer": provider.token(iss="https://evil.example"),
         "no issuer": provider.token(iss=None),
         "no sub": provider.token(sub=None),
+        "NUL in sub": provider.token(sub="root\0x"),
+        "two lines in tenant": provider.token(tenant_id="a\nb"),
         "our issuer, their key": provider.token(iss="aegis", aud="aegis-operators"),
         "HS256 with the public key": hs256("one"),
         "HS256 with another kid": hs256("ed"),
