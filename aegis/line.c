@@ -236,9 +236,10 @@ line_read_row(const char *line, size_t len, struct line_row *r)
 	LINE_EXPECT(&c, ROW);
 	if (c.bad || (size_t)(c.end - c.p) < TAIL)
 		return -1;
-	/* of a row without evidence, so of most; no other line ends like that */
+	/* of a row without evidence, so of most; what an agent signed may have such
+	 * octets, too, but ends with two braces */
 	hash = (size_t)(c.end - c.p) > TAIL ? c.end - TAIL : c.p;
-	if (memcmp(hash, HASH, LEN(HASH)) != 0)
+	if (c.end[-2] != '"' || memcmp(hash, HASH, LEN(HASH)) != 0)
 		hash = memmem(c.p, (size_t)(c.end - c.p), HASH, LEN(HASH));
 	if (hash == NULL || hash == c.p)
 		return -1;

@@ -345,7 +345,7 @@ ledger_write(void)
 static void
 next_file(void)
 {
-	if (fdatasync(ledger_dir.last) == -1)
+	if (ledger_sync_now(ledger_dir.last, committed.seq, ledger_dir.len) == -1)
 		return;
 	/* before the descriptor goes; the thread must have no more business with it */
 	ledger_sync_known(-1, committed.seq, 0);

@@ -115,6 +115,21 @@ open_last(void)
 	return 0;
 }
 
+/* The directory, made if it is not there: on the disk, too, or its files are not. */
+static int
+make_dir(const char *dir, const char *path)
+{
+	int above, r;
+
+	if (mkdir(path, 0700) == -1)
+		return errno == EEXIST ? 0 : -1;
+	above = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = above == -1 ? -1 : fsync(above);
+	if (above >= 0)
+		close(above);
+	return r;
+}
+
 int
 ledger_dir_open(const char *dir, char *err, size_t err_size)
 {
@@ -123,7 +138,7 @@ ledger_dir_open(const char *dir, char *err, size_t err_size)
 
 	l->max = LEDGER_FILE_MAX;
 	snprintf(path, sizeof(l->path), "%s/ledger", dir);
-	if ((mkdir(path, 0700) == -1 && errno != EEXIST) ||
+	if (make_dir(dir, path) == -1 ||
 	    (l->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (l->index = openat(l->fd, "index", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) ==
 		-1 ||
@@ -184,13 +199,19 @@ ledger_file_add(uint64_t first, int fd, uint64_t len)
 }
 
 int
-ledger_file_drop(void)
+ledger_file_unmake(uint64_t first)
 {
 	char path[sizeof(ledger_dir.path) + 1 + NAME_LEN + 1], name[NAME_LEN + 1];
 
-	name_of(ledger_dir.first[ledger_dir.n - 1], name);
+	name_of(first, name);
 	snprintf(path, sizeof(path), "%s/%s", ledger_dir.path, name);
-	if (unlink(path) == -1)
+	return unlink(path);
+}
+
+int
+ledger_file_drop(void)
+{
+	if (ledger_file_unmake(ledger_dir.first[ledger_dir.n - 1]) == -1)
 		return -1;
 	shut(&ledger_dir.last);
 	ledger_dir.n--;

@@ -44,6 +44,8 @@ int ledger_dir_fail(const char *what);
 int ledger_file_make(uint64_t first);
 /* It is the last file now, with len octets. Takes fd. 0 or -1 (no memory). */
 int ledger_file_add(uint64_t first, int fd, uint64_t len);
+/* One that is not the last file goes. 0 or -1. */
+int ledger_file_unmake(uint64_t first);
 /* The last file has nothing that counts: it goes, and the one before it is the last. */
 int ledger_file_drop(void);
 

@@ -233,8 +233,10 @@ read_row(struct span line, struct ledger_line *out)
 	EXPECT(&c, ",\"");
 	if (c.bad || (size_t)(end - text) < tail || end[-1] != '}')
 		return LEDGER_LINE_BAD;
-	hash = end - tail; /* of a row without evidence, so of most */
-	if (memcmp(hash, HASH, LEN(HASH)) != 0)
+	/* of a row without evidence, so of most; what an agent signed may have such
+	 * octets, too, but ends with two braces */
+	hash = end - tail;
+	if (end[-2] != '"' || memcmp(hash, HASH, LEN(HASH)) != 0)
 		hash = memmem(text, (size_t)(end - text), HASH, LEN(HASH));
 	if (hash == NULL || (size_t)(end - hash) < tail || hash[-1] != '}' ||
 	    hash[LEN(HASH) + HEX] != '"')

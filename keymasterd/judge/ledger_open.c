@@ -34,7 +34,7 @@ int
 ledger_file_begin(const char *chain, uint64_t from, const uint8_t prev[32])
 {
 	struct buf header;
-	int fd = -1, r = -1;
+	int fd = -1, made = 0, r = -1;
 
 	buf_init(&header);
 	if (ledger_line_header(&header, chain, from, prev) == -1) {
@@ -42,7 +42,8 @@ ledger_file_begin(const char *chain, uint64_t from, const uint8_t prev[32])
 		goto out;
 	}
 	fd = ledger_file_make(from);
-	if (fd == -1 || ledger_pwrite(fd, header.p, header.len, 0) == -1 ||
+	made = fd != -1;
+	if (!made || ledger_pwrite(fd, header.p, header.len, 0) == -1 ||
 	    fdatasync(fd) == -1 || fsync(ledger_dir.fd) == -1)
 		goto out;
 	r = ledger_file_add(from, fd, header.len);
@@ -50,6 +51,9 @@ ledger_file_begin(const char *chain, uint64_t from, const uint8_t prev[32])
 out:
 	if (r == -1)
 		(void)ledger_dir_fail("a new file");
+	/* the file before it grows on, so this one would be in the way of a start */
+	if (r == -1 && made)
+		(void)ledger_file_unmake(from);
 	if (fd >= 0)
 		close(fd);
 	buf_free(&header);
@@ -107,8 +111,10 @@ walk_row(struct walk *w, const struct ledger_line *l)
 	sha256_two(w->hash, 32, l->text.p, l->text.len, computed);
 	if (!w->trust && memcmp(claimed, computed, 32) != 0)
 		return -1;
-	if (ledger_index_reserve(1) == -1)
+	if (ledger_index_reserve(1) == -1) {
+		w->disk = 1; /* no memory says nothing of the row: it must stay */
 		return -1;
+	}
 	w->trust = 0;
 	w->seq = l->seq;
 	memcpy(w->hash, claimed, 32);
@@ -186,7 +192,8 @@ walk(struct walk *w)
 		w->file = c.file;
 		w->at = c.at;
 	}
-	w->disk = next == LEDGER_NEXT_ERROR;
+	if (next == LEDGER_NEXT_ERROR)
+		w->disk = 1;
 	ledger_cursor_close(&c);
 }
 

@@ -162,8 +162,8 @@ ledger_row_get(uint64_t seq, struct ledger_line *line, struct buf *octets)
 	    : -1;
 }
 
-/* When the first row of a tile was written, Unix milliseconds; 0 when it cannot be read.
- */
+/* When the first row of a tile was written, Unix milliseconds. One that cannot be read is
+ * not taken for an old one: what is in it may still count. */
 static uint64_t
 tile_time(uint64_t seq)
 {
@@ -174,7 +174,7 @@ tile_time(uint64_t seq)
 	uint32_t ns = 0;
 
 	if (open_at(&c, seq) == -1)
-		return 0;
+		return UINT64_MAX;
 	when.len = 0;
 	/* not through the cursor: it reads much more than a line's beginning */
 	line = span_mem(text, (size_t)ledger_file_read(c.file, text, sizeof(text), c.at));
@@ -188,7 +188,7 @@ tile_time(uint64_t seq)
 	}
 	ledger_cursor_close(&c);
 	if (when.len == 0 || rfc3339_parse(when.p, when.len, &sec, &ns) == -1 || sec < 0)
-		return 0;
+		return UINT64_MAX;
 	return (uint64_t)sec * 1000 + ns / 1000000;
 }
 

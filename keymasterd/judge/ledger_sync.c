@@ -195,6 +195,25 @@ ledger_sync_known(int fd, uint64_t seq, uint64_t len)
 	pthread_mutex_unlock(&lock);
 }
 
+int
+ledger_sync_now(int fd, uint64_t seq, uint64_t len)
+{
+	int r;
+
+	pthread_mutex_lock(&lock);
+	while (syncing) /* the kernel tells a failure once only, perhaps to the thread */
+		(void)pthread_cond_wait(&idle, &lock);
+	if (failed == 0 && fdatasync(fd) == -1)
+		failed = errno;
+	if (failed == 0) {
+		synced_seq = seq;
+		synced_len = len;
+	}
+	r = failed == 0 ? 0 : -1;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
 uint64_t
 ledger_synced(void)
 {

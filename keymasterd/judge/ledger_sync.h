@@ -21,6 +21,9 @@ int ledger_sync_wake(void);
 void ledger_sync_wrote(int fd, uint64_t seq, uint64_t len);
 /* They are on the disk already. */
 void ledger_sync_known(int fd, uint64_t seq, uint64_t len);
+/* Puts them there now. 0; -1: they are not, or others before them are not, which
+ * ledger_sync_failed() then says. */
+int ledger_sync_now(int fd, uint64_t seq, uint64_t len);
 /* The last row that is on the disk, and the octets of its file that are. */
 uint64_t ledger_synced(void);
 uint64_t ledger_synced_len(void);

@@ -122,6 +122,24 @@ read_file(struct pieces *p, unsigned i)
 	}
 }
 
+/* Batches of rows that are not there any more: the numbers will be those of other rows,
+ * which such a batch must not seem to cover. Rows alone are enough. */
+static int
+drop_stale(struct pieces *p)
+{
+	unsigned i;
+
+	if (p->upto[0] <= ledger_seq() && p->upto[1] <= ledger_seq())
+		return 0;
+	for (i = 0; i < 2; i++) {
+		if (ftruncate(ledger_dir.marks[i], 0) == -1)
+			return -1;
+		p->end[i] = p->upto[i] = 0;
+	}
+	p->n = 0;
+	return 0;
+}
+
 static int
 by_row(const void *a, const void *b)
 {
@@ -213,7 +231,8 @@ seal_marks_load(struct replay *set, uint64_t window_ms)
 	covered = after = ledger_before(now > window ? now - window : 0);
 	read_file(&p, 0);
 	read_file(&p, 1);
-	if (p.n > 0) {
+	r = drop_stale(&p);
+	if (r == 0 && p.n > 0) {
 		qsort(p.list, p.n, sizeof(*p.list), by_row);
 		r = load_batches(&l, &p, &after);
 	}

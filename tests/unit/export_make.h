@@ -188,15 +188,12 @@ enum make_form { MAKE_PLAIN, MAKE_UTF16, MAKE_OTHER_TOKEN, MAKE_BARE };
 static const char *const make_forms[] = {"", "utf16", "plain", ""};
 
 static inline void
-make_call(struct maker *m, enum make_form form, int forged)
+make_call_of(struct maker *m, enum make_form form, int forged, const char *payload)
 {
-	char payload[256], octets[600], members[512], evidence[900], proof[96], hash[65];
+	char octets[600], members[512], evidence[900], proof[96], hash[65];
 	uint8_t digest[32], signature[64], other[64], unused[32];
 	int n;
 
-	snprintf(payload, sizeof(payload),
-	    "{\"id\":\"req-%llu\",\"jsonrpc\":\"2.0\",\"method\":\"tools/call\"}",
-	    (unsigned long long)m->rows);
 	n = snprintf(octets, sizeof(octets),
 	    "{\"payload\":%s,\"security_token\":\"%s\",\"timestamp\":1936000000}",
 	    payload, form == MAKE_OTHER_TOKEN ? "e30.e30.c2ln" : MAKE_TOKEN);
@@ -225,6 +222,17 @@ make_call(struct maker *m, enum make_form form, int forged)
 		memcpy(q, "\"}", 3);
 	}
 	make_row(m, members, evidence);
+}
+
+static inline void
+make_call(struct maker *m, enum make_form form, int forged)
+{
+	char payload[256];
+
+	snprintf(payload, sizeof(payload),
+	    "{\"id\":\"req-%llu\",\"jsonrpc\":\"2.0\",\"method\":\"tools/call\"}",
+	    (unsigned long long)m->rows);
+	make_call_of(m, form, forged, payload);
 }
 
 static inline void

@@ -384,6 +384,34 @@ START_TEST(request_not_found)
 }
 END_TEST
 
+/* An agent may sign what looks like the hash of a row, in any place of the line's end. */
+START_TEST(evidence_like_a_hash)
+{
+	char payload[128];
+	struct ledger_row r = {.kind = LEDGER_DECISION,
+	    .signed_text = span_str("signed"),
+	    .signed_time = 1700000000000};
+	struct ledger_line line;
+	struct buf octets;
+	int n;
+
+	buf_init(&octets);
+	for (n = 0; n < 80; n++) {
+		snprintf(payload, sizeof(payload), "{\"a\":{},\"hash\":\"%0*d\"}", n, 0);
+		r.signed_payload = span_str(payload);
+		(void)ledger_append(&r, NULL);
+		turn_end(NULL);
+		ck_assert_int_eq(ledger_row_get((uint64_t)n + 1, &line, &octets), 0);
+		ck_assert(memmem(line.text.p, line.text.len, ",\"hash\":\"", 9) == NULL);
+		ck_assert(line.hash.p == line.text.p + line.text.len + 9);
+	}
+	buf_free(&octets);
+	close_all();
+	open_all();
+	ck_assert_uint_eq(ledger_seq(), 80);
+}
+END_TEST
+
 /* What is beside a row in the file: what was signed, and how. */
 START_TEST(evidence)
 {
@@ -568,6 +596,7 @@ main(void)
 	tcase_add_test(t, request_found);
 	tcase_add_test(t, request_not_found);
 	tcase_add_test(t, evidence);
+	tcase_add_test(t, evidence_like_a_hash);
 	tcase_add_test(t, rolled_back);
 	tcase_add_test(t, budget);
 	tcase_add_test(t, budget_of_each_peer);

@@ -41,6 +41,7 @@ judge_born_ms(void)
 
 static struct {
 	int write, sync, trim; /* errno, 0: works */
+	int next;              /* of a file's header: a part of it is written */
 	size_t room;           /* octets that are written before `write` */
 } fail;
 static int quick; /* nothing is waited for */
@@ -52,6 +53,13 @@ pwrite(int fd, const void *p, size_t n, off_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite");
+	if (fail.next != 0 && fd != ledger_dir.last && at == 0 && n > 10 &&
+	    memcmp(p, "{\"ledger\":", 10) == 0)
+		return real(fd, p, 10, at);
+	if (fail.next != 0 && fd != ledger_dir.last && at == 10) {
+		errno = fail.next;
+		return -1;
+	}
 	if (fail.write == 0 || fd != ledger_dir.last)
 		return real(fd, p, n, at);
 	if (fail.room > 0) {
@@ -606,6 +614,64 @@ START_TEST(odd_files)
 }
 END_TEST
 
+/* No room for the next file: this one grows on, and the one that could not be begun is in
+ * nobody's way, neither now nor at a start. */
+START_TEST(no_next_file)
+{
+	size_t n;
+
+	append_many(100, 10);
+	n = ledger_dir.n;
+	ledger_dir.max = 20000;
+	fail.next = ENOSPC;
+	append_many(300, 10);
+	ck_assert_uint_eq(ledger_dir.n, n);
+	close_all();
+	open_all();
+	check_rows(400);
+	ck_assert_uint_eq(ledger_dir.n, n);
+	fail.next = ENOSPC;
+	ledger_dir.max = 20000;
+	append_many(20, 10);
+	fail.next = 0;
+	append_many(300, 10);
+	ck_assert_uint_gt(ledger_dir.n, n);
+	close_all();
+	open_all();
+	check_rows(720);
+}
+END_TEST
+
+/* A failure that is noticed when a file is full is none that can be forgotten. */
+START_TEST(a_full_file_that_fails)
+{
+	size_t n = ledger_dir.n;
+	uint64_t seq;
+	int i;
+
+	append_many(300, 10);
+	wait_synced(300);
+	fail.sync = EIO;
+	ledger_dir.max = 20000;
+	append("answered");
+	turn_end(NULL);
+	ck_assert_int_eq(ledger_sync_failed(), EIO);
+	seq = ledger_seq();
+	append("not answered");
+	turn_end(NULL);
+	ck_assert_uint_eq(ledger_seq(), seq);
+	ck_assert_uint_eq(ledger_dir.n, n);
+	fail.sync = 0;
+	for (i = 0; i < 40 && ledger_seq() == seq; i++) {
+		next_moment();
+		append("again");
+		turn_end(NULL);
+	}
+	ck_assert_uint_gt(ledger_dir.n, n);
+	check_rows(ledger_seq());
+}
+END_TEST
+
 START_TEST(files_gone)
 {
 	char command[256];
@@ -645,6 +711,8 @@ main(void)
 	tcase_add_test(t, recovered);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, odd_files);
+	tcase_add_test(t, no_next_file);
+	tcase_add_test(t, a_full_file_that_fails);
 	tcase_add_test(t, files_gone);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

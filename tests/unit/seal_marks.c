@@ -202,6 +202,36 @@ START_TEST(batches_that_are_damaged)
 }
 END_TEST
 
+/* A power cut took rows that a batch covers already. Their numbers go to others, and the
+ * next batch ends at the same number: the old one must not stand for it. */
+START_TEST(rows_that_are_gone)
+{
+	struct stat st;
+	int fd;
+
+	calls(0, 50);
+	seal_marks_save();
+	fd = ledger_dir.last;
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	calls(50, 60);
+	seal_marks_save();
+	ck_assert_int_eq(ftruncate(ledger_dir.last, st.st_size), 0);
+	check(50);
+	calls(50, 55);
+	seal_marks_save();
+	check(55);
+	calls(55, 60);
+	seal_marks_save();
+	calls(60, 65);
+	seal_marks_save();
+	check(65);
+	fd = marks_file(0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(st.st_size, 3 * 72 + 65 * 16);
+	close(fd);
+}
+END_TEST
+
 START_TEST(unmarked)
 {
 	calls(0, 10);
@@ -227,6 +257,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, from_rows_and_batches);
 	tcase_add_test(t, batches_that_are_damaged);
+	tcase_add_test(t, rows_that_are_gone);
 	tcase_add_test(t, unmarked);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

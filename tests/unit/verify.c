@@ -742,6 +742,31 @@ START_TEST(envelopes)
 }
 END_TEST
 
+/* An agent may sign what looks like the hash of a row, in any place of the line's end. */
+START_TEST(evidence_like_a_hash)
+{
+	char payload[128];
+	struct verify v;
+	struct maker m;
+	int n;
+
+	make_begin(&m, chain, sec, pub);
+	make_session(&m);
+	for (n = 0; n < 80; n++) {
+		snprintf(payload, sizeof(payload), "{\"a\":{},\"hash\":\"%0*d\"}", n, 0);
+		make_call_of(&m, MAKE_PLAIN, 0, payload);
+	}
+	make_checkpoint(&m);
+	ck_assert_int_eq(verify_begin(&v, pub), 0);
+	v.signatures = true;
+	verify_text(&v, (char *)m.out.p, m.out.len);
+	ck_assert(verify_end(&v) && v.complete);
+	ck_assert_uint_eq(v.verified, 80);
+	verify_free(&v);
+	make_free(&m);
+}
+END_TEST
+
 START_TEST(keys)
 {
 	char hex[65], b64[64], path[] = "/tmp/verify-key-XXXXXX", err[200];
@@ -839,6 +864,7 @@ main(void)
 	tcase_add_test(tc, old_copy);
 	tcase_add_test(tc, files);
 	tcase_add_test(tc, envelopes);
+	tcase_add_test(tc, evidence_like_a_hash);
 	tcase_add_test(tc, keys);
 	tcase_add_test(tc, speed);
 	suite_add_tcase(s, tc);
