@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aegis context, session and tool: SecurityContexts, who works under them, and the tool
- * servers they name.
+ * aegis context and tool: SecurityContexts and the tool servers they name.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -310,34 +309,4 @@ cmd_context_test(struct cli *cli)
 	admin_answer_free(&a);
 	admin_close();
 	return r;
-}
-
-int
-cmd_session_list(struct cli *cli)
-{
-	static const struct column columns[] = {{"SESSION", "session", COLUMN_PLAIN},
-	    {"AGENT", "agent", COLUMN_PLAIN}, {"CONTEXT", "context", COLUMN_PLAIN},
-	    {"STATE", "state", COLUMN_PLAIN}, {"CREATED", "created_at", COLUMN_TIME},
-	    {"EXPIRES", "expires_at", COLUMN_TIME}, {"REASON", "reason", COLUMN_PLAIN},
-	    {NULL, NULL, COLUMN_PLAIN}};
-	MSG_INIT(session_list, m);
-
-	return admin_list(cli, MSG_session_list, &m, columns, "No sessions.");
-}
-
-int
-cmd_session_revoke(struct cli *cli)
-{
-	const char *id = cli_text(cli, "session");
-	MSG_INIT(session_revoke, m);
-
-	if (id == NULL && cli->nrest > 0)
-		id = cli->rest[0];
-	if (id == NULL) {
-		cli_error("aegis session list shows them.", "name the session");
-		return ADMIN_USAGE;
-	}
-	m.session = span_str(id);
-	m.reason = span_str(cli_text(cli, "reason"));
-	return admin_command(cli, MSG_session_revoke, &m, "Session %s is revoked.", id);
 }

@@ -54,6 +54,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_agent.c \
 	aegis/cmd_config.c \
 	aegis/cmd_context.c \
+	aegis/cmd_session.c \
 	aegis/cmd_doctor.c \
 	aegis/cmd_export.c \
 	aegis/cmd_gate.c \

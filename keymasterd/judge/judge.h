@@ -68,6 +68,8 @@ int admin_context_remove(struct chan *, uint64_t reqid, void *msg);
 int admin_context_test(struct chan *, uint64_t reqid, void *msg);
 int admin_session_list(struct chan *, uint64_t reqid, void *msg);
 int admin_session_revoke(struct chan *, uint64_t reqid, void *msg);
+int admin_session_show(struct chan *, uint64_t reqid, void *msg);
+int admin_session_create(struct chan *, uint64_t reqid, void *msg);
 int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 int admin_vault_refresh(struct chan *, uint64_t reqid, void *msg);
 /* An administrator is gone: nobody waits for vault any more. */

@@ -57,6 +57,21 @@ mint_row(struct mint *m, const char *tenant, uint64_t ttl_s)
 }
 
 void
+mint_row_for(struct mint *m, const char *tenant, uint64_t ttl_s)
+{
+	const struct agent *agent = agent_by_id(tenant, m->row.sub);
+
+	if (agent == NULL)
+		agent = agent_by_name(tenant, span_str(m->row.sub));
+	if (agent != NULL)
+		(void)span_copy(
+		    span_str(agent->row.id), m->row.agent_id, sizeof m->row.agent_id);
+	if (m->wid[0] == '\0')
+		(void)span_copy(span_str(m->row.exec_id), m->wid, sizeof m->wid);
+	mint_row(m, tenant, ttl_s);
+}
+
+void
 mint_take(struct mint *m, const struct decide *d, struct span peer, struct span path)
 {
 	m->d = *d;

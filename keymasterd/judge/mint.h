@@ -35,6 +35,11 @@ void mint_free(struct mint *);
 /* Fills in id, tenant, state, times and, when it is empty, exec_id. */
 void mint_row(struct mint *, const char *tenant, uint64_t ttl_s);
 
+/* The same for a session that another than its workload makes: row.sub is an agent's id
+ * or name or anybody's, and the workload is called as the execution unless it has a name.
+ */
+void mint_row_for(struct mint *, const char *tenant, uint64_t ttl_s);
+
 /*
  * Takes the question over: d and the peer are copied, the row starts anew with method and
  * path, and points only into the mint. The caller sets event, agent and the like again.

@@ -94,6 +94,8 @@ const struct permit permit_judge_admin[] = {
     {MSG_context_test, CHAN_READY, 0, admin_context_test},
     {MSG_session_list, CHAN_READY, 0, admin_session_list},
     {MSG_session_revoke, CHAN_READY, 0, admin_session_revoke},
+    {MSG_session_show, CHAN_READY, 0, admin_session_show},
+    {MSG_session_create, CHAN_READY, 0, admin_session_create},
     {MSG_operator_token, CHAN_READY, 0, admin_operator_token},
     {MSG_token_key_rotate, CHAN_READY, 0, admin_token_key_rotate},
     {MSG_token_key_list, CHAN_READY, 0, admin_token_key_list},

@@ -138,6 +138,39 @@ def test_roles(lab):
         assert lab.aegis("operator", "token", bad, check=False).returncode == 2
 
 
+def test_sessions_of_the_command_line(lab):
+    c = SealClient(lab.url, lab.token, "reader")
+    flags = ("--agent", "bot", "--context", "reader", "--key", c.public_key(), "--execution")
+    made = lab.json("session", "create", *flags, "cli-1", "--tools", "echo,read_*", "--ttl", "5m",
+                    "--workload", "batch 7")
+    assert (made["execution_id"], made["sub"], made["session_status"]) == ("cli-1", "bot", "Active")
+    assert made["allowed_tool_patterns"] == ["echo", "read_*"]
+    for name in (made["session_id"], "cli-1"):
+        shown = lab.json("session", "show", name)
+        assert "security_token" not in shown and shown.items() <= made.items()
+        assert shown == ask(lab, own(lab), path="/v1/seal/sessions/" + name).json()
+    row = next(r for r in lab.ledger() if r.get("session") == made["session_id"])
+    assert (row["kind"], row["event"], row["workload"]) == ("admin", "session.create", "batch 7")
+    assert (row["agent"], row["exec"], row["key"]) == ("bot", "cli-1", c.public_key()) and "uid" in row["peer"]
+    c.token = made["security_token"]
+    assert c.invoke("ping") == {}
+    # the next one of this execution ends it; without --json there is the token alone
+    c.token = lab.aegis("session", "create", *flags, "cli-1").stdout.strip()
+    assert c.invoke("ping") == {}
+    assert lab.json("session", "show", made["session_id"])["reason"] == "replaced"
+    assert c.token not in json.dumps(lab.ledger())
+    lab.aegis("session", "revoke", "cli-1")
+    for args in (("create", *flags, "cli-1"), ("show", "no-such-thing"),
+                 ("create", "--agent", "bot", "--context", "nowhere", *flags[4:], "cli-2"),
+                 ("create", *flags[:4], "--key", "c2hvcnQ=", "--execution", "cli-2"),
+                 ("create", *flags, "cli-2", "--tools", "a*b*c")):
+        done = lab.aegis("session", *args, check=False)
+        assert done.returncode == 3 and done.stderr, args
+    for args in (("show",), ("create", *flags[:-1]), ("create", *flags, "cli-2", "--ttl", "2d")):
+        assert lab.aegis("session", *args, check=False).returncode == 2
+    assert lab.aegis("ledger", "verify", "--signatures").returncode == 0
+
+
 def test_the_providers_tokens(lab, provider):
     assert ask(lab, provider.token("one")).status_code == 200
     assert ask(lab, provider.token("two", aud="aegis-gateway")).status_code == 200
