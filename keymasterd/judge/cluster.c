@@ -179,10 +179,10 @@ verify(struct api_call *c, struct node **out, char id[65], struct seal_refusal *
 	if ((n = cluster_find(c->tenant, id)) == NULL)
 		return refuse(
 		    r, SEAL_NO_SESSION, "There is no such node", "unknown_node");
+	c->d->row.proof = e->signature; /* also of a refusal: it is what was shown */
 	if (seal_envelope_verify(e, n->row.public_key, false) != 0)
 		return refuse(
 		    r, SEAL_SIGNATURE, "The signature is not the node's", "signature");
-	c->d->row.proof = e->signature;
 	c->d->budget = -1;
 	sha256_two(id, strlen(id), e->signature, sizeof e->signature, mark);
 	/* what came before our start is known by its second only */

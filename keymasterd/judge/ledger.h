@@ -56,9 +56,9 @@ struct ledger_row {
 	uint8_t has_bytes, has_duration;
 	uint64_t bytes_in, bytes_out, duration_us;
 	const uint8_t *judged; /* 32 octets: SHA-256 of what a grant was given for */
-	const uint8_t *proof;  /* 64 octets: the envelope's signature */
+	const uint8_t *proof;  /* 64 octets: the envelope's signature, right or not */
 	/* evidence: hangs on the row by its hash, beside it in the file */
-	struct span signed_text;    /* the octets that `proof` signs */
+	struct span signed_text;    /* the octets that `proof` signs: it was right */
 	struct span signed_payload; /* PLAIN: the payload among them */
 	int64_t signed_time;        /* and the timestamp */
 	uint8_t signed_form;        /* enum ledger_form */

@@ -164,8 +164,9 @@ struct loading {
 };
 
 /*
- * Rows have the envelope's signature once it was verified. Its mark was taken unless the
- * token was refused before (seal_verify.c); a replay's mark is there anyway.
+ * Rows with `signed` have an envelope's signature that was verified. Its mark was taken
+ * unless the token was refused before (seal_verify.c); a replay's mark is there anyway. A
+ * signature that did not verify may be a good one on other octets: it leaves no mark.
  */
 static int
 load_row(const struct ledger_line *row, void *arg)
@@ -174,7 +175,7 @@ load_row(const struct ledger_line *row, void *arg)
 	uint8_t signature[64], mark[REPLAY_MARK_LEN];
 	struct span proof = ledger_text_get(row->text, "proof"), session, detail;
 
-	if (proof.len == 0 ||
+	if (proof.len == 0 || ledger_text_get(row->text, "signed").len == 0 ||
 	    b64_decode(B64_STD, proof.p, proof.len, signature, sizeof signature) != 64)
 		return 0;
 	session = ledger_text_get(row->text, "session");

@@ -491,10 +491,12 @@ def test_replay_and_time(judge, session):
 
 
 def test_wrong_signatures(judge, session):
-    got = judge.envelope(session.make("ping", key=Ed25519PrivateKey.generate()))
+    wire = session.make("ping", key=Ed25519PrivateKey.generate())
+    got = judge.envelope(wire)
     session.refused(got, 401, 1001, "signature")
     row = judge.rows(request=got["request_id"].hex())[0]
-    assert "proof" not in row and row["session"] == session.id and row["agent"] == "ann"
+    assert row["proof"] == wire["signature"] and "signed" not in row
+    assert row["session"] == session.id and row["agent"] == "ann"
     other = Session(judge, judge.token)
     wire = session.make("ping")
     wire["security_token"] = other.token

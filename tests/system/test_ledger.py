@@ -206,11 +206,12 @@ def test_every_envelope_in_the_ledger(lab, client):
         client.call("write_file", {"path": "/x", "content": ""})  # signed, and refused
     stale = client.envelope("ping")
     stale["payload"]["method"] = "tools/list"
-    assert client.post(stale).status_code == 401  # not signed: no proof, no evidence
+    assert client.post(stale).status_code == 401  # signed, but not this: no evidence
     file = export(lab, "signed.jsonl")
     code, report = verify(lab, file, "--signatures")
     rows, sealed, verified = ledger_verify.ledger(file.read_text().split("\n")[:-1], lab.key)
     named = [r for r in rows if "signed" in r]
+    assert [r["event"] for r in rows if "proof" in r and "signed" not in r] == ["SignatureVerificationFailed"]
     assert code == 0 and report["findings"] == [] and report["merkle"]
     assert report["signatures"] == verified == len(named) >= 5
     assert report["without_evidence"] == report["bad_signatures"] == 0

@@ -95,12 +95,26 @@ call(unsigned n, const char *detail)
 	struct ledger_row r = {.kind = LEDGER_DECISION,
 	    .session = span_str(SESSION),
 	    .proof = signature,
+	    .signed_text = span_str("octets"),
 	    .detail = span_str(detail)};
 
 	signature_of(n, signature);
 	seal_mark(span_str(SESSION), signature, mark);
 	if (detail == NULL && replay_mark(set, mark, loop_now_ms()) == 1)
 		seal_marks_note(mark);
+	(void)ledger_append(&r, NULL);
+	turn_end(NULL);
+}
+
+/* A signature that was refused: the row has it, and nobody may take it for a mark. */
+static void
+refused_call(unsigned n)
+{
+	uint8_t signature[64];
+	struct ledger_row r = {
+	    .kind = LEDGER_DECISION, .session = span_str(SESSION), .proof = signature};
+
+	signature_of(n, signature);
 	(void)ledger_append(&r, NULL);
 	turn_end(NULL);
 }
@@ -239,6 +253,7 @@ START_TEST(unmarked)
 	call(11, SEAL_UNMARKED_REFUSED);
 	call(12, SEAL_UNMARKED_EXPIRED);
 	call(13, SEAL_UNMARKED_EXPIRED_AT "2026-03-01T00:00:00Z");
+	refused_call(14);
 	check(10);
 	seal_marks_save();
 	check(10);
