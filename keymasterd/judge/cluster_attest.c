@@ -21,7 +21,7 @@
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
 
-#define TOKEN_S 3600
+#define TOKEN_S (STORE_NONCE_KEEP_MS / 1000)
 #define VAULT_MS 10000 /* the first time it makes a key */
 
 static struct buf body;

@@ -331,4 +331,7 @@ session_table_tick(uint64_t unix_ms)
 		}
 	}
 	(void)store_session_purge(judge_store, unix_ms - SESSION_KEEP_MS, PURGE_AT_ONCE);
+	if (unix_ms > STORE_NONCE_KEEP_MS)
+		(void)store_node_nonce_purge(
+		    judge_store, unix_ms - STORE_NONCE_KEEP_MS, PURGE_AT_ONCE);
 }

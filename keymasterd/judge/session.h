@@ -87,7 +87,7 @@ bool session_may_call(const struct session *, struct span tool);
 
 /* Reads the database. 0 or -1. */
 int session_table_load(void);
-/* Forgets what ended long ago. */
+/* Forgets what ended long ago, and nodes' nonces of long ago. */
 void session_table_tick(uint64_t unix_ms);
 
 #endif

@@ -200,9 +200,14 @@ struct store_node {
 int store_node_put(struct store *, const struct store_node *);
 int store_node_each(
     struct store *, int (*fn)(const struct store_node *, void *), void *arg);
-/* A nonce is good once. STORE_EXISTS: it was seen. */
+/* A nonce is good once. STORE_EXISTS: it was seen. It is known as long as the token lives
+ * that it brought; what is shown again later brings one that only the node's key can use.
+ */
+#define STORE_NONCE_KEEP_MS 3600000
 int store_node_nonce(
     struct store *, const char *tenant, const char *nonce, uint64_t now_ms);
+/* Forgets those of before, at most `limit` at once. */
+int store_node_nonce_purge(struct store *, uint64_t before_ms, unsigned limit);
 
 /* ---- rate windows: what the limiters know, saved now and then (limit.h) ---- */
 int store_window_put(

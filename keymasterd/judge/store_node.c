@@ -72,3 +72,17 @@ store_node_nonce(struct store *s, const char *tenant, const char *nonce, uint64_
 		return -1;
 	return sqlite3_changes(s->db) == 0 ? STORE_EXISTS : 0;
 }
+
+int
+store_node_nonce_purge(struct store *s, uint64_t before_ms, unsigned limit)
+{
+	sqlite3_stmt *st = store_write(s, SLOT_NODE_NONCE_PURGE,
+	    "DELETE FROM node_nonces WHERE (tenant_id, nonce) IN"
+	    " (SELECT tenant_id, nonce FROM node_nonces WHERE seen_at < ?1 LIMIT ?2)");
+
+	if (st == NULL)
+		return -1;
+	bind_u64(st, 1, before_ms);
+	sqlite3_bind_int64(st, 2, limit);
+	return store_run(s, st);
+}

@@ -328,6 +328,25 @@ START_TEST(seal_state)
 }
 END_TEST
 
+/* A nonce is good once for each tenant, and forgotten in the end. */
+START_TEST(nonces)
+{
+	ck_assert_int_eq(store_node_nonce(store, "a", "n", 100), 0);
+	ck_assert_int_eq(store_node_nonce(store, "a", "n", 101), STORE_EXISTS);
+	ck_assert_int_eq(store_node_nonce(store, "b", "n", 200), 0);
+	ck_assert_int_eq(store_node_nonce_purge(store, 100, 10), 0);
+	ck_assert_int_eq(store_node_nonce(store, "a", "n", 102), STORE_EXISTS);
+	ck_assert_int_eq(store_node_nonce_purge(store, 201, 1), 0);
+	ck_assert_int_eq(store_commit(store), 0);
+	ck_assert_uint_eq(count("SELECT count(*) FROM node_nonces"), 1);
+	ck_assert_int_eq(store_node_nonce_purge(store, 201, 1), 0);
+	ck_assert_int_eq(store_commit(store), 0);
+	ck_assert_uint_eq(count("SELECT count(*) FROM node_nonces"), 0);
+	ck_assert_int_eq(store_node_nonce(store, "a", "n", 300), 0);
+	ck_assert_int_eq(store_commit(store), 0);
+}
+END_TEST
+
 /* The helper copies the log while rows are written, and lets go in the end. */
 START_TEST(helper)
 {
@@ -366,6 +385,7 @@ main(void)
 	tcase_add_test(t, a_rival);
 	tcase_add_test(t, a_full_disk);
 	tcase_add_test(t, seal_state);
+	tcase_add_test(t, nonces);
 	tcase_add_test(t, helper);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
