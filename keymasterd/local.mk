@@ -95,7 +95,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/api_context.c keymasterd/judge/api_context.h \
 	keymasterd/judge/api_session.c keymasterd/judge/api_session.h \
 	keymasterd/judge/api_session_new.c \
-	keymasterd/judge/session_body.c \
+	keymasterd/judge/session_body.c keymasterd/judge/session_body.h \
 	keymasterd/judge/attest.c keymasterd/judge/attest.h \
 	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
 	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
