@@ -202,13 +202,17 @@ look_on(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the row ---- */
 
+/* An agent sees its requests; not what administrators did about it. */
 static bool
 may_see(const struct asking *a, struct span text)
 {
+	struct span kind = ledger_text_get(text, "kind");
+
 	if (!span_eq(ledger_text_get(text, "tenant"), a->tenant))
 		return false;
 	return a->agent[0] == '\0' ||
 	    (span_eq(ledger_text_get(text, "agent"), a->agent) &&
+		(span_eq(kind, "decision") || span_eq(kind, "completion")) &&
 		ledger_text_ms(text) >= a->since_ms);
 }
 

@@ -161,6 +161,13 @@ def test_receipts_of_others_are_unknown(lab, client):
     assert get(lab, own, **{"X-Aegis-Agent": lab.other}).status_code == 200
     assert requests.post(f"{lab.url}/v1/receipts/{own}", headers={"X-Aegis-Agent": lab.other},
                          timeout=10).status_code == 405
+    # nor what administrators did about it
+    lab.aegis("agent", "set-process", "--name", "rival", "--uid", "12345")
+    lab.aegis("agent", "set-process", "--name", "rival")
+    about = [r for r in lab.ledger() if r.get("agent") == "rival" and r["kind"] == "admin"]
+    assert about[-1]["event"] == "agent.process"
+    for row in about:
+        assert get(lab, row["seq"], **{"X-Aegis-Agent": lab.other}).status_code == 404, row
 
 
 def call_as(lab, token):
@@ -246,6 +253,25 @@ def test_a_hostile_agent_cannot_spoil_the_proof(lab, client):
     assert code == 0 and report["findings"] == []
     rows = ledger_verify.ledger(file.read_text().split("\n")[:-1], lab.key)[0]
     assert sum("signed" in r for r in rows if r.get("request") in asked) == 6
+
+
+def test_what_was_signed_may_look_like_a_hash(lab, client):
+    """Wherever it stands in the line: the judge goes on, and all can be verified."""
+    for n in range(45):
+        answer = client.post(client.envelope("tools/call", {"name": "echo", "arguments": {
+            "a": {}, "hash": "0" * n, "message": "m"}, }))
+        assert answer.status_code == 200, n
+        answer = client.post(client.envelope("tools/call", {"arguments": {
+            "a": {}, "hash": "0" * n}, "name": "echo"}))
+        assert "X-Aegis-Request-Id" in answer.headers, n
+    assert any('"hash":"000' in f.read_text() for f in lab.files.glob("*.jsonl"))
+    file = export(lab, "hash.jsonl")
+    code, report = verify(lab, file, "--signatures")
+    assert code == 0 and report["findings"] == [] and report["bad_signatures"] == 0
+    lab.stop()
+    lab.start()
+    assert not [r for r in lab.ledger() if r.get("event") == "ledger.recovered"]
+    assert len(lab.ledger()) > 90
 
 
 def test_forged_evidence_is_named(lab, client):
