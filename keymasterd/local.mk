@@ -97,6 +97,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/api_session_new.c \
 	keymasterd/judge/session_body.c keymasterd/judge/session_body.h \
 	keymasterd/judge/attest.c keymasterd/judge/attest.h \
+	keymasterd/judge/attest_body.c keymasterd/judge/attest_body.h \
 	keymasterd/judge/attest_key.c keymasterd/judge/attest_key.h \
 	keymasterd/judge/context_args.c keymasterd/judge/context_args.h \
 	keymasterd/judge/context_builtin.c \
@@ -143,13 +144,15 @@ keymasterd_judge_LDADD = $(JUDGE_LIBS)
 check_PROGRAMS += tests/unit/context tests/unit/seal_marks tests/unit/seal_verify \
 	tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope
 TESTS += tests/unit/context tests/unit/seal_marks tests/unit/seal_verify
-check_PROGRAMS += tests/unit/mcp_read tests/fuzz/fuzz_mcp
+check_PROGRAMS += tests/unit/mcp_read tests/fuzz/fuzz_attest tests/fuzz/fuzz_mcp
 TESTS += tests/unit/mcp_read
 EXTRA_DIST +=
 tests_unit_context_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_seal_marks_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_seal_verify_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_mcp_read_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_fuzz_fuzz_attest_SOURCES = tests/fuzz/fuzz_attest.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_attest_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 tests_fuzz_fuzz_mcp_SOURCES = tests/fuzz/fuzz_mcp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_mcp_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 tests_fuzz_fuzz_context_SOURCES = tests/fuzz/fuzz_context.c $(FUZZ_MAIN)
@@ -157,7 +160,7 @@ tests_fuzz_fuzz_context_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_envelope_LDADD = libjudge.a $(FUZZ_LDFLAGS) $(JUDGE_LIBS)
 if !FUZZERS
-TESTS += tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope tests/fuzz/fuzz_mcp
+TESTS += tests/fuzz/fuzz_attest tests/fuzz/fuzz_context tests/fuzz/fuzz_envelope tests/fuzz/fuzz_mcp
 endif
 
 # tests of the deciding half; authorize runs the program itself

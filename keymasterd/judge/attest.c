@@ -9,11 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/jsonw.h"
 #include "common/loop.h"
 #include "common/rfc3339.h"
-#include "keymasterd/judge/attest_key.h"
+#include "keymasterd/judge/attest_body.h"
 #include "keymasterd/judge/attest_method.h"
 #include "keymasterd/judge/context_table.h"
 #include "keymasterd/judge/judge.h"
@@ -101,31 +100,6 @@ count_attempt(const struct agent *agent)
 
 /* ---- the request ---- */
 
-/* The first of these members that is there as a text, decoded. 0; 1 absent; -1 malformed.
- */
-static int
-text_of(const struct json_doc *d, const char *const *names, char *out, size_t size,
-    size_t *len)
-{
-	uint32_t root = json_root(d), node;
-
-	out[0] = '\0';
-	*len = 0;
-	for (; *names != NULL; names++) {
-		node = json_get(d, root, *names);
-		if (node == JSON_NONE || json_type(d, node) == JT_NULL)
-			continue;
-		if (json_str_copy(d, node, out, size, len) != 0)
-			return -1;
-		for (size_t i = 0; i < *len; i++)
-			if ((unsigned char)out[i] < 0x20 && out[i] != '\n' &&
-			    out[i] != '\r' && out[i] != '\t')
-				return -1;
-		return 0;
-	}
-	return 1;
-}
-
 static void
 refuse(struct decide *d, unsigned code, const char *message, const char *detail)
 {
@@ -136,69 +110,32 @@ refuse(struct decide *d, unsigned code, const char *message, const char *detail)
 	seal_refuse(d, &r);
 }
 
-/* Reads the body into the session's row and the workload's name. 0, or -1: refused. */
+/* What the body asks for, and whether the agent may have it. 0, or -1: refused. */
 static int
 read_request(struct decide *d, const struct msg_api_request *m, const struct agent *agent,
     struct mint *p)
 {
-	static const char *const key_names[] = {
-	    "public_key", "public_key_pem", "agent_public_key", NULL};
-	static const char *const context_names[] = {
-	    "security_context", "requested_scope", NULL};
-	static const char *const wid_names[] = {"workload_id", "container_id", NULL};
-	static const char *const task_names[] = {"task_summary", NULL};
-	char key[ATTEST_KEY_TEXT_MAX + 1];
-	struct json_doc doc;
-	size_t len;
-	int ret = -1, absent;
+	const char *why = NULL, *context = p->row.context;
+	unsigned code = attest_body_read(m->body, p, &why);
 
-	json_init(&doc);
-	if (json_parse(&doc, m->body.p, m->body.len, NULL) != JSON_OK ||
-	    json_type(&doc, json_root(&doc)) != JT_OBJECT) {
-		refuse(d, SEAL_ATTEST, "The body must be a JSON object", NULL);
-		goto out;
-	}
-	if (text_of(&doc, wid_names, p->wid, sizeof p->wid, &len) < 0 ||
-	    text_of(&doc, task_names, p->task, sizeof p->task, &len) < 0) {
-		refuse(d, SEAL_ATTEST,
-		    "workload_id and task_summary must be texts of at most 256 octets",
-		    NULL);
-		goto out;
-	}
 	if (p->wid[0] == '\0')
 		(void)span_copy(span_str(agent->row.name), p->wid, sizeof p->wid);
 	d->row.workload = span_str(p->wid);
-	absent =
-	    text_of(&doc, context_names, p->row.context, sizeof p->row.context, &len);
-	if (absent != 0 || !context_name_ok(span_mem(p->row.context, len))) {
-		refuse(d, SEAL_SCOPE, "Name a SecurityContext as security_context", NULL);
-		goto out;
+	if (context[0] != '\0')
+		d->row.context = span_str(context);
+	if (code != 0) {
+		refuse(d, code, why, NULL);
+		return -1;
 	}
-	d->row.context = span_str(p->row.context);
-	if (context_find(agent->row.tenant, span_str(p->row.context)) == NULL) {
-		refuse(d, SEAL_SCOPE,
-		    "This SecurityContext is not available to the workload",
-		    "there is no such context");
-		goto out;
-	}
-	if (!agent_may_context(agent, p->row.context)) {
-		refuse(d, SEAL_SCOPE,
-		    "This SecurityContext is not available to the workload",
-		    "the agent may not use this context");
-		goto out;
-	}
-	if (text_of(&doc, key_names, key, sizeof key, &len) != 0 ||
-	    attest_key_read(span_mem(key, len), p->row.public_key) != 0) {
-		refuse(d, SEAL_ATTEST,
-		    "public_key must be an Ed25519 public key: Base64 of 32 octets, or "
-		    "PEM",
-		    NULL);
-		goto out;
-	}
-	ret = 0;
-out:
-	json_free(&doc);
-	return ret;
+	if (context_find(agent->row.tenant, span_str(context)) == NULL)
+		why = "there is no such context";
+	else if (!agent_may_context(agent, context))
+		why = "the agent may not use this context";
+	if (why == NULL)
+		return 0;
+	refuse(
+	    d, SEAL_SCOPE, "This SecurityContext is not available to the workload", why);
+	return -1;
 }
 
 /* ---- the session ---- */
