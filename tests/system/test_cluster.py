@@ -125,7 +125,10 @@ def test_attest_refused(lab):
 def test_envelopes_refused(lab):
     node, other = Node(lab).begin(), Node(lab).begin()
     good = node.envelope("register")
-    refused(node.send({**good, "payload": {"op": "heartbeat", "node_id": node.id}}), 401, 1001)
+    answer = node.send({**good, "payload": {"op": "heartbeat", "node_id": node.id}})
+    refused(answer, 401, 1001)
+    row = lab.rows_of(answer.headers["X-Aegis-Request-Id"])[0]
+    assert row["proof"] == good["signature"] and row["decision"] == "blocked" and "signed" not in row
     refused(node.send({**good, "node_security_token": other.token}), 401, 1001)
     refused(node.send({**good, "timestamp": "2020-01-01T00:00:00Z"}), 401, 1003)
     refused(node.send({**good, "protocol": "x"}), 401, 1000)
