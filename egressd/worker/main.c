@@ -122,6 +122,14 @@ judge_ready(struct chan *c, void *owner)
 }
 
 static void
+dispatcher_ready(struct chan *c, void *owner)
+{
+	(void)c;
+	(void)owner;
+	worker_tell_ready();
+}
+
+static void
 judge_gone(struct chan *c, void *owner)
 {
 	(void)c;
@@ -161,7 +169,7 @@ main(int argc, char **argv)
 	    {ROLE_GATE, permit_worker_gate, NULL, NULL, gate_gone},
 	    {ROLE_JUDGE, permit_worker_judge, NULL, judge_ready, judge_gone},
 	    {ROLE_VAULT, permit_worker_vault, NULL, vault_ready, NULL},
-	    {ROLE_DISPATCH, permit_worker_dispatch, NULL, NULL, NULL},
+	    {ROLE_DISPATCH, permit_worker_dispatch, NULL, dispatcher_ready, NULL},
 	    {ROLE_NONE, NULL, NULL, NULL, NULL},
 	};
 	static const struct proc_serve serve = {.peers = peers, .on_stop = on_stop};

@@ -44,7 +44,10 @@ worker_tell_ready(void)
 		m.code = 1;
 		m.message = span_str(given_up);
 		worker_leaving = true;
-	} else if (!fresh_enough || !grant_book_has_key(worker_grants)) {
+	} else if (!fresh_enough || !grant_book_has_key(worker_grants) ||
+	    (ordered == 0 && proc_peer(ROLE_DISPATCH) == NULL)) {
+		/* the first time also when names cannot be resolved yet: its door comes
+		 */
 		return;
 	}
 	told = judge;

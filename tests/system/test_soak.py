@@ -16,7 +16,8 @@ TOP = Path(__file__).resolve().parents[2]
 SESSIONS, CALLS = (int(n) for n in os.environ.get("AEGIS_SOAK", "1000,60000").split(","))
 CONNECTIONS = 50
 WINDOW_S = 65  # an envelope is remembered this long, so that it cannot be used again
-MARK = 64  # octets that may take
+MARK = 128  # octets that may take: 16 in a table that doubles when three quarters are taken, as
+# many again in a buffer that doubles, until the batch that a restart reads is written
 
 
 def compiled(directory, name, *sources):

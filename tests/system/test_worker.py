@@ -167,6 +167,11 @@ class Grants(Base):
         self.assertEqual(u.connections, 0)
         self.assertEqual(w.get(u.port).head["status"], 200)
 
+    def test_not_ready_before_names_can_be_resolved(self):
+        w = self.worker(late=0.5)
+        self.assertEqual(w.early, 0)
+        self.assertEqual(w.ready["code"], 0)
+
     def test_changed_target(self):
         self.refused(target=b"/x", mac=bytes(32))
 

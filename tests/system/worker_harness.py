@@ -49,7 +49,7 @@ class Worker:
                       domains="localhost:*", auth_type="bearer", header_name="",
                       query_param="", scheme="http", port=0, allow_private=1, secret=SECRET)
 
-    def __init__(self, program, conf=None, names=None, level=2, leave=1, **credential):
+    def __init__(self, program, conf=None, names=None, level=2, leave=1, late=0, **credential):
         self.credential = dict(self.CREDENTIAL, **credential)
         self.names = names if names is not None else {"localhost": ["127.0.0.1"]}
         self.leave, self.resolves, self.key = leave, [], os.urandom(32)
@@ -75,10 +75,15 @@ class Worker:
         self.master.send("conf_egress", **conf)
         self.master.send("conf_done")
         self.master.wait("ready", 10)
-        self.dispatch = self.peer("dispatch", 3, self.on_dispatch)
+        if not late:
+            self.dispatch = self.peer("dispatch", 3, self.on_dispatch)
         self.vault = self.peer("vault", 2, self.on_vault)
         self.judge = self.peer("judge", 1, self.on_judge)
         self.judge.send("grant_key", key=self.key)
+        if late:  # the dispatcher's door comes last
+            time.sleep(late)
+            self.early = self.judge.count("redeemer_ready")
+            self.dispatch = self.peer("dispatch", 3, self.on_dispatch)
         self.ready = self.judge.wait("redeemer_ready", 10)
         self.gate = self.peer("gate", 10, None)
         threading.Thread(target=self.read_gate, args=(self.gate,), daemon=True).start()
