@@ -3,6 +3,7 @@
 benchmark: a data directory, a configuration, `aegis gate`, nginx with a certificate of a
 test CA. Everything listens on loopback; everything that was started is ended by its pid."""
 
+import itertools
 import json
 import os
 import shutil
@@ -13,10 +14,20 @@ import time
 from pathlib import Path
 
 
+# Below the kernel's ephemeral ports, so that no outgoing connection takes one between the look
+# and the server's bind; each process of a parallel run goes through a stretch of its own.
+PORTS = itertools.cycle(range(start := 10000 + os.getpid() % 40 * 500, start + 500))
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_port(port, seconds=10, process=None):

@@ -396,7 +396,9 @@ def test_secrets_are_where_they_belong(make, capsys):
     named, agents = site.named_secrets(), site.agents_tokens()
     needles = {**needles_of(named), **tokens_of(agents), **master_key(lab)}
     everybody = procs.by_role(lab)
-    owners = {pid: owner_of(lab, pid) for pids in everybody.values() for pid in pids}
+    # workers first: an idle one leaves after a minute, and a search can take as long
+    in_turn = sorted(everybody.items(), key=lambda r: r[0] != "worker")
+    owners = {pid: owner_of(lab, pid) for _, pids in in_turn for pid in pids}
     # the search sees: what is in our own memory, and in the tool server that owns it
     own = search([os.getpid()], needles)[os.getpid()]
     assert all(own.copies(n) > 0 for n in {**named, **agents}), "it finds nothing in ourselves"
