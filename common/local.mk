@@ -53,6 +53,10 @@ libcommon_a_SOURCES = \
 	common/merkle.h \
 	common/msg.c \
 	common/msg.h \
+	common/nfa.c \
+	common/nfa.h \
+	common/nfa_compile.c \
+	common/nfa_int.h \
 	common/priv.c \
 	common/priv.h \
 	common/proc.c \

@@ -23,6 +23,7 @@ UNIT_TESTS += \
 	tests/unit/log \
 	tests/unit/merkle \
 	tests/unit/msg \
+	tests/unit/nfa \
 	tests/unit/reference \
 	tests/unit/rfc3339 \
 	tests/unit/route \
@@ -37,6 +38,7 @@ FUZZ_TARGETS += \
 	tests/fuzz/fuzz_jwks \
 	tests/fuzz/fuzz_jwt \
 	tests/fuzz/fuzz_msg \
+	tests/fuzz/fuzz_nfa \
 	tests/fuzz/fuzz_reference \
 	tests/fuzz/fuzz_rfc3339 \
 	tests/fuzz/fuzz_target
@@ -48,6 +50,7 @@ tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwks_SOURCES = tests/fuzz/fuzz_jwks.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_nfa_SOURCES = tests/fuzz/fuzz_nfa.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_reference_SOURCES = tests/fuzz/fuzz_reference.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rfc3339_SOURCES = tests/fuzz/fuzz_rfc3339.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_target_SOURCES = tests/fuzz/fuzz_target.c $(FUZZ_MAIN)
@@ -68,6 +71,7 @@ tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwks_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_msg_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_nfa_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_reference_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_rfc3339_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_target_LDADD = $(FUZZ_LIBS)
