@@ -116,6 +116,10 @@ enum vault_code {
 	VAULT_DENIED /* by OpenBao */
 };
 
+/* What a secret was asked for (access_context), and what was done with it. */
+enum access_use { ACCESS_PROXY = 1, ACCESS_TOOL, ACCESS_ADMIN };
+enum access_act { ACCESS_RESOLVE = 1, ACCESS_RENEW, ACCESS_REVOKE };
+
 /* Exit codes of the command line. */
 enum admin_code {
 	ADMIN_OK = 0,

@@ -3,6 +3,7 @@
 # vault: every object but main.c also goes into its tests
 noinst_LIBRARIES += libvault.a
 libvault_a_SOURCES = \
+	keymasterd/vault/access.c keymasterd/vault/access.h \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
@@ -43,6 +44,7 @@ endif
 
 # judge: the deciding half, the SEAL half, and what only the program has
 JUDGE_CORE = \
+	keymasterd/judge/access.c keymasterd/judge/access.h \
 	keymasterd/judge/admin.c keymasterd/judge/admin.h \
 	keymasterd/judge/admin_agent.c keymasterd/judge/admin_check.c \
 	keymasterd/judge/admin_credential.c keymasterd/judge/admin_credential.h \

@@ -5,6 +5,7 @@
  */
 #include "keymasterd/judge/permit.h"
 
+#include "keymasterd/judge/access.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/flight.h"
@@ -59,6 +60,7 @@ const struct permit permit_judge_dispatch[] = {
 
 const struct permit permit_judge_vault[] = {
     {MSG_token_keys, CHAN_READY, 0, peer_token_keys},
+    {MSG_access_context, CHAN_READY, 0, access_context},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };

@@ -94,6 +94,7 @@ waiting_add(struct decide *d, struct credential *c, const struct decide_proxy *p
 		return;
 	}
 	w->d = *d;
+	w->d.row.request = w->d.request_id;
 	w->credential = c;
 	w->proxy = *p;
 	at = w->text;
@@ -129,6 +130,14 @@ waiting_run(struct credential *c)
 			decide_grant_proxy(&w->d, c->worker, &w->proxy);
 		waiting_end(w);
 	}
+}
+
+const struct ledger_row *
+waiting_first(const struct credential *c)
+{
+	const struct waiting *w = TAILQ_FIRST(&c->waiting);
+
+	return w != NULL ? &w->d.row : NULL;
 }
 
 void

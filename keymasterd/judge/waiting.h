@@ -17,6 +17,8 @@
 void waiting_add(struct decide *, struct credential *, const struct decide_proxy *);
 /* The worker is there: grant them all. */
 void waiting_run(struct credential *);
+/* The row of the request that waits longest; NULL: none does. */
+const struct ledger_row *waiting_first(const struct credential *);
 /* It cannot be had: refuse them all with 503. */
 void waiting_fail(struct credential *, const char *why);
 /* The gate's door is gone: nobody wants the answers. */

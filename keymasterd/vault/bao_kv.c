@@ -17,6 +17,7 @@ struct kept {
 	char key[KEY_SIZE];
 	struct secret *value; /* NULL: free */
 	uint64_t until_ms;
+	unsigned version;
 };
 
 struct get {
@@ -59,7 +60,7 @@ copy_secret(const void *p, size_t len, void *arg)
 
 /* In a free place, or in that of the one which would go first. */
 static void
-cache_put(const struct get *g, const struct secret *value)
+cache_put(const struct get *g, const struct secret *value, unsigned version)
 {
 	struct kept *k = &cache[0];
 	size_t i;
@@ -78,6 +79,7 @@ cache_put(const struct get *g, const struct secret *value)
 	k->value = NULL;
 	memcpy(k->key, g->key, sizeof(k->key));
 	k->until_ms = loop_now_ms() + BAO_KV_CACHE_MS;
+	k->version = version;
 	(void)secret_use(value, copy_secret, &k->value);
 }
 
@@ -129,6 +131,19 @@ choose(const struct json_doc *d, uint32_t fields, const struct reference *ref,
 	return json_type(d, node) == JT_STRING ? node : JSON_NONE;
 }
 
+static unsigned
+version_of(const struct json_doc *d)
+{
+	uint32_t data = json_get(d, json_root(d), "data");
+	int64_t n;
+
+	return json_int64(d, json_get(d, json_get(d, data, "metadata"), "version"), &n) ==
+		    0 &&
+		n > 0 && n <= INT32_MAX
+	    ? (unsigned)n
+	    : 0;
+}
+
 static void
 read_secret(const struct bao_result *r, const struct get *g, struct vault_answer *a)
 {
@@ -157,6 +172,7 @@ read_secret(const struct bao_result *r, const struct get *g, struct vault_answer
 	a->secret = secret_new_fill(CREDENTIAL_SECRET_MAX + 1, fill_text, &at);
 	if (secret_len(a->secret) == 0)
 		goto out;
+	a->version = version_of(&doc);
 	a->code = VAULT_OK;
 	a->why = NULL;
 out:
@@ -172,7 +188,7 @@ on_result(const struct bao_result *r, void *arg)
 	if (r->code == VAULT_OK)
 		read_secret(r, g, &a);
 	if (a.code == VAULT_OK)
-		cache_put(g, a.secret);
+		cache_put(g, a.secret, a.version);
 	g->done(&a, g->arg);
 	secret_free(a.secret);
 	free(g);
@@ -199,7 +215,10 @@ bao_kv_get(const char *ns, const struct reference *ref, vault_done_fn done, void
 	    ref->mount, ref->path, ref->field, ref->version);
 	k = cache_find(g->key);
 	if (k != NULL) {
-		a = (struct vault_answer){.code = VAULT_OK, .secret = k->value};
+		a = (struct vault_answer){.code = VAULT_OK,
+		    .secret = k->value,
+		    .version = k->version,
+		    .cached = 1};
 		done(&a, arg);
 		free(g);
 		return;

@@ -15,6 +15,7 @@
 #include "common/proc.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
+#include "keymasterd/vault/access.h"
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/permit.h"
@@ -23,8 +24,19 @@
 
 #define ARENA_OCTETS (2u * 1024 * 1024)
 
+static void
+judge_ready(struct chan *c, void *owner)
+{
+	(void)c;
+	(void)owner;
+	access_flush();
+}
+
 static const struct proc_peer_row peers[] = {
-    {.role = ROLE_JUDGE, .permits = permit_vault_judge, .on_gone = serve_judge_gone},
+    {.role = ROLE_JUDGE,
+	.permits = permit_vault_judge,
+	.on_ready = judge_ready,
+	.on_gone = serve_judge_gone},
     {.role = ROLE_WORKER,
 	.permits = permit_vault_worker,
 	.on_peer = serve_line_new,

@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+#include "keymasterd/vault/access.h"
+#include "keymasterd/vault/serve.h"
+
 static LIST_HEAD(, pending) all = LIST_HEAD_INITIALIZER(all);
 static unsigned count;
 
@@ -16,6 +19,7 @@ pending_new(struct chan *c, uint64_t reqid)
 		return NULL;
 	p->chan = c;
 	p->reqid = reqid;
+	p->began_us = access_clock_us();
 	buf_init(&p->text);
 	LIST_INSERT_HEAD(&all, p, entry);
 	count++;
@@ -45,4 +49,28 @@ unsigned
 pending_count(void)
 {
 	return count;
+}
+
+const struct vault_answer *
+pending_tell(
+    const struct pending *p, enum access_use use, const struct vault_answer *answer)
+{
+	static const struct vault_answer untold = {.code = VAULT_IO,
+	    .why = "no secret is handed out now: the ledger cannot be told"};
+	const struct access a = {.use = use,
+	    .act = ACCESS_RESOLVE,
+	    .tenant = span_str(p->tenant),
+	    .subject = span_str(p->subject),
+	    .variable = span_str(p->variable),
+	    .execution = span_str(p->execution),
+	    .reference = span_str(p->reference),
+	    .code = answer->code,
+	    .reason = span_str(answer->code == VAULT_OK ? ""
+		    : answer->why != NULL               ? answer->why
+							: serve_text(answer->code)),
+	    .version = answer->version,
+	    .cached = answer->cached != 0,
+	    .latency_us = access_clock_us() - p->began_us};
+
+	return access_tell(&a) == 0 || answer->code != VAULT_OK ? answer : &untold;
 }

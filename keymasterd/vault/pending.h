@@ -11,16 +11,20 @@
 
 #include "common/buf.h"
 #include "common/chan.h"
+#include "common/proto.h"
 
 struct pending {
 	LIST_ENTRY(pending) entry;
 	struct chan *chan; /* NULL: nobody waits for the answer any more */
 	uint64_t reqid;
-	struct buf text;    /* of what is being signed; wiped with the rest */
-	char tenant[65];    /* for the log */
-	char subject[161];  /* for the log: credential, sub, or tool server */
-	char variable[129]; /* of a tool server */
-	uint64_t number;    /* row of the ledger, or place of the variable */
+	struct buf text;     /* of what is being signed; wiped with the rest */
+	char tenant[65];     /* for the log */
+	char subject[161];   /* for the log: credential, sub, or tool server */
+	char variable[129];  /* of a tool server */
+	char execution[65];  /* that a secret is for, or "" */
+	char reference[513]; /* where a secret lives */
+	uint64_t began_us;   /* access_clock_us() */
+	uint64_t number;     /* row of the ledger, or place of the variable */
 };
 
 /* A question of a peer; NULL without memory: the caller answers at once. */
@@ -30,5 +34,13 @@ void pending_free(struct pending *);
 void pending_forget(const struct chan *);
 /* How many questions are under way, those that nobody waits for too. */
 unsigned pending_count(void);
+
+struct vault_answer;
+/*
+ * Tells of a secret that was asked for (access.h). The answer to give: this one, or a
+ * refusal because it cannot be told.
+ */
+const struct vault_answer *pending_tell(
+    const struct pending *, enum access_use, const struct vault_answer *);
 
 #endif

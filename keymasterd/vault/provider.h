@@ -47,6 +47,8 @@ struct vault_answer {
 	const uint8_t *signature;      /* sign: VAULT_SIGNATURE_LEN octets */
 	const struct credential *meta; /* fetch */
 	struct secret *secret;         /* fetch, resolve */
+	unsigned version; /* fetch, resolve: of the secret; 0: its home has none */
+	int cached;       /* fetch, resolve: it was read a while ago */
 };
 
 /*

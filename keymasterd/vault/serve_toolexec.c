@@ -30,6 +30,7 @@ resolved(const struct vault_answer *answer, void *arg)
 {
 	struct pending *p = arg;
 
+	answer = pending_tell(p, ACCESS_TOOL, answer);
 	LOG_INFO("vault.env", LS("server", p->subject), LU("index", p->number),
 	    LS("variable", p->variable), LU("code", answer->code),
 	    LS("why", answer->why));
@@ -62,6 +63,10 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 	    p->tenant, sizeof(p->tenant));
 	(void)span_copy(span_str(l->name), p->subject, sizeof(p->subject));
 	(void)span_copy(span_str(row->variable), p->variable, sizeof(p->variable));
+	(void)span_copy(span_str(l->execution), p->execution, sizeof(p->execution));
+	(void)span_copy(
+	    span_str(row->reference[0] != '\0' ? row->reference : "the configuration"),
+	    p->reference, sizeof(p->reference));
 	p->number = m->index;
 	name = toolenv_credential(row);
 	if (name.len > 0) {

@@ -3,6 +3,8 @@
  * A worker asks for its credential. Runs in vault; the worker talks with upstreams and
  * may be captured, so nothing in its message chooses anything.
  */
+#include <stdio.h>
+
 #include "common/log.h"
 #include "keymasterd/vault/line.h"
 #include "keymasterd/vault/pending.h"
@@ -39,6 +41,7 @@ fetched(const struct vault_answer *answer, void *arg)
 {
 	struct pending *p = arg;
 
+	answer = pending_tell(p, ACCESS_PROXY, answer);
 	LOG_INFO("vault.fetch", LS("tenant", p->tenant), LS("credential", p->subject),
 	    LU("worker", p->number), LU("code", answer->code), LS("why", answer->why));
 	if (p->chan != NULL)
@@ -61,6 +64,7 @@ serve_credential_fetch(struct chan *c, uint64_t reqid, void *msg)
 		return answer_fetch(c, reqid, &no_memory);
 	(void)span_copy(span_str(l->tenant), p->tenant, sizeof(p->tenant));
 	(void)span_copy(span_str(l->name), p->subject, sizeof(p->subject));
+	(void)snprintf(p->reference, sizeof(p->reference), "secret:%s", l->name);
 	p->number = l->instance;
 	serve_provider->fetch(span_str(p->tenant), span_str(p->subject), fetched, p);
 	return 0;

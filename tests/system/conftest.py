@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Nginx, TestCA
+from openbao import OpenBao
 
 SECRET = "sk-planted-7f3e9A/b+c==d8"
 WORKSPACE_NOTE = "a note\n"
@@ -39,6 +40,14 @@ def module_place():
     import shutil
 
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def openbao_server(cache, ca, tmp_path_factory):
+    """One for all modules; each makes namespaces of its own in it, and leaves it unsealed."""
+    server = OpenBao(cache, tmp_path_factory.mktemp("openbao"), ca)
+    yield server
+    server.stop()
 
 
 class Upstream(ThreadingHTTPServer):
