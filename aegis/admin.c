@@ -27,15 +27,48 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/proto.h"
+#include "common/secret.h"
 #include "common/sync.h"
 
 #define HELLO_MS 5000
 #define ANSWER_MS 60000
+#define USER_TOKEN_MAX 128
 
 static struct sync door;
 static int door_fd = -1;
 static int lock_fd = -1;
 static pid_t keymaster = -1;
+
+/* Says who is asking, when AEGIS_USER_TOKEN does. 0, or -1 after saying why not. */
+static int
+login(void)
+{
+	const char *token = getenv("AEGIS_USER_TOKEN");
+	struct admin_answer a = {0};
+	int r;
+	MSG_INIT(user_login, m);
+
+	if (token == NULL || token[0] == '\0')
+		return 0;
+	if (strlen(token) > USER_TOKEN_MAX) {
+		cli_error("Set it to the key that \"aegis user add\" showed.",
+		    "AEGIS_USER_TOKEN is no user's key");
+		return -1;
+	}
+	m.token = secret_new(token, strlen(token));
+	if (m.token == NULL) {
+		cli_error(NULL, "no memory for AEGIS_USER_TOKEN");
+		return -1;
+	}
+	r = admin_ask(MSG_user_login, &m, NULL, NULL, &a);
+	if (r == 0 && a.code != ADMIN_OK) {
+		(void)admin_refused(&a);
+		r = -1;
+	}
+	admin_answer_free(&a);
+	secret_free(m.token);
+	return r;
+}
 
 /* 0; -1 with errno: ENOENT and ECONNREFUSED when nobody listens. */
 static int
@@ -155,6 +188,18 @@ open_data(struct config *c)
 	return r;
 }
 
+static int
+open_gate(struct config *c)
+{
+	if (connect_to(c->admin_socket) == 0)
+		return 0;
+	if (!nobody_listens(errno))
+		return unreachable(c, errno);
+	cli_error(
+	    "Start it with \"aegis gate\".", "no gate is running on %s", c->data_dir);
+	return ADMIN_UNREACHABLE;
+}
+
 int
 admin_open(struct cli *cli, enum admin_need need)
 {
@@ -163,19 +208,12 @@ admin_open(struct cli *cli, enum admin_need need)
 
 	if (c == NULL)
 		return ADMIN_FAILED;
-	if (need == ADMIN_NEED_DATA) {
-		r = open_data(c);
-		if (r != 0)
-			admin_close();
-		return r;
-	}
-	if (connect_to(c->admin_socket) == 0)
-		return 0;
-	if (!nobody_listens(errno))
-		return unreachable(c, errno);
-	cli_error(
-	    "Start it with \"aegis gate\".", "no gate is running on %s", c->data_dir);
-	return ADMIN_UNREACHABLE;
+	r = need == ADMIN_NEED_DATA ? open_data(c) : open_gate(c);
+	if (r == 0 && login() == -1)
+		r = ADMIN_REFUSED;
+	if (r != 0)
+		admin_close();
+	return r;
 }
 
 int

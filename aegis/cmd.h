@@ -40,6 +40,12 @@ int cmd_tool_show(struct cli *);
 int cmd_tool_test(struct cli *);
 int cmd_status(struct cli *);
 
+int cmd_user_add(struct cli *);
+int cmd_user_list(struct cli *);
+int cmd_user_remove(struct cli *);
+int cmd_user_role(struct cli *);
+int cmd_user_regenerate(struct cli *);
+
 int cmd_operator_token(struct cli *);
 int cmd_key_rotate(struct cli *);
 int cmd_key_list(struct cli *);

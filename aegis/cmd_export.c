@@ -124,7 +124,7 @@ write_all(struct export *x, const struct ledger_query *q, const char *format)
 
 	if (strcmp(format, "jsonl") == 0) {
 		if (q->since == NULL && q->service == NULL && q->agent == NULL)
-			return ledger_read_export(write_line, x);
+			return ledger_read_export(true, write_line, x);
 		fprintf(stderr,
 		    "note: an export with a filter cannot be verified; leave --since, "
 		    "--service and --agent out for one that can\n");
@@ -148,6 +148,7 @@ cmd_ledger_export(struct cli *cli)
 	const char *format = cli_text_or(cli, "format", "csv"),
 		   *path = cli_text(cli, "output");
 	const struct ledger_query q = {.since = cli_text(cli, "since"),
+	    .exported = true,
 	    .service = cli_text(cli, "service"),
 	    .agent = cli_text(cli, "agent")};
 	struct export x = {.bare = cli_given(cli, "no-evidence")};

@@ -372,7 +372,7 @@ verify_rows(struct cli *cli, struct verify *v, const uint8_t key[32], bool live)
 	v->signatures = cli_given(cli, "signatures");
 	r = keep_head(cli, v);
 	if (r == 0 && live)
-		r = ledger_read_export(on_line, v);
+		r = ledger_read_export(false, on_line, v);
 	else if (r == 0 &&
 	    (find_files(cli, v, &names) == -1 || read_files(v, &names) == -1))
 		r = ADMIN_FAILED;

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/priv.h"
 #include "common/proto.h"
+#include "common/secret.h"
 
 static bool create_vault;
 static int master_key_fd = -1;
@@ -250,6 +251,30 @@ send_mcp(struct child *child, const struct config *c)
 	return r;
 }
 
+static struct secret *starter; /* until the first judge was told */
+
+void
+confsend_starter_take(struct secret *token)
+{
+	starter = token;
+}
+
+/* A judge that is started again was not started by a person. */
+static int
+send_starter(struct child *child)
+{
+	MSG_INIT(conf_starter, m);
+	int r;
+
+	if (starter == NULL)
+		return 0;
+	m.token = starter;
+	r = chan_note(child->door, MSG_conf_starter, &m);
+	secret_free(starter);
+	starter = NULL;
+	return r;
+}
+
 static int
 send_judge(struct child *child, const struct config *c)
 {
@@ -279,7 +304,7 @@ send_judge(struct child *child, const struct config *c)
 	m.issuer = span_str(c->seal_issuer);
 	m.audience = span_str(c->seal_audience);
 	m.gate_url = span_str(url);
-	if (chan_note(child->door, MSG_conf_judge, &m) == -1)
+	if (chan_note(child->door, MSG_conf_judge, &m) == -1 || send_starter(child) == -1)
 		return -1;
 	for (i = 0; i < c->ncontexts; i++) {
 		MSG_INIT(conf_context, context);

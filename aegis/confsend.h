@@ -13,4 +13,9 @@ struct config;
 void confsend_setup(bool create, int key_fd, unsigned admin_uid);
 int confsend_child(struct child *, const struct config *);
 
+struct secret;
+/* The key of the user who starts the gate (may be empty), for the first judge. Takes it.
+ */
+void confsend_starter_take(struct secret *);
+
 #endif

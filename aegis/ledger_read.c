@@ -93,6 +93,7 @@ ask_rows(const struct ledger_query *q, uint64_t after, uint64_t limit, struct bu
 	m.agent = span_str(q->agent);
 	m.kind = span_str(q->kind);
 	m.request = span_str(q->request);
+	m.exported = q->exported;
 	return ask_page(MSG_ledger_read, &m, page, end);
 }
 
@@ -214,7 +215,7 @@ give_line(const char *line, size_t len, void *arg)
 }
 
 int
-ledger_read_export(ledger_line_fn fn, void *arg)
+ledger_read_export(bool exported, ledger_line_fn fn, void *arg)
 {
 	struct exporting x = {.fn = fn, .arg = arg};
 	struct page_end end = {.more = true};
@@ -229,6 +230,7 @@ ledger_read_export(ledger_line_fn fn, void *arg)
 		m.after = end.next;
 		m.limit = PAGE;
 		m.lines = 1;
+		m.exported = exported;
 		r = ask_page(MSG_ledger_read, &m, &page, &end);
 		if (r == ADMIN_OK && each_line(&page, give_line, &x) == -1 && !x.done)
 			r = ADMIN_FAILED;

@@ -13,6 +13,7 @@
 struct ledger_query {
 	const char *since, *service, *agent, *kind, *request; /* NULL: any */
 	bool newest_first;
+	bool exported;  /* for a file, which is a right of its own */
 	uint64_t limit; /* rows; 0: all */
 };
 
@@ -25,9 +26,10 @@ typedef int (*ledger_line_fn)(const char *line, size_t len, void *arg);
 int ledger_read_rows(const struct ledger_query *, ledger_row_fn, void *arg);
 /*
  * The verifiable form (doc/design.md): has the head signed, then gives header, rows and
- * checkpoints up to the last checkpoint. 0, or an exit code after saying why.
+ * checkpoints up to the last checkpoint. exported: it leaves for a file, which is a right
+ * of its own. 0, or an exit code after saying why.
  */
-int ledger_read_export(ledger_line_fn, void *arg);
+int ledger_read_export(bool exported, ledger_line_fn, void *arg);
 /* The ledger's public key and its id as the judge knows them. 0, or an exit code. */
 int ledger_read_key(uint8_t key[32], char *kid, size_t kid_size);
 

@@ -62,6 +62,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_ledger.c \
 	aegis/cmd_receipt.c \
 	aegis/cmd_operator.c \
+	aegis/cmd_user.c \
 	aegis/cmd_run.c \
 	aegis/cmd_tool.c \
 	aegis/cmd_vault.c \

@@ -47,7 +47,7 @@ struct chan {
 	struct event *readable, *writable;
 	int ready, dead, read_paused, write_wait;
 	uint8_t state;
-	uint32_t once; /* bit per permit row already used */
+	uint64_t once; /* bit per permit row already used */
 	STAILQ_HEAD(, out_msg) out;
 	size_t out_octets;
 	struct waiter *waiters;
@@ -538,7 +538,7 @@ check_hello(struct chan *c, const struct msg_hello *m)
 }
 
 static const struct permit *
-permit_find(const struct chan *c, unsigned type, uint32_t *bit)
+permit_find(const struct chan *c, unsigned type, uint64_t *bit)
 {
 	const struct permit *p;
 
@@ -574,7 +574,7 @@ static void
 dispatch(struct chan *c, const struct msg_head *h, const struct msg_desc *d, void *msg)
 {
 	const struct permit *p;
-	uint32_t bit;
+	uint64_t bit;
 
 	if (!c->ready) {
 		if (d->type != MSG_hello || check_hello(c, msg) == -1) {
@@ -599,6 +599,9 @@ dispatch(struct chan *c, const struct msg_head *h, const struct msg_desc *d, voi
 		c->read_paused = 1;
 		event_del(c->readable);
 	}
+	if (d->kind == MSG_IS_ASK && c->conf.allow != NULL &&
+	    c->conf.allow(c, c->conf.owner, d->type, h->reqid, msg) == -1)
+		return;
 	if (p->fn(c, h->reqid, msg) == -1)
 		violate(c, d->type, "refused by its handler");
 }
@@ -609,7 +612,7 @@ refuse_early(
     struct chan *c, const struct msg_head *h, const struct msg_desc *d, unsigned nfds)
 {
 	const struct permit *p;
-	uint32_t bit;
+	uint64_t bit;
 
 	if (d == NULL)
 		return "unknown type";

@@ -59,6 +59,10 @@ struct chan_conf {
 	/* The door is shut; every waiter has been told. Must not use the chan afterwards.
 	 */
 	void (*on_gone)(struct chan *, void *owner);
+	/* Asked for each permitted question before its handler: 0 goes on; -1, it was
+	 * answered already and that is all. May be NULL. */
+	int (*allow)(
+	    struct chan *, void *owner, unsigned type, uint64_t reqid, const void *msg);
 	unsigned
 	    max_open; /* unanswered asks of the peer before we stop reading; 0: 1024 */
 };

@@ -82,6 +82,10 @@ JUDGE_CORE = \
 	keymasterd/judge/store_credentials.c keymasterd/judge/store_helper.c \
 	keymasterd/judge/store_int.h \
 	keymasterd/judge/store_node.c \
+	keymasterd/judge/store_user.c \
+	keymasterd/judge/user.c keymasterd/judge/user.h \
+	keymasterd/judge/permission.def \
+	keymasterd/judge/admin_user.c \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
 	keymasterd/judge/turn.c keymasterd/judge/turn.h \
 	keymasterd/judge/vault_mark.c keymasterd/judge/vault_mark.h \

@@ -17,19 +17,24 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/proto.h"
+#include "common/secret.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/user.h"
 
 #define CONNECTIONS_MAX 16
 #define ASKS_MAX 4
 #define MESSAGE_MAX 1024
 
 struct admin_conn {
-	char peer[64];
+	char peer[140];  /* "uid 0 pid 12", then " user NAME" */
+	size_t peer_len; /* without the user */
+	uint8_t token[STORE_HASH_LEN];
+	int has_token;
 };
 
 static struct event *listener;
@@ -52,6 +57,68 @@ on_gone(struct chan *c, void *owner)
 	connections--;
 }
 
+/* Has who sits there the right to ask this? The token is looked up each time: one that
+ * was taken away is worth nothing from then on. */
+static int
+allow(struct chan *c, void *owner, unsigned type, uint64_t reqid, const void *msg)
+{
+	struct admin_conn *conn = owner;
+	enum permission needs = permission_of(type);
+	const struct msg_desc *d = msg_desc_get(type);
+	char text[160], detail[240];
+	const char *denied;
+	struct user *who;
+
+	if (type == MSG_user_login)
+		return 0;
+	if (type == MSG_ledger_read) {
+		const struct msg_ledger_read *m = msg;
+
+		if (m->exported)
+			needs = PERM_LEDGER_EXPORT;
+	}
+	denied = user_denied(judge_conf.tenant, conn->has_token ? conn->token : NULL,
+	    needs, &who, text, sizeof(text));
+	conn->peer[conn->peer_len] = '\0';
+	if (who != NULL)
+		snprintf(conn->peer + conn->peer_len, sizeof(conn->peer) - conn->peer_len,
+		    " user %s", who->row.name);
+	if (denied == NULL)
+		return 0;
+	snprintf(detail, sizeof(detail), "%s: %s", d->name, denied);
+	admin_ledger(
+	    c, &(struct admin_act){.event = "admin.denied", .reason = span_str(detail)});
+	admin_done(c, reqid, ADMIN_REFUSED, denied);
+	return -1;
+}
+
+static int
+hash_token(const void *p, size_t len, void *arg)
+{
+	judge_sha256(p, len, arg);
+	return 0;
+}
+
+int
+admin_user_login(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_user_login *m = msg;
+	struct admin_conn *conn = chan_owner(c);
+	struct user *who;
+
+	(void)secret_use(m->token, hash_token, conn->token);
+	conn->has_token = 1;
+	if (users_any(judge_conf.tenant) &&
+	    (who = user_by_hash(judge_conf.tenant, conn->token)) == NULL) {
+		admin_ledger(c,
+		    &(struct admin_act){.event = "admin.denied",
+			.reason = span_str("user_login: token not recognized")});
+		return admin_refuse(c, reqid, "Invalid API key. Token not recognized.");
+	}
+	admin_done(c, reqid, ADMIN_OK, "");
+	return 0;
+}
+
 static void
 open_connection(int fd)
 {
@@ -59,6 +126,7 @@ open_connection(int fd)
 	    .peer_role = ROLE_ADMIN,
 	    .permits = permit_judge_admin,
 	    .on_gone = on_gone,
+	    .allow = allow,
 	    .max_open = ASKS_MAX};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
@@ -77,6 +145,7 @@ open_connection(int fd)
 	}
 	snprintf(
 	    conn->peer, sizeof(conn->peer), "uid %u pid %d", cred.uid, (int)cred.pid);
+	conn->peer_len = strlen(conn->peer);
 	conf.owner = conn;
 	conf.peer_instance = ++serial;
 	connections++;

@@ -27,6 +27,7 @@
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/user.h"
 #include "keymasterd/judge/waiting.h"
 
 #define TICK_MS 100
@@ -40,6 +41,11 @@ struct store *judge_store;
 int judge_stopping;
 
 static uint64_t stop_at_ms, born_ms;
+
+static struct { /* the person at the terminal, when it is one */
+	int asked, shown;
+	uint8_t hash[STORE_HASH_LEN];
+} starter;
 
 static int
 text_copy(struct span s, char *out, size_t size)
@@ -83,6 +89,46 @@ on_conf(void *msg)
 	    : 0;
 }
 
+static int
+keep_hash(const void *p, size_t len, void *arg)
+{
+	(void)arg;
+	starter.shown = len > 0;
+	judge_sha256(p, len, starter.hash);
+	return 0;
+}
+
+static int
+on_starter(void *msg)
+{
+	const struct msg_conf_starter *m = msg;
+
+	starter.asked = 1;
+	return secret_use(m->token, keep_hash, NULL);
+}
+
+/* May whoever starts the gate do that? */
+static void
+check_starter(void)
+{
+	struct ledger_row row = {
+	    .kind = LEDGER_SYSTEM, .event = span_str("start.denied")};
+	const char *denied;
+	char text[160];
+	struct user *who;
+
+	if (!starter.asked)
+		return;
+	denied = user_denied(judge_conf.tenant, starter.shown ? starter.hash : NULL,
+	    PERM_GATE_START, &who, text, sizeof(text));
+	if (denied == NULL)
+		return;
+	row.reason = span_str(denied);
+	(void)ledger_append(&row, NULL);
+	turn_end(NULL);
+	fatalx("%s", denied);
+}
+
 /* In the box, as the judge's own user, before system calls are fewer. */
 static void
 open_files(void)
@@ -107,7 +153,7 @@ static void
 reload(void *arg)
 {
 	(void)arg;
-	if (registry_load() == 0)
+	if (registry_load() == 0 && users_load() == 0)
 		return;
 	/* memory and database differ: better no judge than one that decides by that */
 	LOG_ERROR("registry.load", LS("error", store_error(judge_store)));
@@ -122,13 +168,14 @@ begin(void)
 	if (ledger_open(judge_store, judge_conf.tenant, judge_conf.ledger_sync, err,
 		sizeof(err)) == -1)
 		fatalx("%s", err);
-	if (registry_load() == -1 || windows_load() == -1)
+	if (registry_load() == -1 || users_load() == -1 || windows_load() == -1)
 		fatalx("the database cannot be read: %s", store_error(judge_store));
 	if (seal_init() == -1)
 		fatalx("sessions and SecurityContexts could not be loaded");
 	born_ms = loop_now_ms();
 	turn_on_rollback(reload, NULL);
 	loop_on_turn(turn_end, NULL);
+	check_starter();
 	ledger_start_row(NULL);
 	if (seal_started() == -1)
 		fatalx("the database cannot be written: %s", store_error(judge_store));
@@ -184,6 +231,7 @@ main(int argc, char **argv)
 {
 	static const struct proc_conf_row rows[] = {
 	    {MSG_conf_judge, on_conf},
+	    {MSG_conf_starter, on_starter},
 	    {MSG_conf_context, seal_conf_context},
 	    {MSG_conf_tool, seal_conf_tool},
 	    {MSG_conf_issuer, trust_conf_issuer},

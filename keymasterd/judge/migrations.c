@@ -98,8 +98,16 @@ static const char schema_6[] =
     " tenant_id TEXT NOT NULL, nonce TEXT NOT NULL, seen_at INTEGER NOT NULL,"
     " PRIMARY KEY(tenant_id, nonce)) WITHOUT ROWID;";
 
+/* People. */
+static const char schema_7[] =
+    "CREATE TABLE users("
+    " tenant_id TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,"
+    " token_hash BLOB NOT NULL UNIQUE, prefix TEXT NOT NULL,"
+    " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, name)) WITHOUT ROWID;";
+
 static const char *const steps[] = {
-    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
+    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

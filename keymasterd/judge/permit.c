@@ -18,6 +18,7 @@
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/user.h"
 
 const struct permit permit_judge_gate[] = {
     {MSG_proxy_authorize, CHAN_READY, 0, proxy_authorize},
@@ -109,5 +110,11 @@ const struct permit permit_judge_admin[] = {
     {MSG_ledger_receipt, CHAN_READY, 0, admin_ledger_receipt},
     {MSG_status, CHAN_READY, 0, admin_status},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
+    {MSG_user_login, CHAN_READY, 0, admin_user_login},
+    {MSG_user_add, CHAN_READY, 0, admin_user_add},
+    {MSG_user_list, CHAN_READY, 0, admin_user_list},
+    {MSG_user_remove, CHAN_READY, 0, admin_user_remove},
+    {MSG_user_role, CHAN_READY, 0, admin_user_role},
+    {MSG_user_regenerate, CHAN_READY, 0, admin_user_regenerate},
     PERMIT_LAST,
 };

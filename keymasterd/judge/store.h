@@ -209,6 +209,21 @@ int store_node_nonce(
 /* Forgets those of before, at most `limit` at once. */
 int store_node_nonce_purge(struct store *, uint64_t before_ms, unsigned limit);
 
+/* ---- people who administer; tokens are kept as SHA-256 ---- */
+struct store_user {
+	char tenant[STORE_TENANT_MAX];
+	char name[65];
+	char role[9];
+	uint8_t token_hash[STORE_HASH_LEN];
+	char prefix[20];
+	uint64_t created_ms, updated_ms;
+};
+/* Inserts, or overwrites the row with the same name. */
+int store_user_put(struct store *, const struct store_user *);
+int store_user_delete(struct store *, const char *tenant, const char *name);
+int store_user_each(
+    struct store *, int (*fn)(const struct store_user *, void *), void *arg);
+
 /* ---- rate windows: what the limiters know, saved now and then (limit.h) ---- */
 int store_window_put(
     struct store *, const char *tenant, const char *key, const void *blob, size_t len);

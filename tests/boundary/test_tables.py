@@ -96,7 +96,9 @@ def test_no_secret_leaves_but_to_its_user():
     """Answers with a secret in them belong to two questions, both to vault."""
     carriers = {m.name for m in MESSAGES.values()
                 if any(f.kind == "SECRET" for f in m.fields)}
-    assert carriers == {"credential_secret", "env_item", "conf_tool_secret", "grant_key"}
+    keys_of_people = {"user_login", "conf_starter"}  # to the judge, which hashes them
+    assert carriers == {"credential_secret", "env_item", "conf_tool_secret",
+                        "grant_key"} | keys_of_people
     for answer, question in (("credential_secret", "credential_fetch"), ("env_item", "env_fetch")):
         assert [m.name for m in MESSAGES.values() if m.answer == answer] == [question]
 
