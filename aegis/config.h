@@ -90,6 +90,7 @@ struct config {
 	char *openbao_addr, *openbao_ca, *openbao_namespace, *openbao_mount;
 	char *openbao_role_id, *openbao_secret_id; /* the latter: where it is kept */
 	char *openbao_transit, *openbao_token_key, *openbao_token_key2;
+	char *openbao_kv, *openbao_board_key;
 	unsigned openbao_renew_s;
 	char *openbao_host; /* of these, made of those above */
 	unsigned openbao_port;

@@ -198,6 +198,8 @@ config_finish_openbao(struct loading *l)
 	check_path(l, "namespace", c->openbao_namespace);
 	check_path(l, "auth.mount", c->openbao_mount);
 	check_path(l, "transit_mount", c->openbao_transit);
+	check_path(l, "kv_mount", c->openbao_kv);
+	check_path(l, "transit_keys.blackboard", c->openbao_board_key);
 	if (c->openbao_token_key == NULL) {
 		c->openbao_token_key = c->openbao_token_key2;
 		c->openbao_token_key2 = NULL;

@@ -281,7 +281,8 @@ add_variable(struct reading *r, const struct yaml_node *n, bool credential)
 	}
 	if (strncmp(n->text, "env:", 4) == 0)
 		return add_from_environment(r, n, key);
-	if (strncmp(n->text, "secret:", 7) == 0) {
+	if (strncmp(n->text, "secret:", 7) == 0 &&
+	    r->l->c->vault_provider != CONFIG_OPENBAO) {
 		size_t len = strlen(n->text + 7);
 
 		if (len > 0 && len <= 128 && strspn(n->text + 7, NAME_CHARS) == len)
@@ -292,7 +293,7 @@ add_variable(struct reading *r, const struct yaml_node *n, bool credential)
 		    n->text);
 		return 0;
 	}
-	if (strncmp(n->text, "vault:", 6) == 0) {
+	if (strncmp(n->text, "vault:", 6) == 0 || strncmp(n->text, "secret:", 7) == 0) {
 		const char *why = config_check_reference(r->l->c, n->text);
 
 		if (why == NULL && strlen(n->text) <= 512)

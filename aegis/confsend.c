@@ -333,6 +333,8 @@ send_openbao(struct child *child, const struct config *c)
 	m.role_id = span_str(c->openbao_role_id);
 	m.transit_mount = span_str(c->openbao_transit);
 	m.token_key = span_str(c->openbao_token_key);
+	m.kv_mount = span_str(c->openbao_kv);
+	m.board_key = span_str(c->openbao_board_key);
 	m.renew_ms = c->openbao_renew_s * 1000u;
 	if (c->openbao_tls && open_or_none(c->openbao_ca, &m.ca_bundle) == -1)
 		return -1;

@@ -32,6 +32,14 @@ skip(struct span s, size_t n)
 	return span_mem(s.p + n, s.len - n);
 }
 
+static bool
+begins(struct span s, const char *with)
+{
+	size_t n = strlen(with);
+
+	return s.len >= n && memcmp(s.p, with, n) == 0;
+}
+
 /* @VERSION, without a leading zero. */
 static int
 read_version(struct span s, unsigned *version)
@@ -53,22 +61,30 @@ const char *
 reference_parse(struct span text, struct reference *r)
 {
 	static const char form[] =
-	    "expected vault:MOUNT/PATH#FIELD, of A-Z a-z 0-9 _ . - "
+	    "expected vault:MOUNT/PATH#FIELD or secret:PATH#FIELD, of A-Z a-z 0-9 _ . - "
 	    "and slashes, @VERSION behind it if wanted";
 	struct span rest = text, path;
-	size_t n, scheme = sizeof(REFERENCE_VAULT) - 1;
+	size_t n;
 	bool more;
 
 	memset(r, 0, sizeof(*r));
-	if (text.len < scheme || memcmp(text.p, REFERENCE_VAULT, scheme) != 0)
+	if (begins(rest, REFERENCE_SECRET)) {
+		rest = skip(rest, sizeof(REFERENCE_SECRET) - 1);
+	} else if (begins(rest, REFERENCE_VAULT)) {
+		rest = skip(rest, sizeof(REFERENCE_VAULT) - 1);
+		n = segment_len(rest);
+		if (n == 0 || n == rest.len || rest.p[n] != '/' ||
+		    leads_upwards(span_mem(rest.p, n)) ||
+		    span_copy(span_mem(rest.p, n), r->mount, sizeof(r->mount)) == -1)
+			return form;
+		if (begins(rest, REFERENCE_TENANT))
+			return "what begins with tenant- is a namespace, not a mount: a "
+			       "reference stays in the namespace of its tenant";
+		rest = skip(rest, n + 1);
+	} else {
 		return form;
-	rest = skip(rest, scheme);
-	n = segment_len(rest);
-	if (n == 0 || n == rest.len || rest.p[n] != '/' ||
-	    leads_upwards(span_mem(rest.p, n)) ||
-	    span_copy(span_mem(rest.p, n), r->mount, sizeof(r->mount)) == -1)
-		return form;
-	rest = path = skip(rest, n + 1);
+	}
+	path = rest;
 	do {
 		n = segment_len(rest);
 		if (n == 0 || leads_upwards(span_mem(rest.p, n)))

@@ -10,17 +10,21 @@
 #include "common/span.h"
 
 #define REFERENCE_VAULT "vault:"
+#define REFERENCE_SECRET "secret:"
+/* Namespaces of tenants begin so, which mounts must not. */
+#define REFERENCE_TENANT "tenant-"
 
 struct reference {
-	char mount[65];
+	char mount[65];   /* "": where tenants' secrets are, by the configuration */
 	char path[257];   /* segments with slashes between them */
 	char field[129];  /* "": `value`, or the only one there is */
 	unsigned version; /* 0: the newest */
 };
 
 /*
- * vault:MOUNT/PATH[#FIELD][@VERSION]: a secret of a KV version 2 engine. Segments and the
- * field are of A-Z a-z 0-9 _ . and -. NULL, or what is wrong with it.
+ * vault:MOUNT/PATH[#FIELD][@VERSION]: a secret of a KV version 2 engine;
+ * secret:PATH[#FIELD][@VERSION]: of the one that the configuration names. Segments and
+ * the field are of A-Z a-z 0-9 _ . and -. NULL, or what is wrong with it.
  */
 const char *reference_parse(struct span text, struct reference *);
 

@@ -7,6 +7,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
+	keymasterd/vault/bao_place.c keymasterd/vault/bao_place.h \
 	keymasterd/vault/bao_session.c keymasterd/vault/bao_session.h \
 	keymasterd/vault/bao_sign.c keymasterd/vault/bao_sign.h \
 	keymasterd/vault/bao_transit.c keymasterd/vault/bao_transit.h \

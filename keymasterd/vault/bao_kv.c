@@ -11,7 +11,7 @@
 #include "keymasterd/vault/bao_session.h"
 
 #define CACHE_MAX 64
-#define KEY_SIZE 768
+#define KEY_SIZE 1024
 
 struct kept {
 	char key[KEY_SIZE];
@@ -195,7 +195,8 @@ on_result(const struct bao_result *r, void *arg)
 }
 
 void
-bao_kv_get(const char *ns, const struct reference *ref, vault_done_fn done, void *arg)
+bao_kv_get(const char *ns, const struct reference *ref, bool fresh, vault_done_fn done,
+    void *arg)
 {
 	struct vault_answer a = {.code = VAULT_IO};
 	char path[400], version[32] = "";
@@ -211,9 +212,9 @@ bao_kv_get(const char *ns, const struct reference *ref, vault_done_fn done, void
 	g->generation = generation;
 	g->done = done;
 	g->arg = arg;
-	snprintf(g->key, sizeof(g->key), "%s\n%s/%s\n%s\n%u", ns != NULL ? ns : "",
-	    ref->mount, ref->path, ref->field, ref->version);
-	k = cache_find(g->key);
+	snprintf(g->key, sizeof(g->key), "%s\n%s/%s\n%s\n%u", ns, ref->mount, ref->path,
+	    ref->field, ref->version);
+	k = fresh ? NULL : cache_find(g->key);
 	if (k != NULL) {
 		a = (struct vault_answer){.code = VAULT_OK,
 		    .secret = k->value,

@@ -11,8 +11,9 @@
 
 #define BAO_KV_CACHE_MS 30000
 
-/* ns: the namespace, or NULL for the session's own. done gets the secret. */
-void bao_kv_get(const char *ns, const struct reference *, vault_done_fn done, void *arg);
+/* ns: the namespace. fresh: not from what is kept. done gets the secret. */
+void bao_kv_get(
+    const char *ns, const struct reference *, bool fresh, vault_done_fn done, void *arg);
 /* Drops all that is kept; what is asked for now is answered but not kept. */
 void bao_kv_forget(void);
 

@@ -28,7 +28,7 @@
 struct call {
 	TAILQ_ENTRY(call) entry;
 	const char *method;
-	char path[1024], ns[257];
+	char path[1024], ns[336];
 	struct buf body;
 	bool once;
 	enum call_state { CALL_WAITS, CALL_SENT, CALL_PAUSES, CALL_CHECKS } state;

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "keymasterd/vault/bao_http.h"
+#include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
 
@@ -86,6 +87,7 @@ openbao_configure(void *msg)
 	    span_copy(m->name_space, session.ns, sizeof(session.ns)) == -1 ||
 	    span_copy(m->auth_mount, session.mount, sizeof(session.mount)) == -1 ||
 	    bao_transit_setup(m->transit_mount, m->token_key) == -1 ||
+	    bao_place_setup(m->name_space, m->kv_mount) == -1 ||
 	    span_copy(m->role_id, session.role_id, sizeof(session.role_id)) == -1)
 		return -1;
 	http.port = (uint16_t)m->port;

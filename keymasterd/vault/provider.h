@@ -40,6 +40,13 @@ struct vault_open {
 	void (*keys_changed)(void);
 };
 
+/* A secret that is asked for by a reference. */
+struct vault_question {
+	struct span tenant; /* whose: the reference cannot lead out of its namespace */
+	struct span reference;
+	int fresh; /* not what was read before, however short ago */
+};
+
 /* What became of a question. All of it lives until the callback returns. */
 struct vault_answer {
 	enum vault_code code;
@@ -78,11 +85,10 @@ struct vault_provider {
 	void (*fetch)(
 	    struct span tenant, struct span name, vault_done_fn done, void *arg);
 	/*
-	 * A secret that lives elsewhere, by a reference of the configuration such as
-	 * vault:MOUNT/PATH#FIELD. VAULT_BAD_REFERENCE: this provider knows no such ones.
+	 * A secret by a reference such as vault:MOUNT/PATH#FIELD or secret:PATH.
+	 * VAULT_BAD_REFERENCE: this provider knows no such ones.
 	 */
-	void (*resolve)(
-	    struct span tenant, struct span reference, vault_done_fn done, void *arg);
+	void (*resolve)(const struct vault_question *, vault_done_fn done, void *arg);
 	/* Forgets what was read elsewhere: what is asked for next is read again. */
 	void (*refresh)(void);
 	/*

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/reference.h"
 #include "common/secret.h"
 #include "keymasterd/vault/node_key.h"
 #include "keymasterd/vault/sign.h"
@@ -239,14 +240,20 @@ embedded_fetch(struct span tenant, struct span name, vault_done_fn done, void *a
 	secret_free(a.secret);
 }
 
+/* secret:NAME, the secret of a credential. */
 static void
-embedded_resolve(struct span tenant, struct span reference, vault_done_fn done, void *arg)
+embedded_resolve(const struct vault_question *q, vault_done_fn done, void *arg)
 {
+	static const size_t scheme = sizeof(REFERENCE_SECRET) - 1;
 	const struct vault_answer a = {.code = VAULT_BAD_REFERENCE};
 
-	(void)tenant;
-	(void)reference;
-	done(&a, arg);
+	if (q->reference.len > scheme &&
+	    memcmp(q->reference.p, REFERENCE_SECRET, scheme) == 0)
+		embedded_fetch(q->tenant,
+		    span_mem(q->reference.p + scheme, q->reference.len - scheme), done,
+		    arg);
+	else
+		done(&a, arg);
 }
 
 static void

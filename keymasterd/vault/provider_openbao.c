@@ -6,8 +6,8 @@
  * configured security tokens are signed there.
  */
 #include "common/log.h"
-#include "common/proc.h"
 #include "keymasterd/vault/bao_kv.h"
+#include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
 #include "keymasterd/vault/openbao.h"
@@ -58,21 +58,21 @@ openbao_fetch(struct span tenant, struct span name, vault_done_fn done, void *ar
 }
 
 static void
-openbao_resolve(struct span tenant, struct span text, vault_done_fn done, void *arg)
+openbao_resolve(const struct vault_question *q, vault_done_fn done, void *arg)
 {
 	struct vault_answer a = {.code = VAULT_BAD_REFERENCE};
+	char name_space[BAO_NAMESPACE_SIZE];
 	struct reference ref;
 
-	a.why = reference_parse(text, &ref);
-	/* other tenants get namespaces of their own when there are any */
-	if (a.why == NULL && !span_eq(tenant, proc_self.tenant)) {
+	a.why = bao_place_reference(q->reference, &ref);
+	if (a.why == NULL) {
 		a.code = VAULT_DENIED;
-		a.why = "this tenant has no namespace in OpenBao";
+		a.why = bao_place_of(q->tenant, name_space);
 	}
 	if (a.why != NULL)
 		done(&a, arg);
 	else
-		bao_kv_get(NULL, &ref, done, arg);
+		bao_kv_get(name_space, &ref, q->fresh != 0, done, arg);
 }
 
 static void

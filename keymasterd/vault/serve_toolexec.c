@@ -48,7 +48,6 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 	struct vault_answer a = {.code = VAULT_OK};
 	const struct toolenv *row;
 	struct pending *p;
-	struct span name;
 
 	if (l == NULL)
 		return -1;
@@ -68,14 +67,11 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 	    span_str(row->reference[0] != '\0' ? row->reference : "the configuration"),
 	    p->reference, sizeof(p->reference));
 	p->number = m->index;
-	name = toolenv_credential(row);
-	if (name.len > 0) {
-		serve_provider->fetch(span_str(p->tenant), name, resolved, p);
-		return 0;
-	}
 	if (row->reference[0] != '\0') {
-		serve_provider->resolve(
-		    span_str(p->tenant), span_str(row->reference), resolved, p);
+		const struct vault_question q = {
+		    .tenant = span_str(p->tenant), .reference = span_str(row->reference)};
+
+		serve_provider->resolve(&q, resolved, p);
 		return 0;
 	}
 	a.secret = row->value;

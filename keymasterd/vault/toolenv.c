@@ -42,16 +42,6 @@ toolenv_get(const char *server, unsigned index)
 	return NULL;
 }
 
-struct span
-toolenv_credential(const struct toolenv *row)
-{
-	static const char scheme[] = "secret:";
-
-	if (strncmp(row->reference, scheme, sizeof(scheme) - 1) != 0)
-		return (struct span){NULL, 0};
-	return span_str(row->reference + sizeof(scheme) - 1);
-}
-
 void
 toolenv_clear(void)
 {

@@ -26,9 +26,6 @@ int toolenv_add(struct span server, struct span variable, struct span reference,
 /* Variable number `index` of a server, in the order of configuration; NULL at the end. */
 const struct toolenv *toolenv_get(const char *server, unsigned index);
 
-/* The credential's name in a reference secret:NAME, else an empty span. */
-struct span toolenv_credential(const struct toolenv *);
-
 void toolenv_clear(void);
 
 #endif

@@ -4,15 +4,18 @@
 import hashlib
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
+import proto
 from lab import Lab
+from puppet import Directory, Puppet, conf_vault, memfd
 from seal_client import SealClient, SealError
 
 NAMESPACE = "platform"
 FILES = Path(__file__).resolve().parents[2] / "contrib" / "openbao"
-POLICIES = {p: (FILES / f"{p}.hcl").read_text() for p in ("session", "kv", "transit")}
+POLICIES = {p: (FILES / f"{p}.hcl").read_text() for p in ("session", "kv", "transit", "board", "tenants")}
 
 
 def platform(server, namespace=NAMESPACE):
@@ -32,6 +35,49 @@ def eventually(check, seconds=10):
         assert time.monotonic() < end, f"not within {seconds} s: {check.__doc__ or check}"
         time.sleep(0.05)
     return found
+
+
+class Vault(Puppet):
+    """The vault alone on this OpenBao, with the test in its master's and its peers' places: so
+    it can be asked in the name of any tenant, and what it gets has not been checked before."""
+
+    def __init__(self, prefix, bao, namespace, references=(), role="alone", **more):
+        self.directory = Directory("VAULT")
+        role_id = bao.approle(role, namespace, POLICIES, token_no_default_policy=True)
+        self.secret_id, _ = bao.secret_id(role, namespace)
+        conf = dict(addresses="127.0.0.1", port=bao.port, tls=1, host="localhost",
+                    name_space=namespace, auth_mount="approle", role_id=role_id, renew_ms=1800000,
+                    transit_mount="transit", kv_mount="kv", ca_bundle=memfd(bao.ca.ca.read_bytes()))
+        conf.update(more)
+        super().__init__(prefix, "VAULT", [("conf_openbao", conf), *conf_vault(
+            variables=[("hostile", f"V{i}", r, "") for i, r in enumerate(references)])],
+            directory=self.directory)
+        self.ready()
+        self.judge = self.door("JUDGE")
+        self.running = True
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        """Brings the secret id, as the master does."""
+        while self.running:
+            try:
+                got = self.master.recv(0.1)
+            except TimeoutError:
+                continue
+            except proto.Closed:
+                return
+            if got.name == "secret_id_want":
+                fd = memfd(self.secret_id)
+                self.master.send("secret_id", got.reqid, fd=fd)
+                os.close(fd)
+
+    def stop(self, timeout=5):
+        self.running = False
+        self.thread.join()
+        status = super().stop(timeout)
+        self.directory.remove()
+        return status
 
 
 class Connected(Lab):

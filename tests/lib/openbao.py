@@ -111,7 +111,13 @@ audit "file" "trail" {{
     def put(self, path, namespace=None, **fields):
         """A secret of a KV version 2 engine: put("kv/tools/search", value="...")."""
         mount, _, rest = path.partition("/")
-        return self.call("POST", f"{mount}/data/{rest}", namespace, data=fields)["data"]["version"]
+        end = time.monotonic() + 10
+        while True:  # a new engine is not there at once
+            made = self.call("POST", f"{mount}/data/{rest}", namespace, (200, 400), data=fields)
+            if "data" in made:
+                return made["data"]["version"]
+            assert "Upgrading" in str(made) and time.monotonic() < end, made
+            time.sleep(0.02)
 
     def policy(self, name, text, namespace=None):
         self.call("PUT", f"sys/policies/acl/{name}", namespace, policy=text)

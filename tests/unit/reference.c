@@ -19,17 +19,23 @@ static const struct {
     {"vault:kv/a@999999999", "kv", "a", "", 999999999},
     {"vault:kv/...", "kv", "...", "", 0},
     {"vault:kv/.a/a.", "kv", ".a/a.", "", 0},
+    {"secret:a", "", "a", "", 0},
+    {"secret:tools/search#key@3", "", "tools/search", "key", 3},
+    {"secret:tenant-b/a", "", "tenant-b/a", "", 0},
     {"vault:db/other/role", "db", "other/role", "", 0},
 };
 
 static const char *const bad[] = {"", "vault:", "vault:kv", "vault:kv/", "vault:/a",
-    "kv/a", "secret:kv/a", "Vault:kv/a", "vault:kv//a", "vault:kv/a/", "vault:kv/../a",
-    "vault:../kv/a", "vault:kv/..", "vault:./a", "vault:kv/a/./b", "vault:kv/%2e%2e/a",
+    "kv/a", "Vault:kv/a", "vault:kv//a", "vault:kv/a/", "vault:kv/../a", "vault:../kv/a",
+    "vault:kv/..", "vault:./a", "vault:kv/a/./b", "vault:kv/%2e%2e/a",
     "vault:kv/a?version=2", "vault:kv/a b", "vault:kv/a\n", "vault:kv/\xc3\xa9",
     "vault:kv/a#", "vault:kv/a#f g", "vault:kv/a#f#g", "vault:kv/a#f/g", "vault:kv/a@",
     "vault:kv/a@0", "vault:kv/a@01", "vault:kv/a@-1", "vault:kv/a@1#f",
     "vault:kv/a@1000000000", "vault:kv/a@1x", "vault:kv\\a/b", "vault:db/creds/role",
-    "vault:database/creds/role"};
+    "vault:database/creds/role", "secret:", "secret:/a", "secret:../a", "secret:a/../b",
+    "secret:a/..", "secret:a//b", "secret:a/", "secret:%2e%2e/a", "secret:a%2fb",
+    "secret:a\\b", "secret:a?namespace=b", "secret:a#", "secret:a@0", "secret: a",
+    "vault:tenant-b/a", "vault:tenant-b/kv/data/a", "vault:tenant-/a"};
 
 START_TEST(accepts)
 {
