@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -35,12 +37,39 @@ fail:
 	return -1;
 }
 
+/*
+ * As root the daemons are other users, and each directory above theirs has to let them
+ * through: root's own home does not.
+ */
+static int
+check_way(const char *dir)
+{
+	char path[PATH_MAX], *slash;
+	struct stat st;
+
+	if (geteuid() != 0 || realpath(dir, path) == NULL)
+		return 0;
+	while ((slash = strrchr(path, '/')) != NULL && slash != path) {
+		*slash = '\0';
+		if (stat(path, &st) == -1 || (st.st_mode & S_IXOTH))
+			continue;
+		fprintf(stderr,
+		    "aegis: %s: its mode %04o keeps the users out that the daemons run "
+		    "as: "
+		    "chmod o+x %s, or name a data directory elsewhere with --data-dir\n",
+		    path, (unsigned)(st.st_mode & 07777), path);
+		return -1;
+	}
+	return 0;
+}
+
 int
 layout_make(const struct config *c)
 {
 	char path[1100];
 
-	if (make_dir(c->data_dir, geteuid() == 0 ? 0711 : 0700, ROLE_NONE) == -1)
+	if (make_dir(c->data_dir, geteuid() == 0 ? 0711 : 0700, ROLE_NONE) == -1 ||
+	    check_way(c->data_dir) == -1)
 		return -1;
 	snprintf(path, sizeof(path), "%s/judge", c->data_dir);
 	if (make_dir(path, 0700, ROLE_JUDGE) == -1)

@@ -91,6 +91,19 @@ def test_init_overwrites_nothing(prefix, place):
     assert "keep" in aegis("agent", "list", "--config", "moved.yaml").stdout
 
 
+def test_init_where_the_daemons_cannot_go(prefix, place):
+    """As root they are other users: a closed directory above theirs is named, and how to open it."""
+    place.chmod(0o700)
+    done = bare(prefix, place)("init")
+    if os.geteuid() != 0:
+        assert done.returncode == 0
+        return
+    assert done.returncode == 1 and f"chmod o+x {place}" in done.stderr
+    assert not list(place.iterdir())
+    place.chmod(0o711)
+    assert bare(prefix, place)("init").returncode == 0
+
+
 def test_init_that_fails_leaves_nothing(prefix, place):
     done = bare(prefix, place, AEGIS_LIBEXEC="/nowhere")("init", "--generate-cert")
     assert done.returncode == 1
