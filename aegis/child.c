@@ -18,6 +18,7 @@
 #include "aegis/confsend.h"
 #include "aegis/openbao.h"
 #include "aegis/process.h"
+#include "aegis/reload.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -30,7 +31,7 @@ static uint32_t last_instance;
 static int on_ready_note(struct chan *, uint64_t, void *);
 
 /* What a child may say to its master: by role, because only two may ask for processes,
- * one about them, and one for the secret id. */
+ * one about them and for a reload, and one for the secret id. */
 static const struct permit permit_plain[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
@@ -40,6 +41,7 @@ static const struct permit permit_judge[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     {MSG_process_ask, CHAN_READY, 0, process_ask},
+    {MSG_reload_want, CHAN_READY, 0, reload_want},
     PERMIT_LAST,
 };
 static const struct permit permit_dispatcher[] = {

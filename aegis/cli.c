@@ -381,13 +381,31 @@ cli_number(const struct cli *cli, const char *flag, uint32_t fallback)
 	return v != NULL ? (uint32_t)strtoul(v, NULL, 10) : fallback;
 }
 
-static struct config *
-load(struct cli *cli, struct config_flags *flags)
+static void
+flags_common(const struct cli *cli, struct config_flags *flags)
 {
 	flags->file = cli_text(cli, "config");
 	if (flags->file == NULL)
 		flags->file = cli_text(cli, "file"); /* of config validate */
 	flags->data_dir = cli_text(cli, "data-dir");
+}
+
+void
+cli_config_flags(const struct cli *cli, struct config_flags *flags)
+{
+	*flags = (struct config_flags){.serve = true,
+	    .port = cli_number(cli, "port", 0),
+	    .tls = cli_given(cli, "tls"),
+	    .cert = cli_text(cli, "cert"),
+	    .key = cli_text(cli, "key"),
+	    .no_agent_auth = cli_given(cli, "no-agent-auth"),
+	    .require_agent_auth = cli_given(cli, "require-agent-auth")};
+	flags_common(cli, flags);
+}
+
+static struct config *
+load(struct cli *cli, const struct config_flags *flags)
+{
 	if (cli->config == NULL) {
 		cli->config = config_load(flags);
 		if (cli->config == NULL)
@@ -402,19 +420,15 @@ cli_config(struct cli *cli)
 {
 	struct config_flags flags = {0};
 
+	flags_common(cli, &flags);
 	return load(cli, &flags);
 }
 
 struct config *
 cli_config_serve(struct cli *cli)
 {
-	struct config_flags flags = {.serve = true,
-	    .port = cli_number(cli, "port", 0),
-	    .tls = cli_given(cli, "tls"),
-	    .cert = cli_text(cli, "cert"),
-	    .key = cli_text(cli, "key"),
-	    .no_agent_auth = cli_given(cli, "no-agent-auth"),
-	    .require_agent_auth = cli_given(cli, "require-agent-auth")};
+	struct config_flags flags;
 
+	cli_config_flags(cli, &flags);
 	return load(cli, &flags);
 }

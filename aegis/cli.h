@@ -71,6 +71,9 @@ const char *cli_text_or(const struct cli *, const char *flag, const char *fallba
 
 /* Loads the configuration with the common flags; NULL after saying why. */
 struct config *cli_config(struct cli *);
+/* The flags that the configuration is read with by `gate`. */
+struct config_flags;
+void cli_config_flags(const struct cli *, struct config_flags *);
 /* The same for `gate`, with its own flags. */
 struct config *cli_config_serve(struct cli *);
 

@@ -7,6 +7,7 @@
 #include "aegis/config.h"
 #include "aegis/confsend.h"
 #include "aegis/master.h"
+#include "aegis/reload.h"
 #include "common/proto.h"
 #include "common/secret.h"
 
@@ -42,6 +43,7 @@ int
 cmd_gate(struct cli *cli)
 {
 	const char *port = cli_text(cli, "port");
+	struct config_flags flags;
 	struct config *c;
 	char path[1100];
 
@@ -75,5 +77,7 @@ cmd_gate(struct cli *cli)
 		cli_error(NULL, "no memory for AEGIS_USER_TOKEN");
 		return ADMIN_FAILED;
 	}
+	cli_config_flags(cli, &flags);
+	reload_setup(c, &flags);
 	return master_run(c, MASTER_ALL, -1);
 }

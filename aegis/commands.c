@@ -185,6 +185,8 @@ const struct command commands[] = {
 	FLAGS(AGENT, NUMBER("ttl", 0, "SECONDS", "The token's life at most (86400)")), cmd_run},
     {"", "status", "", 0, "Show what runs, in numbers", NULL, cmd_status},
     {"", "doctor", "", 0, "Check the installation", NULL, cmd_doctor},
+    {"daemon", "reload", "", 0, "Let the gate read its configuration again", NULL,
+	cmd_daemon_reload},
     {"config", "validate", "", 0, "Check the configuration",
 	FLAGS(TEXT("file", 0, "FILE", "The same as --config")), cmd_config_validate},
     {"config", "show", "", 0, "Show what is in force and where it comes from", NULL,

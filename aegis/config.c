@@ -236,6 +236,35 @@ config_variable(const struct loading *l, const char *name, enum config_origin *f
 	return v != NULL && v[0] != '\0' ? v : NULL;
 }
 
+/* Names only; a reload does not find what a start took away. */
+static struct hidden {
+	struct hidden *next;
+	char name[];
+} * hidden;
+
+bool
+config_was_hidden(const char *name)
+{
+	const struct hidden *h;
+
+	for (h = hidden; h != NULL && strcmp(h->name, name) != 0; h = h->next)
+		;
+	return h != NULL;
+}
+
+static void
+remember_hidden(const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct hidden *h = config_was_hidden(name) ? NULL : malloc(sizeof(*h) + size);
+
+	if (h == NULL)
+		return;
+	memcpy(h->name, name, size);
+	h->next = hidden;
+	hidden = h;
+}
+
 void
 config_hide_variable(struct loading *l, const char *name)
 {
@@ -244,6 +273,7 @@ config_hide_variable(struct loading *l, const char *name)
 	(void)l;
 	if (v == NULL)
 		return;
+	remember_hidden(name);
 	/* what /proc/PID/environ shows is this memory */
 	explicit_bzero(v, strlen(v));
 	unsetenv(name);
@@ -385,10 +415,12 @@ config_load(const struct config_flags *flags)
 	config_read_contexts(&l);
 	config_read_tools(&l);
 	config_read_issuers(&l);
-	if (l.problems.text.len > 0)
+	if (l.problems.text.len > 0 && flags->problems != NULL)
+		(void)buf_put(flags->problems, l.problems.text.p, l.problems.text.len);
+	else if (l.problems.text.len > 0)
 		fprintf(
 		    stderr, "%.*s", (int)l.problems.text.len, (char *)l.problems.text.p);
-	if (l.problems.count > PROBLEMS_MAX)
+	if (l.problems.count > PROBLEMS_MAX && flags->problems == NULL)
 		fprintf(stderr, "and %u more\n", l.problems.count - PROBLEMS_MAX);
 	r = l.problems.count == 0 ? 0 : -1;
 	problems_free(&l.problems);

@@ -13,6 +13,7 @@
 
 #include "common/jwks.h"
 
+struct buf;
 struct secret;
 
 /* A secret variable of a tool server: secret:NAME in the vault, or a value from env:NAME.
@@ -148,6 +149,7 @@ struct config_flags {
 	const char *cert, *key;
 	const char *data_dir;
 	bool serve; /* a gate will run: what its tool servers need must be there */
+	struct buf *problems; /* what is wrong goes here, not to stderr; or NULL */
 };
 
 /*

@@ -29,6 +29,8 @@ const char *config_variable(
     const struct loading *, const char *name, enum config_origin *);
 /* Takes a variable out of the environment, in place. */
 void config_hide_variable(struct loading *, const char *name);
+/* It was taken out when the configuration was read before: only then is it missing. */
+bool config_was_hidden(const char *name);
 
 /* Addresses, TLS, paths, the master key. */
 void config_finish(struct loading *);

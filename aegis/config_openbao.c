@@ -164,7 +164,7 @@ finish_secret_id(struct loading *l)
 		value = config_variable(l, text + 4, NULL);
 		if (value != NULL)
 			c->openbao_secret = secret_new(value, strlen(value));
-		else if (l->serve)
+		else if (l->serve && !config_was_hidden(text + 4))
 			complain(l, "auth.secret_id",
 			    "found %.80s, which is not set, expected a variable of the "
 			    "environment or of .env",

@@ -246,7 +246,7 @@ add_from_environment(struct reading *r, const struct yaml_node *n, const char *k
 		return 0;
 	}
 	value = config_variable(r->l, name, NULL);
-	if (value == NULL && r->t->enabled && r->l->serve) {
+	if (value == NULL && r->t->enabled && r->l->serve && !config_was_hidden(name)) {
 		complain(r, n, key,
 		    "found env:%.80s, which is not set, expected a variable of the "
 		    "environment or of .env",

@@ -275,8 +275,9 @@ send_starter(struct child *child)
 	return r;
 }
 
+/* What the judge decides by, but for the tool servers. */
 static int
-send_judge(struct child *child, const struct config *c)
+send_rules(struct child *child, const struct config *c)
 {
 	MSG_INIT(conf_judge, m);
 	char url[300];
@@ -314,9 +315,7 @@ send_judge(struct child *child, const struct config *c)
 		if (chan_note(child->door, MSG_conf_context, &context) == -1)
 			return -1;
 	}
-	if (send_issuers(child, c) == -1 || send_mcp(child, c) == -1)
-		return -1;
-	return send_tools(child, c);
+	return send_issuers(child, c) == -1 || send_mcp(child, c) == -1 ? -1 : 0;
 }
 
 static int
@@ -464,7 +463,7 @@ confsend_child(struct child *child, const struct config *c)
 			r = send_gate(child, c);
 			break;
 		case ROLE_JUDGE:
-			r = send_judge(child, c);
+			r = send_rules(child, c) == 0 ? send_tools(child, c) : -1;
 			break;
 		case ROLE_VAULT:
 			r = send_vault(child, c);
@@ -483,4 +482,19 @@ confsend_child(struct child *child, const struct config *c)
 			r = -1;
 		}
 	return r == 0 ? chan_note(child->door, MSG_conf_done, &done) : -1;
+}
+
+int
+confsend_again(struct child *child, const struct config *c)
+{
+	switch (child->role) {
+	case ROLE_GATE:
+		return send_gate(child, c);
+	case ROLE_JUDGE:
+		return send_rules(child, c);
+	case ROLE_VAULT:
+		return c->openbao_addresses != NULL ? send_openbao(child, c) : 0;
+	default:
+		return 0;
+	}
 }

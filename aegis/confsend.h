@@ -18,4 +18,10 @@ struct secret;
  */
 void confsend_starter_take(struct secret *);
 
+/*
+ * What may change while it runs, as at its start: to gate, judge and vault. 0, or -1:
+ * some of it could not be read or sent.
+ */
+int confsend_again(struct child *, const struct config *);
+
 #endif

@@ -53,6 +53,83 @@ free_texts(char **list)
 	free(list);
 }
 
+static size_t
+member_size(const struct config_key *k)
+{
+	switch (k->type) {
+	case KEY_BOOL:
+	case KEY_EITHER:
+		return sizeof(bool);
+	case KEY_UINT:
+	case KEY_MS:
+	case KEY_SECONDS:
+	case KEY_SEC_MS:
+		return sizeof(unsigned);
+	case KEY_CHOICE:
+		return sizeof(int);
+	case KEY_SIZE:
+		return sizeof(uint64_t);
+	case KEY_TEXT:
+	case KEY_WORD:
+	case KEY_PATH:
+	case KEY_TEXTS:
+	case KEY_SECRET:
+		return sizeof(void *);
+	default:
+		return 0;
+	}
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_texts(char **a, char **b)
+{
+	if (a == NULL || b == NULL)
+		return (a == NULL || *a == NULL) && (b == NULL || *b == NULL);
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+bool
+key_same(const struct config_key *k, const void *a, const void *b)
+{
+	const uint8_t *x = (const uint8_t *)a + k->offset,
+		      *y = (const uint8_t *)b + k->offset;
+
+	switch (k->type) {
+	case KEY_TEXT:
+	case KEY_WORD:
+	case KEY_PATH:
+		return same_text(*(const char *const *)(const void *)x,
+		    *(const char *const *)(const void *)y);
+	case KEY_TEXTS:
+		return same_texts(
+		    *(char **const *)(const void *)x, *(char **const *)(const void *)y);
+	case KEY_SECRET:
+		return false;
+	default:
+		return memcmp(x, y, member_size(k)) == 0;
+	}
+}
+
+void
+key_swap(const struct config_key *k, void *a, void *b)
+{
+	uint8_t *x = member(k, a), *y = member(k, b), octets[sizeof(uint64_t)];
+	size_t n = member_size(k);
+
+	memcpy(octets, x, n);
+	memcpy(x, y, n);
+	memcpy(y, octets, n);
+}
+
 void
 key_clear(const struct config_key *k, void *s)
 {

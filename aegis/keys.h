@@ -7,6 +7,7 @@
 #ifndef AEGIS_KEYS_H
 #define AEGIS_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,10 @@ int key_set_text(const struct config_key *, void *base_struct, const char *text,
 /* The same from a node of a file; errors go to the problems under `path`. */
 int key_set_node(const struct config_key *, void *base_struct, const struct yaml_node *,
     const char *base_dir, const char *path, struct problems *);
+/* Have the two structs the same there? Secrets are never the same. */
+bool key_same(const struct config_key *, const void *a, const void *b);
+/* Exchanges the members of two structs. */
+void key_swap(const struct config_key *, void *a, void *b);
 /* Frees what the member holds. */
 void key_clear(const struct config_key *, void *base_struct);
 /* "a number from 1 to 65535", for messages and the manual page. */

@@ -55,6 +55,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_config.c \
 	aegis/cmd_context.c \
 	aegis/cmd_session.c \
+	aegis/cmd_daemon.c \
 	aegis/cmd_doctor.c \
 	aegis/cmd_export.c \
 	aegis/cmd_gate.c \
@@ -91,6 +92,9 @@ aegis_aegis_SOURCES = \
 	aegis/out_file.h \
 	aegis/process.c \
 	aegis/process.h \
+	aegis/reload.c \
+	aegis/reload.h \
+	aegis/reload_keys.c \
 	aegis/secret_in.c \
 	aegis/spawn.c \
 	aegis/spawn.h \

@@ -27,6 +27,7 @@
 #include "aegis/link.h"
 #include "aegis/listen.h"
 #include "aegis/openbao.h"
+#include "aegis/reload.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -316,6 +317,16 @@ on_turn(void *arg)
 			start_slot(&slots[i]);
 }
 
+static void
+on_hangup(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (announced && !stopping)
+		reload_by_signal();
+}
+
 /* A tick of its own: restarts wait 20 ms, the loop's tick is slower. */
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
@@ -329,14 +340,15 @@ static int
 watch_signals(void)
 {
 	static const struct timeval tick = {.tv_usec = RESTART_MIN_MS * 1000};
-	struct event *e[4];
+	struct event *e[5];
 	unsigned i;
 
 	e[0] = evsignal_new(loop_base(), SIGCHLD, on_child, NULL);
 	e[1] = evsignal_new(loop_base(), SIGTERM, on_signal, NULL);
 	e[2] = evsignal_new(loop_base(), SIGINT, on_signal, NULL);
 	e[3] = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
-	for (i = 0; i < 4; i++)
+	e[4] = evsignal_new(loop_base(), SIGHUP, on_hangup, NULL);
+	for (i = 0; i < 5; i++)
 		if (e[i] == NULL || event_add(e[i], i == 3 ? &tick : NULL) == -1)
 			return -1;
 	signal(SIGPIPE, SIG_IGN);

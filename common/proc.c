@@ -259,6 +259,18 @@ on_stop(struct chan *from, uint64_t reqid, void *msg)
 	return 0;
 }
 
+static int
+on_log(struct chan *from, uint64_t reqid, void *msg)
+{
+	const struct msg_conf_log *m = msg;
+
+	(void)from;
+	(void)reqid;
+	log_init(
+	    proc_self.role, (enum log_format)m->log_format, (enum log_level)m->log_level);
+	return 0;
+}
+
 /* Without its master a daemon serves nobody. */
 static void
 master_gone(struct chan *c, void *owner)
@@ -301,18 +313,19 @@ report_violation(enum role role, uint32_t instance, unsigned type, const char *r
 		chan_note(master, MSG_misbehaved, &m);
 }
 
-/* The three notes every daemon takes from the master, then the daemon's own rows. */
+/* The four notes every daemon takes from the master, then the daemon's own rows. */
 static const struct permit *
 master_table(const struct permit *own)
 {
-	static struct permit table[16] = {
+	static struct permit table[64] = {
 	    {MSG_peer, CHAN_ANY, 0, on_peer},
 	    {MSG_listen, CHAN_ANY, 0, on_listen},
 	    {MSG_stop, CHAN_ANY, 0, on_stop},
+	    {MSG_conf_log, CHAN_ANY, 0, on_log},
 	};
-	size_t n = 3;
+	size_t n = 4;
 
-	for (; own != NULL && own->type != 0 && n < 15; own++)
+	for (; own != NULL && own->type != 0 && n < 63; own++)
 		table[n++] = *own;
 	return table;
 }

@@ -120,6 +120,13 @@ enum vault_code {
 enum access_use { ACCESS_PROXY = 1, ACCESS_TOOL, ACCESS_ADMIN };
 enum access_act { ACCESS_RESOLVE = 1, ACCESS_RENEW, ACCESS_REVOKE };
 
+/* What became of a reload (reload_result, reloaded). */
+enum reload_code {
+	RELOAD_DONE = 0,
+	RELOAD_REFUSED, /* something is wrong: all is as it was */
+	RELOAD_BUSY     /* another one is under way */
+};
+
 /* Exit codes of the command line. */
 enum admin_code {
 	ADMIN_OK = 0,

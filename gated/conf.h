@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the master's conf_gate said. gated, fixed before the process is boxed.
+ * What the master's conf_gate said. gated.
  */
 #ifndef AEGIS_GATED_CONF_H
 #define AEGIS_GATED_CONF_H
@@ -21,5 +21,9 @@ struct gate_conf {
 };
 
 extern struct gate_conf gate_conf;
+
+struct msg_conf_gate;
+/* All of it but TLS. */
+void gate_conf_read(const struct msg_conf_gate *, struct gate_conf *);
 
 #endif

@@ -3,6 +3,8 @@ noinst_LIBRARIES += gated/libgated.a
 gated_libgated_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SSL_CFLAGS) \
 	-DAEGIS_VERSION='"$(PACKAGE_VERSION)"'
 gated_libgated_a_SOURCES = \
+	gated/again.c \
+	gated/again.h \
 	gated/answer.c \
 	gated/answer.h \
 	gated/api_in.c \

@@ -39,43 +39,52 @@ or_default(uint32_t value, uint32_t otherwise)
 static unsigned
 descriptors_allow(void)
 {
+	static unsigned most; /* asked before the process is boxed */
 	struct rlimit rl;
 	rlim_t files = 65536; /* what priv_rlimits() asks for */
 
+	if (most != 0)
+		return most;
 	if (getuid() != 0 && getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max < files)
 		files = rl.rlim_max;
-	return files > 2 * DESCRIPTORS_OTHER
+	most = files > 2 * DESCRIPTORS_OTHER
 	    ? (unsigned)(files - DESCRIPTORS_OTHER) / PER_CONNECTION
 	    : 16;
+	return most;
+}
+
+void
+gate_conf_read(const struct msg_conf_gate *m, struct gate_conf *c)
+{
+	uint32_t workers = or_default(m->workers, 1);
+	uint32_t head = or_default(m->max_header_bytes, HEAD_MAX);
+	unsigned most = descriptors_allow();
+
+	/* a share each, rounded up */
+	c->connections = or_default(m->max_connections, 10000) / workers;
+	c->connections += m->max_connections % workers != 0;
+	if (c->connections > most)
+		c->connections = most;
+	if (c->connections == 0)
+		c->connections = 1;
+	c->limits.head = head > HEAD_MAX ? HEAD_MAX : head < HEAD_MIN ? HEAD_MIN : head;
+	c->limits.target = TARGET_MAX;
+	c->limits.headers = FIELDS_MAX;
+	c->max_body = m->max_body_bytes;
+	c->header_timeout_ms = or_default(m->header_timeout_ms, 10000);
+	c->body_timeout_ms = or_default(m->body_timeout_ms, 30000);
+	c->idle_timeout_ms = or_default(m->idle_timeout_ms, 60000);
+	c->request_timeout_ms = or_default(m->request_timeout_ms, 30000);
+	c->drain_timeout_ms = or_default(m->drain_timeout_ms, 10000);
 }
 
 static int
 on_conf(void *msg)
 {
 	struct msg_conf_gate *m = msg;
-	uint32_t workers = or_default(m->workers, 1);
-	uint32_t head = or_default(m->max_header_bytes, HEAD_MAX);
-	unsigned most = descriptors_allow();
 	int cert = m->tls_cert, key = m->tls_key;
 
-	/* a share each, rounded up */
-	gate_conf.connections = or_default(m->max_connections, 10000) / workers;
-	gate_conf.connections += m->max_connections % workers != 0;
-	if (gate_conf.connections > most)
-		gate_conf.connections = most;
-	if (gate_conf.connections == 0)
-		gate_conf.connections = 1;
-	gate_conf.limits.head = head > HEAD_MAX ? HEAD_MAX
-	    : head < HEAD_MIN                   ? HEAD_MIN
-						: head;
-	gate_conf.limits.target = TARGET_MAX;
-	gate_conf.limits.headers = FIELDS_MAX;
-	gate_conf.max_body = m->max_body_bytes;
-	gate_conf.header_timeout_ms = or_default(m->header_timeout_ms, 10000);
-	gate_conf.body_timeout_ms = or_default(m->body_timeout_ms, 30000);
-	gate_conf.idle_timeout_ms = or_default(m->idle_timeout_ms, 60000);
-	gate_conf.request_timeout_ms = or_default(m->request_timeout_ms, 30000);
-	gate_conf.drain_timeout_ms = or_default(m->drain_timeout_ms, 10000);
+	gate_conf_read(m, &gate_conf);
 	if (cert < 0 && key < 0)
 		return 0;
 	if (cert < 0 || key < 0) {
@@ -98,7 +107,8 @@ main(int argc, char **argv)
 		redeemer_on_gone},
 	    {ROLE_NONE, NULL, NULL, NULL, NULL},
 	};
-	static const struct proc_serve serve = {peers, listener_take, drain_begin, NULL};
+	static const struct proc_serve serve = {
+	    peers, listener_take, drain_begin, permit_gate_master};
 
 	proc_begin(ROLE_GATE, argc, argv);
 	proc_configure(rows);

@@ -5,8 +5,17 @@
  */
 #include "gated/permit.h"
 
+#include "gated/again.h"
 #include "gated/ask.h"
 #include "gated/mcp_stream.h"
+
+/* Besides what every daemon takes from the master: its configuration again. */
+const struct permit permit_gate_master[] = {
+    {MSG_conf_gate, CHAN_READY, 0, again_conf_gate},
+    {MSG_conf_check, CHAN_READY, 0, again_check},
+    {MSG_conf_apply, CHAN_READY, 0, again_apply},
+    PERMIT_LAST,
+};
 
 const struct permit permit_gate_judge[] = {
     {MSG_mcp_event, CHAN_READY, 0, on_mcp_event},

@@ -5,6 +5,7 @@
 
 #include "common/chan.h"
 
+extern const struct permit permit_gate_master[];
 extern const struct permit permit_gate_judge[];
 extern const struct permit permit_gate_worker[];
 extern const struct permit permit_gate_toolhost[];

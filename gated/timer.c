@@ -64,14 +64,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-int
-timers_init(void)
+void
+timers_lengths(void)
 {
-	struct timeval tv = {.tv_usec = TIMER_TICK_MS * 1000};
-	unsigned kind;
-
-	for (kind = 0; kind < TIMER_KINDS; kind++)
-		TAILQ_INIT(&lists[kind]);
 	lengths[TIMER_IDLE] = gate_conf.idle_timeout_ms;
 	lengths[TIMER_HEAD] = gate_conf.header_timeout_ms;
 	lengths[TIMER_BODY] = gate_conf.body_timeout_ms;
@@ -82,6 +77,17 @@ timers_init(void)
 	lengths[TIMER_ANSWER] = gate_conf.request_timeout_ms + 5000;
 	lengths[TIMER_EVENTS] = 15000; /* proxies cut what is silent for longer */
 	lengths[TIMER_END] = 10000;
+}
+
+int
+timers_init(void)
+{
+	struct timeval tv = {.tv_usec = TIMER_TICK_MS * 1000};
+	unsigned kind;
+
+	for (kind = 0; kind < TIMER_KINDS; kind++)
+		TAILQ_INIT(&lists[kind]);
+	timers_lengths();
 	date_refresh();
 	tick = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
 	return tick == NULL ? -1 : event_add(tick, &tv);

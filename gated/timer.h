@@ -35,6 +35,8 @@ struct timer {
 
 /* The lengths come from gate_conf. 0 or -1. */
 int timers_init(void);
+/* The configuration has other times: for timers that are set from now on. */
+void timers_lengths(void);
 void timer_init(struct timer *, void (*fn)(void *, enum timer_kind), void *owner);
 /* (Re)starts the timer with the length of `kind`; TIMER_NONE stops it. */
 void timer_set(struct timer *, enum timer_kind);

@@ -19,6 +19,7 @@
 #define PEM_SIZE_MAX (256 * 1024)
 
 static SSL_CTX *ctx;
+static SSL_CTX *staged; /* of a reload, until it counts */
 static char pem[PEM_SIZE_MAX];
 
 static const char *
@@ -51,17 +52,17 @@ read_all(int fd)
 
 /* Leaf first, then the chain, as every server reads it. */
 static int
-use_chain(BIO *bio)
+use_chain(SSL_CTX *into, BIO *bio)
 {
 	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	int n = 0;
 
 	while (cert != NULL) {
 		if (n == 0) {
-			if (SSL_CTX_use_certificate(ctx, cert) != 1)
+			if (SSL_CTX_use_certificate(into, cert) != 1)
 				break;
 			X509_free(cert);
-		} else if (SSL_CTX_add0_chain_cert(ctx, cert) != 1) {
+		} else if (SSL_CTX_add0_chain_cert(into, cert) != 1) {
 			break;
 		}
 		n++;
@@ -75,11 +76,11 @@ use_chain(BIO *bio)
 }
 
 static int
-use_file(int fd, int (*use)(BIO *))
+use_file(SSL_CTX *into, int fd, int (*use)(SSL_CTX *, BIO *))
 {
 	ssize_t len = read_all(fd);
 	BIO *bio = len > 0 ? BIO_new_mem_buf(pem, (int)len) : NULL;
-	int r = bio == NULL ? -1 : use(bio);
+	int r = bio == NULL ? -1 : use(into, bio);
 
 	BIO_free(bio);
 	OPENSSL_cleanse(pem, sizeof(pem));
@@ -87,11 +88,11 @@ use_file(int fd, int (*use)(BIO *))
 }
 
 static int
-use_key(BIO *bio)
+use_key(SSL_CTX *into, BIO *bio)
 {
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-	int r = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
-		SSL_CTX_check_private_key(ctx) == 1
+	int r = key != NULL && SSL_CTX_use_PrivateKey(into, key) == 1 &&
+		SSL_CTX_check_private_key(into) == 1
 	    ? 0
 	    : -1;
 
@@ -119,37 +120,76 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-int
-tls_init_take(int cert_fd, int key_fd)
+/* From both files, which are closed; NULL with what is wrong in *why. */
+static SSL_CTX *
+make(int cert_fd, int key_fd, const char **why)
 {
-	int r = -1;
+	SSL_CTX *made = SSL_CTX_new(TLS_server_method());
 
-	ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
-		goto out;
-	SSL_CTX_set_options(ctx,
+	*why = "OpenSSL does not start";
+	if (made == NULL || SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION) != 1)
+		goto fail;
+	SSL_CTX_set_options(made,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 		SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
-	if (use_file(cert_fd, use_chain) == -1) {
+	SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_alpn_select_cb(made, choose_protocol, NULL);
+	*why = "gate.tls.cert holds no certificate that can be used";
+	if (use_file(made, cert_fd, use_chain) == -1) {
 		LOG_ERROR("tls.certificate", LS("reason", reason()));
-		goto out;
+		goto fail;
 	}
 	ERR_clear_error();
-	if (use_file(key_fd, use_key) == -1) {
+	*why = "gate.tls.key holds no key of that certificate";
+	if (use_file(made, key_fd, use_key) == -1) {
 		LOG_ERROR("tls.key", LS("reason", reason()));
-		goto out;
-	}
-	r = 0;
-out:
-	if (r == -1) {
-		SSL_CTX_free(ctx);
-		ctx = NULL;
+		goto fail;
 	}
 	close(cert_fd);
 	close(key_fd);
-	return r;
+	return made;
+fail:
+	ERR_clear_error();
+	SSL_CTX_free(made);
+	close(cert_fd);
+	close(key_fd);
+	return NULL;
+}
+
+int
+tls_init_take(int cert_fd, int key_fd)
+{
+	const char *why;
+
+	ctx = make(cert_fd, key_fd, &why);
+	return ctx == NULL ? -1 : 0;
+}
+
+const char *
+tls_stage_take(int cert_fd, int key_fd)
+{
+	const char *why;
+
+	tls_forget();
+	staged = make(cert_fd, key_fd, &why);
+	return staged == NULL ? why : NULL;
+}
+
+void
+tls_commit(void)
+{
+	if (staged == NULL)
+		return;
+	SSL_CTX_free(ctx); /* connections hold it as long as they need it */
+	ctx = staged;
+	staged = NULL;
+}
+
+void
+tls_forget(void)
+{
+	SSL_CTX_free(staged);
+	staged = NULL;
 }
 
 bool

@@ -4,6 +4,7 @@
 noinst_LIBRARIES += libvault.a
 libvault_a_SOURCES = \
 	keymasterd/vault/access.c keymasterd/vault/access.h \
+	keymasterd/vault/again.c keymasterd/vault/again.h \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
@@ -51,7 +52,9 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_credential.c keymasterd/judge/admin_credential.h \
 	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \
 	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
+	keymasterd/judge/admin_reload.c \
 	keymasterd/judge/admin_vault.c \
+	keymasterd/judge/again.c keymasterd/judge/again.h \
 	keymasterd/judge/attest_method.h keymasterd/judge/attest_process.c \
 	keymasterd/judge/attest_token.c \
 	keymasterd/judge/process.c keymasterd/judge/process.h \

@@ -50,6 +50,7 @@ on_gone(struct chan *c, void *owner)
 	operator_act_gone(c);
 	key_act_gone(c);
 	vault_act_gone(c);
+	reload_act_gone(c);
 	seal_gate_gone(c);
 	admin_tool_forget(c);
 	turn_forget(c);

@@ -238,8 +238,9 @@ compare(const struct store_context *row, void *arg)
 	return 0;
 }
 
-int
-context_table_load(void)
+/* Those of the program whose name nobody else of all tenants' has. 0 or -1. */
+static int
+enter_builtin(void)
 {
 	struct context *rules;
 	const char *json;
@@ -255,11 +256,111 @@ context_table_load(void)
 			     "", CONTEXT_BUILTIN, rules, span_str(json), 0, 0) == NULL)
 			return -1;
 	}
-	if ((gone = calloc(1, sizeof *gone)) == NULL ||
-	    store_context_version_each(judge_store, "", compare, NULL) != 0)
+	return 0;
+}
+
+static int
+compare_all(void)
+{
+	if (gone == NULL && (gone = calloc(1, sizeof *gone)) == NULL)
+		return -1;
+	gone->n = 0;
+	return store_context_version_each(judge_store, "", compare, NULL);
+}
+
+int
+context_table_load(void)
+{
+	if (enter_builtin() != 0 || compare_all() != 0)
 		return -1;
 	turn_on_rollback(load_again, NULL);
 	return store_context_each(judge_store, enter_stored, NULL);
+}
+
+/* ---- a configuration that was read again ---- */
+
+static struct staged {
+	struct staged *next;
+	struct context *rules;
+	struct span json;
+	char sha256[65];
+	bool kept; /* the same as before: what there is stays */
+} * staged;
+
+void
+context_unstage(void)
+{
+	struct staged *s;
+
+	while ((s = staged) != NULL) {
+		staged = s->next;
+		context_free(s->rules);
+		free((void *)(uintptr_t)s->json.p);
+		free(s);
+	}
+}
+
+const char *
+context_stage(const struct msg_conf_context *m)
+{
+	static char err[256];
+	struct staged *s = calloc(1, sizeof *s);
+	char *json = malloc(m->json.len + 1);
+
+	if (s == NULL || json == NULL || span_copy(m->json, json, m->json.len + 1) != 0) {
+		free(json);
+		free(s);
+		return "out of memory";
+	}
+	s->json = span_mem(json, m->json.len);
+	s->next = staged;
+	staged = s;
+	s->rules = context_parse(json, m->json.len, err, sizeof err);
+	if (s->rules == NULL)
+		return err;
+	if (!span_eq(m->name, s->rules->name) || digest(s->json, s->sha256) != 0)
+		return "another name inside";
+	return NULL;
+}
+
+static struct staged *
+staged_find(const struct context_entry *e)
+{
+	struct staged *s;
+
+	for (s = staged; s != NULL; s = s->next)
+		if (s->rules != NULL && strcmp(s->rules->name, e->name) == 0)
+			break;
+	return s;
+}
+
+int
+context_apply(void)
+{
+	struct context_entry *e, *next;
+	struct staged *s;
+	struct context *rules;
+
+	for (e = TAILQ_FIRST(&context_entries); e != NULL; e = next) {
+		next = TAILQ_NEXT(e, link);
+		if (e->origin != CONTEXT_CONFIGURED)
+			continue;
+		s = staged_find(e);
+		if (s == NULL)
+			context_remove_entry(e);
+		else if (strcmp(s->sha256, e->sha256) == 0)
+			s->kept = true;
+	}
+	for (s = staged; s != NULL; s = s->next) {
+		if (s->kept)
+			continue;
+		rules = s->rules;
+		s->rules = NULL;
+		if (context_enter("", CONTEXT_CONFIGURED, rules, s->json, 1, 0) == NULL)
+			return -1;
+	}
+	context_unstage();
+	return enter_builtin() != 0 || compare_all() != 0 ? -1 : context_table_record();
 }
 
 static int

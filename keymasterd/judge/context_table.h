@@ -61,4 +61,14 @@ int context_table_load(void);
  */
 int context_table_record(void);
 
+struct msg_conf_context;
+/*
+ * The configuration was read again: its contexts are collected (NULL, or what is wrong
+ * with one), and then take the place of those that there are, with versions and rows; or
+ * are thrown away. context_apply: 0, or -1 without memory or database.
+ */
+const char *context_stage(const struct msg_conf_context *);
+int context_apply(void);
+void context_unstage(void);
+
 #endif

@@ -40,6 +40,9 @@ struct judge_conf {
 	char tenant[65]; /* of requests that belong to no agent; "default" */
 };
 extern struct judge_conf judge_conf;
+struct msg_conf_judge;
+/* All but the tenant. 0 or -1. */
+int judge_conf_read(const struct msg_conf_judge *, struct judge_conf *);
 extern struct store *judge_store;
 /* 1 once the master said stop: new requests get 503. */
 extern int judge_stopping;
@@ -72,6 +75,8 @@ int admin_session_show(struct chan *, uint64_t reqid, void *msg);
 int admin_session_create(struct chan *, uint64_t reqid, void *msg);
 int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 int admin_vault_refresh(struct chan *, uint64_t reqid, void *msg);
+int admin_daemon_reload(struct chan *, uint64_t reqid, void *msg);
+void reload_act_gone(const struct chan *);
 /* An administrator is gone: nobody waits for vault any more. */
 void vault_act_gone(const struct chan *);
 int admin_tool_test(struct chan *, uint64_t reqid, void *msg);

@@ -59,12 +59,9 @@ or_default(uint32_t v, uint32_t d)
 	return v != 0 ? v : d;
 }
 
-static int
-on_conf(void *msg)
+int
+judge_conf_read(const struct msg_conf_judge *m, struct judge_conf *c)
 {
-	const struct msg_conf_judge *m = msg;
-	struct judge_conf *c = &judge_conf;
-
 	c->admin_uid = m->admin_uid;
 	c->require_agent_auth = m->require_agent_auth;
 	c->ledger_sync = m->ledger_sync;
@@ -87,6 +84,12 @@ on_conf(void *msg)
 		text_copy(m->gate_url, c->gate_url, sizeof(c->gate_url)) == -1
 	    ? -1
 	    : 0;
+}
+
+static int
+on_conf(void *msg)
+{
+	return judge_conf_read(msg, &judge_conf);
 }
 
 static int

@@ -29,19 +29,23 @@ static struct json_doc doc;
 static struct buf big;
 
 int
-mcp_configure(void *msg)
+mcp_conf_read(const struct msg_conf_mcp *m, struct mcp_conf *c)
 {
-	const struct msg_conf_mcp *m = msg;
-
-	mcp_conf.seal_required = m->seal_required != 0;
-	mcp_conf.idle_s = m->idle_s != 0 ? m->idle_s : 1800;
-	snprintf(legacy.row.name, sizeof(legacy.row.name), LEGACY);
-	snprintf(legacy.row.id, sizeof(legacy.row.id), LEGACY);
-	return span_copy(m->legacy_context, mcp_conf.legacy_context,
-		   sizeof(mcp_conf.legacy_context)) == -1 ||
-		span_copy(m->hosts, mcp_conf.hosts, sizeof(mcp_conf.hosts)) == -1
+	c->seal_required = m->seal_required != 0;
+	c->idle_s = m->idle_s != 0 ? m->idle_s : 1800;
+	return span_copy(m->legacy_context, c->legacy_context,
+		   sizeof(c->legacy_context)) == -1 ||
+		span_copy(m->hosts, c->hosts, sizeof(c->hosts)) == -1
 	    ? -1
 	    : 0;
+}
+
+int
+mcp_configure(void *msg)
+{
+	snprintf(legacy.row.name, sizeof(legacy.row.name), LEGACY);
+	snprintf(legacy.row.id, sizeof(legacy.row.id), LEGACY);
+	return mcp_conf_read(msg, &mcp_conf);
 }
 
 /* ---- who asks ---- */

@@ -34,6 +34,9 @@ struct mcp_conf {
 	uint32_t idle_s;
 };
 extern struct mcp_conf mcp_conf;
+struct msg_conf_mcp;
+/* 0, or -1: a text is too long. */
+int mcp_conf_read(const struct msg_conf_mcp *, struct mcp_conf *);
 
 struct mcp {
 	struct decide d;

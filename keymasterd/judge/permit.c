@@ -7,6 +7,7 @@
 
 #include "keymasterd/judge/access.h"
 #include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/again.h"
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
@@ -69,6 +70,14 @@ const struct permit permit_judge_vault[] = {
 /* Besides what every daemon takes from the master. */
 const struct permit permit_judge_master[] = {
     {MSG_child_ended, CHAN_READY, 0, peer_child_ended},
+    {MSG_conf_judge, CHAN_READY, 0, again_conf_judge},
+    {MSG_conf_context, CHAN_READY, 0, again_conf_context},
+    {MSG_conf_issuer, CHAN_READY, 0, again_conf_issuer},
+    {MSG_conf_issuer_key, CHAN_READY, 0, again_conf_issuer_key},
+    {MSG_conf_mcp, CHAN_READY, 0, again_conf_mcp},
+    {MSG_conf_check, CHAN_READY, 0, again_check},
+    {MSG_conf_apply, CHAN_READY, 0, again_apply},
+    {MSG_reloaded, CHAN_READY, 0, again_reloaded},
     PERMIT_LAST,
 };
 
@@ -109,6 +118,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_ledger_seal, CHAN_READY, 0, admin_ledger_seal},
     {MSG_ledger_receipt, CHAN_READY, 0, admin_ledger_receipt},
     {MSG_status, CHAN_READY, 0, admin_status},
+    {MSG_daemon_reload, CHAN_READY, 0, admin_daemon_reload},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
     {MSG_user_login, CHAN_READY, 0, admin_user_login},
     {MSG_user_add, CHAN_READY, 0, admin_user_add},

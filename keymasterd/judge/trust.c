@@ -19,8 +19,11 @@
 #define ISSUERS_MAX 32
 #define KEYS_MAX 64
 
-static struct trust_issuer *issuers[ISSUERS_MAX];
-static size_t nissuers;
+static struct issuers {
+	struct trust_issuer *list[ISSUERS_MAX];
+	size_t n;
+} issuers, staged, *reading = &issuers;
+static unsigned generation;
 
 int
 trust_conf_issuer(void *msg)
@@ -28,9 +31,9 @@ trust_conf_issuer(void *msg)
 	const struct msg_conf_issuer *m = msg;
 	struct trust_issuer *t;
 
-	if (nissuers == ISSUERS_MAX || (t = calloc(1, sizeof(*t))) == NULL)
+	if (reading->n == ISSUERS_MAX || (t = calloc(1, sizeof(*t))) == NULL)
 		return -1;
-	issuers[nissuers++] = t;
+	reading->list[reading->n++] = t;
 	t->kind = (enum issuer_kind)m->kind;
 	t->leeway_s = m->leeway_s;
 	return (t->kind != ISSUER_OPERATORS && t->kind != ISSUER_AGENTS) ||
@@ -78,7 +81,7 @@ int
 trust_conf_key(void *msg)
 {
 	const struct msg_conf_issuer_key *m = msg;
-	struct trust_issuer *t = nissuers > 0 ? issuers[nissuers - 1] : NULL;
+	struct trust_issuer *t = reading->n > 0 ? reading->list[reading->n - 1] : NULL;
 	struct jwt_key *grown, *k;
 
 	if (t == NULL || t->set.n == KEYS_MAX)
@@ -104,7 +107,7 @@ trust_conf_key(void *msg)
 			return -1;
 		}
 	}
-	/* the old array is small, and this happens once, at start */
+	free((void *)(uintptr_t)t->set.keys);
 	t->set = (struct jwt_keyset){grown, t->set.n + 1};
 	return 0;
 }
@@ -112,24 +115,61 @@ trust_conf_key(void *msg)
 const struct trust_issuer *
 trust_find(enum issuer_kind kind, const char *issuer)
 {
-	for (size_t i = 0; i < nissuers; i++)
-		if (issuers[i]->kind == kind && strcmp(issuers[i]->issuer, issuer) == 0)
-			return issuers[i];
+	for (size_t i = 0; i < issuers.n; i++)
+		if (issuers.list[i]->kind == kind &&
+		    strcmp(issuers.list[i]->issuer, issuer) == 0)
+			return issuers.list[i];
 	return NULL;
 }
 
 bool
 trust_any(enum issuer_kind kind)
 {
-	for (size_t i = 0; i < nissuers; i++)
-		if (issuers[i]->kind == kind)
+	for (size_t i = 0; i < issuers.n; i++)
+		if (issuers.list[i]->kind == kind)
 			return true;
 	return false;
 }
 
+static void
+issuers_free(struct issuers *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		struct jwt_keyset *keys = &set->list[i]->set;
+
+		for (size_t k = 0; k < keys->n; k++) {
+			EVP_PKEY_free(keys->keys[k].rsa);
+			free((void *)(uintptr_t)keys->keys[k].kid);
+		}
+		free((void *)(uintptr_t)keys->keys);
+		free(set->list[i]);
+	}
+	set->n = 0;
+}
+
+void
+trust_stage(void)
+{
+	issuers_free(&staged);
+	reading = &staged;
+}
+
+void
+trust_stage_end(bool commit)
+{
+	reading = &issuers;
+	if (!commit) {
+		issuers_free(&staged);
+		return;
+	}
+	issuers_free(&issuers);
+	issuers = staged;
+	staged.n = 0;
+	generation++; /* what was verified before is verified again */
+}
+
 static struct jwt_key own[1 + JUDGE_OLD_KEYS];
 static struct jwt_keyset own_set = {own, 0};
-static unsigned generation;
 
 static void
 add_own(const char *kid, const uint8_t pub[32])

@@ -29,6 +29,13 @@ struct trust_issuer {
 int trust_conf_issuer(void *msg);
 int trust_conf_key(void *msg);
 
+/*
+ * What the two above get from now on is kept aside; until it counts in place of all that
+ * there was (commit), or is thrown away.
+ */
+void trust_stage(void);
+void trust_stage_end(bool commit);
+
 /* The issuer of this kind and name, or NULL. Our own is not among them. */
 const struct trust_issuer *trust_find(enum issuer_kind, const char *issuer);
 /* Is anybody but ourselves trusted with this kind of token? */

@@ -405,3 +405,13 @@ bao_login_close(void)
 {
 	forget_token();
 }
+
+void
+bao_login_again(bool other)
+{
+	failures = 0;
+	if (other && token != NULL && state == LOGIN_NONE)
+		login(); /* calls go on with the old one until there is a new one */
+	else if (token == NULL && !bao_circuit_open())
+		login();
+}

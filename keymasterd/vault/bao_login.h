@@ -20,6 +20,11 @@ const struct secret *bao_login_token(void);
 /* Logs in, unless there is a token or a login is under way. */
 void bao_login_wanted(void);
 /*
+ * The configuration was read again: a login that waits is tried now. other: the token
+ * there is belongs to somebody else, and is revoked once there is a new one.
+ */
+void bao_login_again(bool other);
+/*
  * OpenBao said 403 to this token: asks whether it is good. bao_session_ready() follows in
  * any case but trouble, with the same token or another.
  */

@@ -351,6 +351,16 @@ bao_session_setup(const struct bao_session_conf *c)
 }
 
 void
+bao_session_changed(const struct bao_session_conf *c)
+{
+	bool other =
+	    strcmp(conf.mount, c->mount) != 0 || strcmp(conf.role_id, c->role_id) != 0;
+
+	conf = *c;
+	bao_login_again(other);
+}
+
+void
 bao_session_start(void)
 {
 	(void)evtimer_assign(&circuit.timer, loop_base(), on_probe, NULL);

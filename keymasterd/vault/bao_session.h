@@ -40,6 +40,11 @@ typedef void (*bao_result_fn)(const struct bao_result *, void *arg);
 
 /* Takes copies. Before the loop runs. */
 void bao_session_setup(const struct bao_session_conf *);
+/*
+ * The configuration was read again: who we are there may be another, or the secret id.
+ * Takes copies. A login that waited its time is tried at once.
+ */
+void bao_session_changed(const struct bao_session_conf *);
 /* Logs in as soon as the master's door is there. */
 void bao_session_start(void);
 /*

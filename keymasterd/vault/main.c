@@ -88,7 +88,8 @@ main(int argc, char **argv)
 {
 	const struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
 	struct sandbox_paths paths = {.list = &dir, .n = 1};
-	const struct proc_serve serve = {.peers = peers};
+	const struct proc_serve serve = {
+	    .peers = peers, .master_permits = permit_vault_master};
 	int dirfd;
 
 	/* before either library allocates; and no openssl.cnf in the process with the

@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/msg.h"
@@ -41,17 +42,23 @@ load_authorities(X509_STORE *store, int fd)
 	return n > 0 ? 0 : -1;
 }
 
+/* The descriptor is closed. NULL: no certificate in it. */
 static SSL_CTX *
 make_tls(int fd)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
-	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
-		fatalx("OpenSSL does not start");
+	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
+		close(fd);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	if (load_authorities(SSL_CTX_get_cert_store(ctx), fd) == -1)
-		fatalx("secrets.openbao.ca_cert holds no certificate");
+	if (load_authorities(SSL_CTX_get_cert_store(ctx), fd) == -1) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	return ctx;
 }
 
@@ -95,11 +102,56 @@ openbao_configure(void *msg)
 	if (m->tls) {
 		http.tls = make_tls(m->ca_bundle);
 		m->ca_bundle = -1;
+		if (http.tls == NULL)
+			fatalx("secrets.openbao.ca_cert holds no certificate");
 	}
 	given = 1;
 	bao_http_setup(&http);
 	bao_session_setup(&session);
 	return 0;
+}
+
+static struct bao_session_conf next;
+static SSL_CTX *next_tls;
+static int staged;
+
+const char *
+openbao_stage(void *msg)
+{
+	struct msg_conf_openbao *m = msg;
+
+	openbao_stage_end(0);
+	next = session; /* the namespace is fixed */
+	if (!given || m->renew_ms == 0 ||
+	    span_copy(m->auth_mount, next.mount, sizeof(next.mount)) == -1 ||
+	    span_copy(m->role_id, next.role_id, sizeof(next.role_id)) == -1)
+		return "secrets.openbao cannot be used";
+	next.renew_ms = m->renew_ms;
+	if (http.tls != NULL && m->ca_bundle >= 0) {
+		next_tls = make_tls(m->ca_bundle);
+		m->ca_bundle = -1;
+		if (next_tls == NULL)
+			return "secrets.openbao.ca_cert holds no certificate";
+	}
+	staged = 1;
+	return NULL;
+}
+
+void
+openbao_stage_end(int commit)
+{
+	if (commit && staged) {
+		if (next_tls != NULL) {
+			SSL_CTX_free(http.tls); /* connections hold it */
+			http.tls = next_tls;
+			next_tls = NULL;
+		}
+		session = next;
+		bao_session_changed(&session);
+	}
+	SSL_CTX_free(next_tls);
+	next_tls = NULL;
+	staged = 0;
 }
 
 const uint16_t *

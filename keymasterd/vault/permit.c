@@ -5,7 +5,16 @@
  */
 #include "keymasterd/vault/permit.h"
 
+#include "keymasterd/vault/again.h"
 #include "keymasterd/vault/serve.h"
+
+/* Besides what every daemon takes from the master: its configuration again. */
+const struct permit permit_vault_master[] = {
+    {MSG_conf_openbao, CHAN_READY, 0, again_conf_openbao},
+    {MSG_conf_check, CHAN_READY, 0, again_check},
+    {MSG_conf_apply, CHAN_READY, 0, again_apply},
+    PERMIT_LAST,
+};
 
 const struct permit permit_vault_judge[] = {
     {MSG_credential_seal, CHAN_READY, 0, serve_credential_seal},

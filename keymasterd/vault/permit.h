@@ -5,6 +5,7 @@
 
 #include "common/chan.h"
 
+extern const struct permit permit_vault_master[];
 extern const struct permit permit_vault_judge[];
 extern const struct permit permit_vault_worker[];
 extern const struct permit permit_vault_toolexec[];

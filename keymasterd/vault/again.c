@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration once more; see again.h. Runs in vault; the master is trusted, what an
+ * operator wrote may be wrong.
+ */
+#include "keymasterd/vault/again.h"
+
+#include <stddef.h>
+
+#include "common/chan.h"
+#include "keymasterd/vault/openbao.h"
+#include "keymasterd/vault/serve.h"
+
+static const char *wrong; /* NULL: it can be used */
+
+int
+again_conf_openbao(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)c;
+	(void)reqid;
+	wrong = openbao_stage(msg);
+	return 0;
+}
+
+int
+again_check(struct chan *c, uint64_t reqid, void *msg)
+{
+	MSG_INIT(conf_checked, a);
+
+	(void)msg;
+	a.code = wrong != NULL;
+	if (wrong != NULL)
+		a.message = span_str(wrong);
+	return chan_answer(c, reqid, MSG_conf_checked, &a);
+}
+
+int
+again_apply(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_conf_apply *m = msg;
+	int commit = m->commit && wrong == NULL;
+
+	(void)c;
+	(void)reqid;
+	wrong = NULL;
+	openbao_stage_end(commit);
+	if (commit)
+		serve_provider->refresh();
+	return 0;
+}
