@@ -81,6 +81,15 @@ uint32_t chan_peer_instance(const struct chan *);
 /* 1 once HELLO was exchanged. */
 int chan_is_ready(const struct chan *);
 void chan_state_set(struct chan *, uint8_t state);
+/*
+ * Notes of this peer need not wake us: they are read when a turn begins for another
+ * reason, before anything else of that turn, or by chans_read_patient().
+ */
+void chan_patient(struct chan *);
+/* To be called once before the box in a process that has such peers. 0 or -1. */
+int chans_patient_init(void);
+/* Reads what patient doors hold, once a turn. */
+void chans_read_patient(void);
 /* Asks of ours without an answer yet. */
 unsigned chan_waiting(const struct chan *);
 

@@ -10,10 +10,11 @@
 #include "common/chan.h"
 
 #define TICK_MS 100
+#define SOON_MS 10
 #define HOOKS_MAX 4
 
 static struct event_base *base;
-static struct event *tick;
+static struct event *tick, *soon;
 static int stopping;
 static uint64_t now_ms;
 static struct {
@@ -37,7 +38,17 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	chans_read_patient();
 	chans_tick();
+}
+
+static void
+on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	chans_read_patient();
 }
 
 int
@@ -55,7 +66,8 @@ loop_init(void)
 	if (base == NULL)
 		return -1;
 	tick = event_new(base, -1, EV_PERSIST, on_tick, NULL);
-	if (tick == NULL || event_add(tick, &tv) == -1)
+	soon = event_new(base, -1, 0, on_soon, NULL);
+	if (tick == NULL || soon == NULL || event_add(tick, &tv) == -1)
 		return -1;
 	now_ms = clock_us(CLOCK_MONOTONIC) / 1000;
 	return 0;
@@ -74,6 +86,15 @@ loop_on_turn(void (*fn)(void *), void *arg)
 		hooks[nhooks].fn = fn;
 		hooks[nhooks++].arg = arg;
 	}
+}
+
+void
+loop_soon(void)
+{
+	static const struct timeval tv = {.tv_usec = SOON_MS * 1000};
+
+	if (!event_pending(soon, EV_TIMEOUT, NULL))
+		event_add(soon, &tv);
 }
 
 static void

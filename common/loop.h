@@ -15,6 +15,8 @@ int loop_init(void);
 struct event_base *loop_base(void);
 /* fn runs at the end of every turn, before queued messages are sent. At most 4. */
 void loop_on_turn(void (*fn)(void *), void *arg);
+/* There will be a turn within 10 ms, which reads patient doors (chan_patient). */
+void loop_soon(void);
 /* Runs until loop_stop(). */
 void loop_run(void);
 void loop_stop(void);

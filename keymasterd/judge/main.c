@@ -256,6 +256,8 @@ main(int argc, char **argv)
 	    proc_self.tenant[0] != '\0' ? proc_self.tenant : "default");
 	if (secret_init(0) == -1)
 		fatal("no memory for grant keys");
+	if (chans_patient_init() == -1)
+		fatal("epoll");
 	proc_enter(&paths);
 	begin();
 	tick = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);

@@ -165,6 +165,7 @@ redeemer_ready(struct chan *c, uint64_t reqid, void *msg)
 	if (m->version != r->version)
 		return 0; /* another change came since: it fetches once more */
 	r->state = REDEEMER_READY;
+	chan_patient(c); /* from here on it is completions, and those can wait */
 	if (cred != NULL) {
 		cred->worker = r;
 		waiting_run(cred);

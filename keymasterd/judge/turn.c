@@ -336,6 +336,8 @@ turn_end(void *unused)
 		for (n = 0; n < nqueue; n++)
 			if (queue[n].chan != NULL)
 				send_queued(&queue[n]);
+	if (flight_count() > 0)
+		loop_soon();
 	nqueue = 0;
 	touched = 0;
 	buf_reset(&text);

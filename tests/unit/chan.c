@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions over a door whose other end, played here, answers as the test wants. */
 #include <check.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include "common/chan.h"
 #include "common/loop.h"
 #include "common/msg.h"
+#include "common/proto.h"
 #include "common/wire.h"
 
 static struct chan *door;
@@ -27,13 +29,13 @@ say(enum msg_type type, void *msg, uint64_t reqid)
 }
 
 static void
-greet(void)
+greet_as(enum role role)
 {
 	MSG_INIT(hello, m);
 
 	m.version = MSG_VERSION;
 	memcpy(m.schema, msg_schema_hash(), sizeof(m.schema));
-	m.role = ROLE_JUDGE;
+	m.role = (uint8_t)role;
 	say(MSG_hello, &m, 0);
 }
 
@@ -87,10 +89,114 @@ START_TEST(a_question_asked_when_another_times_out)
 	peer = pair[1];
 	door = chan_new(loop_base(), pair[0], &conf);
 	ck_assert_ptr_nonnull(door);
-	greet();
+	greet_as(ROLE_JUDGE);
 	loop_run();
 	ck_assert_int_eq(timed_out[1], 1);
 	ck_assert_int_eq(timed_out[2], 1);
+}
+END_TEST
+
+static char heard[8];
+static size_t nheard;
+
+static int
+on_done(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)c;
+	(void)reqid;
+	(void)msg;
+	heard[nheard++] = 'd';
+	if (nheard == 3)
+		loop_stop();
+	return 0;
+}
+
+static int
+on_failed(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)c;
+	(void)reqid;
+	(void)msg;
+	heard[nheard++] = 'f';
+	return 0;
+}
+
+/* A door to a played peer of this role; its end is *end. */
+static struct chan *
+door_to(enum role role, const struct permit *permits, int *end)
+{
+	struct chan_conf conf = {
+	    .own_role = ROLE_JUDGE, .peer_role = role, .permits = permits};
+	struct chan *c;
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	c = chan_new(loop_base(), pair[0], &conf);
+	ck_assert_ptr_nonnull(c);
+	*end = peer = pair[1];
+	greet_as(role);
+	while (!chan_is_ready(c)) {
+		event_base_loop(loop_base(), EVLOOP_ONCE);
+		chans_flush();
+	}
+	return c;
+}
+
+static void
+one_turn(void)
+{
+	event_base_loop(loop_base(), EVLOOP_NONBLOCK);
+	chans_flush();
+}
+
+START_TEST(a_patient_peer_is_heard_with_the_next_turn_and_first)
+{
+	static const struct permit worker[] = {
+	    {MSG_done, CHAN_READY, 0, on_done}, PERMIT_LAST};
+	static const struct permit dispatch[] = {
+	    {MSG_worker_failed, CHAN_READY, 0, on_failed}, PERMIT_LAST};
+	int patient, other;
+	MSG_INIT(done, done);
+	MSG_INIT(worker_failed, failed);
+
+	alarm(10);
+	ck_assert_int_eq(loop_init(), 0);
+	ck_assert_int_eq(chans_patient_init(), 0);
+	(void)door_to(ROLE_DISPATCH, dispatch, &other);
+	chan_patient(door_to(ROLE_WORKER, worker, &patient));
+	peer = patient;
+	done.outcome = OUTCOME_OK;
+	say(MSG_done, &done, 0);
+	one_turn();
+	ck_assert_uint_eq(nheard, 0);
+	peer = other;
+	say(MSG_worker_failed, &failed, 0);
+	one_turn();
+	ck_assert_str_eq(heard, "df");
+	/* and without another's word a little later */
+	peer = patient;
+	say(MSG_done, &done, 0);
+	loop_soon();
+	loop_run();
+	ck_assert_str_eq(heard, "dfd");
+}
+END_TEST
+
+START_TEST(a_patient_peer_that_has_gone_is_noticed)
+{
+	struct chan *c;
+	int patient;
+
+	alarm(10);
+	ck_assert_int_eq(loop_init(), 0);
+	ck_assert_int_eq(chans_patient_init(), 0);
+	c = door_to(ROLE_WORKER, NULL, &patient);
+	chan_patient(c);
+	close(patient);
+	one_turn();
+	ck_assert_int_eq(chan_is_ready(c), 1);
+	chans_read_patient();
+	ck_assert_int_eq(chan_is_ready(c), 0);
 }
 END_TEST
 
@@ -103,6 +209,8 @@ main(void)
 	int failed;
 
 	tcase_add_test(tc, a_question_asked_when_another_times_out);
+	tcase_add_test(tc, a_patient_peer_is_heard_with_the_next_turn_and_first);
+	tcase_add_test(tc, a_patient_peer_that_has_gone_is_noticed);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
