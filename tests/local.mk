@@ -24,6 +24,7 @@ UNIT_TESTS += \
 	tests/unit/merkle \
 	tests/unit/msg \
 	tests/unit/nfa \
+	tests/unit/process_hash \
 	tests/unit/reference \
 	tests/unit/rfc3339 \
 	tests/unit/route \
