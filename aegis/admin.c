@@ -70,9 +70,8 @@ login(void)
 	return r;
 }
 
-/* 0; -1 with errno: ENOENT and ECONNREFUSED when nobody listens. */
-static int
-connect_to(const char *path)
+int
+admin_connect(const char *path, enum role role, struct sync *s)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd, saved;
@@ -86,15 +85,21 @@ connect_to(const char *path)
 	if (fd == -1)
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    sync_hello(&door, fd, ROLE_ADMIN, ROLE_JUDGE, HELLO_MS) == -1) {
+	    sync_hello(s, fd, ROLE_ADMIN, role, HELLO_MS) == -1) {
 		saved = errno;
-		sync_done(&door);
+		sync_done(s);
 		close(fd);
 		errno = saved;
 		return -1;
 	}
-	door_fd = fd;
-	return 0;
+	return fd;
+}
+
+static int
+connect_to(const char *path)
+{
+	door_fd = admin_connect(path, ROLE_JUDGE, &door);
+	return door_fd == -1 ? -1 : 0;
 }
 
 static bool
@@ -103,20 +108,19 @@ nobody_listens(int err)
 	return err == ENOENT || err == ECONNREFUSED;
 }
 
-static int
-unreachable(const struct config *c, int err)
+int
+admin_unreachable(const char *path, int err)
 {
 	if (err == EPROTO)
 		cli_error("Restart the gate so that both are of the same version.",
-		    "the gate at %s is of another version than this program",
-		    c->admin_socket);
+		    "the gate at %s is of another version than this program", path);
 	else if (err == EACCES || err == EPERM || err == ECONNRESET)
 		cli_error(
 		    "Run this command as the user who started the gate, or as root.",
-		    "the gate at %s does not serve this user", c->admin_socket);
+		    "the gate at %s does not serve this user", path);
 	else
-		cli_error(NULL, "the gate at %s cannot be reached: %s", c->admin_socket,
-		    strerror(err));
+		cli_error(
+		    NULL, "the gate at %s cannot be reached: %s", path, strerror(err));
 	return ADMIN_UNREACHABLE;
 }
 
@@ -174,14 +178,14 @@ open_data(struct config *c)
 	if (connect_to(c->admin_socket) == 0)
 		return 0;
 	if (!nobody_listens(errno))
-		return unreachable(c, errno);
+		return admin_unreachable(c->admin_socket, errno);
 	lock(LOCK_EX);
 	if (connect_to(c->admin_socket) == -1) {
 		if (!nobody_listens(errno))
-			return unreachable(c, errno);
+			return admin_unreachable(c->admin_socket, errno);
 		r = start_keymaster(c);
 		if (r == 0 && connect_to(c->admin_socket) == -1)
-			r = unreachable(c, errno);
+			r = admin_unreachable(c->admin_socket, errno);
 	}
 	if (r == 0)
 		lock(LOCK_SH);
@@ -194,7 +198,7 @@ open_gate(struct config *c)
 	if (connect_to(c->admin_socket) == 0)
 		return 0;
 	if (!nobody_listens(errno))
-		return unreachable(c, errno);
+		return admin_unreachable(c->admin_socket, errno);
 	cli_error(
 	    "Start it with \"aegis gate\".", "no gate is running on %s", c->data_dir);
 	return ADMIN_UNREACHABLE;
@@ -327,20 +331,11 @@ admin_print_json(const struct admin_answer *a)
 }
 
 int
-admin_command(struct cli *cli, enum msg_type type, void *msg, const char *fmt, ...)
+admin_tell(struct cli *cli, enum msg_type type, void *msg, const char *text)
 {
 	struct admin_answer a = {0};
-	char text[1024];
-	va_list ap;
-	int r = admin_open(cli, ADMIN_NEED_DATA);
+	int r = 0;
 
-	if (r != 0) {
-		msg_release(msg_desc_get(type), msg);
-		return r;
-	}
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	if (admin_ask(type, msg, NULL, NULL, &a) == -1)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
@@ -352,6 +347,23 @@ admin_command(struct cli *cli, enum msg_type type, void *msg, const char *fmt, .
 	admin_answer_free(&a);
 	admin_close();
 	return r;
+}
+
+int
+admin_command(struct cli *cli, enum msg_type type, void *msg, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	int r = admin_open(cli, ADMIN_NEED_DATA);
+
+	if (r != 0) {
+		msg_release(msg_desc_get(type), msg);
+		return r;
+	}
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return admin_tell(cli, type, msg, text);
 }
 
 struct listing {

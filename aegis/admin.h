@@ -12,14 +12,24 @@
 
 #include "common/buf.h"
 #include "common/msg.h"
+#include "common/role.h"
 
 struct cli;
 struct config;
+struct sync;
 
 enum admin_need {
 	ADMIN_NEED_DATA, /* works without a gate: start a keymaster for it */
 	ADMIN_NEED_GATE  /* makes sense with a running gate only */
 };
+
+/*
+ * Connects to a socket of judge or vault and greets. The descriptor; -1 with errno:
+ * ENOENT and ECONNREFUSED when nobody listens.
+ */
+int admin_connect(const char *path, enum role, struct sync *);
+/* Says why that failed; the exit code. */
+int admin_unreachable(const char *path, int err);
 
 /*
  * Connects. 0, or an exit code after saying why. One connection a process; a second open
@@ -61,6 +71,9 @@ int admin_refused(const struct admin_answer *);
  */
 int admin_command(struct cli *, enum msg_type, void *msg, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The same on the connection that admin_open() made: asks, closes, prints. */
+int admin_tell(struct cli *, enum msg_type, void *msg, const char *text);
 
 struct column;
 /* The same for a list: a table, or with --json an array. */

@@ -1,28 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aegis vault: credentials. What is allowed is the judge's to say; the secret travels as
- * a descriptor and is seen by vault alone.
+ * aegis vault: credentials. The secret, and what is sealed with it, goes to vault over
+ * vault's own socket; what is allowed is the judge's to say, which records it first.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aegis/admin.h"
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
+#include "aegis/offer.h"
 #include "aegis/out.h"
+#include "common/credential_text.h"
 #include "common/proto.h"
 
 #define TTL_KEEP UINT32_MAX
+
+/*
+ * Texts as vault is to seal them. What cannot be read is brought as it is: the judge
+ * refuses it, with the reason.
+ */
+struct sealed {
+	char domains[4097], scheme[8];
+};
+
+static void
+read_texts(struct msg_secret_offer *o, struct sealed *t, const char *domains,
+    const char *upstream)
+{
+	o->domains = span_str(domains);
+	if (check_domains(o->domains, t->domains, sizeof(t->domains)) == NULL)
+		o->domains = span_str(t->domains);
+	if (upstream_parse(
+		upstream != NULL ? upstream : "", t->scheme, NULL, 0, &o->port) == -1)
+		o->port = 0;
+	o->scheme = span_str(t->scheme);
+}
+
+/* Header and parameter of an auth type, its defaults where none is named. */
+static void
+read_auth(
+    struct msg_secret_offer *o, struct span type, struct span header, struct span param)
+{
+	o->auth_type = type;
+	o->header_name =
+	    header.len > 0 ? header : span_str(credential_header_default(type));
+	o->query_param = param.len > 0 ? param : span_str(credential_param_default(type));
+}
+
+/* Brings the offer to vault, then asks the judge, with `id` within msg. */
+static int run(struct cli *cli, struct msg_secret_offer *offer, enum msg_type type,
+    void *msg, uint8_t id[16], const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+
+static int
+run(struct cli *cli, struct msg_secret_offer *offer, enum msg_type type, void *msg,
+    uint8_t id[16], const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	int r = admin_open(cli, ADMIN_NEED_DATA);
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (r != 0) {
+		msg_release(msg_desc_get(MSG_secret_offer), offer);
+		return r;
+	}
+	r = offer_bring(cli, offer, id);
+	if (r == 0)
+		r = admin_tell(cli, type, msg, text);
+	else
+		admin_close();
+	offer_close();
+	return r;
+}
 
 int
 cmd_vault_add(struct cli *cli)
 {
 	const char *name = cli_text(cli, "name"), *service = cli_text(cli, "service");
+	const char *domains = cli_text(cli, "domains"),
+		   *upstream = cli_text(cli, "upstream");
+	struct sealed texts;
 	MSG_INIT(credential_add, m);
+	MSG_INIT(secret_offer, o);
 
 	m.name = span_str(name);
 	m.service = span_str(service);
-	m.domains = span_str(cli_text(cli, "domains"));
+	m.domains = span_str(domains);
 	m.auth_type = span_str(cli_text_or(cli, "auth-type", "bearer"));
 	m.header_name = span_str(cli_text(cli, "header-name"));
 	m.query_param = span_str(cli_text(cli, "query-param"));
@@ -30,12 +98,18 @@ cmd_vault_add(struct cli *cli)
 	m.ttl_days = cli_number(cli, "ttl", 0);
 	m.rate_limit = span_str(cli_text(cli, "rate-limit"));
 	m.body_inspection = span_str(cli_text_or(cli, "body-inspection", "block"));
-	m.upstream = span_str(cli_text(cli, "upstream"));
+	m.upstream = span_str(upstream);
 	m.allow_private = cli_given(cli, "allow-private");
-	m.secret = cli_secret_fd(cli);
-	if (m.secret == -1)
+	o.add = 1;
+	o.name = m.name;
+	o.service = m.service;
+	o.allow_private = m.allow_private;
+	read_texts(&o, &texts, domains, upstream);
+	read_auth(&o, m.auth_type, m.header_name, m.query_param);
+	o.secret = cli_secret_fd(cli);
+	if (o.secret == -1)
 		return ADMIN_USAGE;
-	return admin_command(cli, MSG_credential_add, &m,
+	return run(cli, &o, MSG_credential_add, &m, m.offer,
 	    "Credential %s is in the vault.\n  Agents reach it at /%s/... once one is "
 	    "granted "
 	    "it: aegis agent grant --agent NAME --credential %s",
@@ -83,13 +157,14 @@ int
 cmd_vault_rotate(struct cli *cli)
 {
 	MSG_INIT(credential_rotate, m);
+	MSG_INIT(secret_offer, o);
 
-	m.name = span_str(cli_text(cli, "name"));
+	o.name = m.name = span_str(cli_text(cli, "name"));
 	m.ttl_days = cli_number(cli, "ttl", TTL_KEEP);
-	m.secret = cli_secret_fd(cli);
-	if (m.secret == -1)
+	o.secret = cli_secret_fd(cli);
+	if (o.secret == -1)
 		return ADMIN_USAGE;
-	return admin_command(cli, MSG_credential_rotate, &m,
+	return run(cli, &o, MSG_credential_rotate, &m, m.offer,
 	    "Credential %s has its new secret.", cli_text(cli, "name"));
 }
 
@@ -105,7 +180,9 @@ field(const struct cli *cli, const char *flag, enum credential_field bit, uint32
 int
 cmd_vault_update(struct cli *cli)
 {
+	struct sealed texts;
 	MSG_INIT(credential_update, m);
+	MSG_INIT(secret_offer, o);
 	uint32_t set = 0;
 
 	m.name = span_str(cli_text(cli, "name"));
@@ -133,6 +210,20 @@ cmd_vault_update(struct cli *cli)
 		return ADMIN_USAGE;
 	}
 	m.set = set;
-	return admin_command(cli, MSG_credential_update, &m, "Credential %s is changed.",
-	    cli_text(cli, "name"));
+	if ((set & CREDENTIAL_SEALED) == 0)
+		return admin_command(cli, MSG_credential_update, &m,
+		    "Credential %s is changed.", cli_text(cli, "name"));
+	o.name = m.name;
+	o.set = set & CREDENTIAL_SEALED;
+	o.allow_private = m.allow_private;
+	o.header_name = m.header_name;
+	o.query_param = m.query_param;
+	read_texts(&o, &texts, cli_text(cli, "domains"), cli_text(cli, "upstream"));
+	if (set & CREDENTIAL_AUTH_TYPE) {
+		/* names of the type before go with it */
+		read_auth(&o, m.auth_type, m.header_name, m.query_param);
+		o.set |= CREDENTIAL_HEADER_NAME | CREDENTIAL_QUERY_PARAM;
+	}
+	return run(cli, &o, MSG_credential_update, &m, m.offer,
+	    "Credential %s is changed.", cli_text(cli, "name"));
 }

@@ -453,6 +453,7 @@ config_free(struct config *c)
 	free(c->file);
 	free(c->base_dir);
 	free(c->tenant);
+	free(c->vault_socket);
 	free(c->origins);
 	free(c);
 }

@@ -83,6 +83,7 @@ struct config {
 	char *vault_name;
 	char *data_dir;     /* absolute */
 	char *admin_socket; /* absolute */
+	char *vault_socket; /* the same with ".vault" behind it */
 	char *tenant;
 	struct secret *master_key; /* the key's text, or NULL when none was found */
 	const char *master_key_source;

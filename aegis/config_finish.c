@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -200,6 +201,9 @@ config_finish(struct loading *l)
 	finish_tls(l);
 	if (c->admin_socket == NULL)
 		c->admin_socket = key_path_join(c->data_dir, "admin.sock");
+	if (c->admin_socket == NULL ||
+	    asprintf(&c->vault_socket, "%s.vault", c->admin_socket) == -1)
+		problem_add(&l->problems, c->file, 0, 0, "admin.socket", "out of memory");
 	finish_key(l);
 	if (!c->seal_required && c->seal_legacy_context == NULL)
 		problem_add(&l->problems, c->file, 0, 0, "seal.legacy_security_context",

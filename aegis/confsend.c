@@ -349,6 +349,7 @@ send_vault(struct child *child, const struct config *c)
 
 	m.vault_name = span_str(c->vault_name);
 	m.create = create_vault;
+	m.admin_uid = admin_caller;
 	m.master_key = dup(master_key_fd);
 	if (chan_note(child->door, MSG_conf_vault, &m) == -1)
 		return -1;
@@ -394,7 +395,7 @@ static int
 pack_hidden(const struct config *c, struct buf *out)
 {
 	char dotenv[1100];
-	char *paths[] = {c->data_dir, c->admin_socket, c->file, dotenv,
+	char *paths[] = {c->data_dir, c->admin_socket, c->vault_socket, c->file, dotenv,
 	    c->master_key_file, c->tls_key};
 	size_t i;
 

@@ -18,7 +18,7 @@
 #include "aegis/config.h"
 
 static int agents[LISTEN_MAX + 2] = {-1}; /* one with a name, and the end */
-static int admin = -1;
+static int admin = -1, vault = -1;
 static int named; /* gate.socket is ours */
 
 /* "host:port" or "[v6]:port" into its two parts; host is a copy. */
@@ -148,7 +148,11 @@ listen_open_admin(const struct config *c)
 {
 	admin =
 	    listen_at(c->admin_socket, SOCK_SEQPACKET, 0600, 64, "AEGIS_ADMIN_SOCKET");
-	return admin == -1 ? -1 : 0;
+	if (admin == -1)
+		return -1;
+	vault =
+	    listen_at(c->vault_socket, SOCK_SEQPACKET, 0600, 64, "AEGIS_ADMIN_SOCKET");
+	return vault == -1 ? -1 : 0;
 }
 
 const int *
@@ -161,6 +165,12 @@ int
 listen_admin(void)
 {
 	return admin;
+}
+
+int
+listen_vault(void)
+{
+	return vault;
 }
 
 void
@@ -185,4 +195,9 @@ listen_close(const struct config *c)
 		unlink(c->admin_socket);
 	}
 	admin = -1;
+	if (vault >= 0) {
+		close(vault);
+		unlink(c->vault_socket);
+	}
+	vault = -1;
 }

@@ -84,6 +84,8 @@ aegis_aegis_SOURCES = \
 	aegis/main.c \
 	aegis/master.c \
 	aegis/master.h \
+	aegis/offer.c \
+	aegis/offer.h \
 	aegis/openbao.c \
 	aegis/openbao.h \
 	aegis/out.c \

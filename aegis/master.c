@@ -32,6 +32,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/priv.h"
+#include "common/proto.h"
 #include "common/secret.h"
 
 #define RESTART_MIN_MS 20
@@ -160,9 +161,11 @@ master_on_configured(struct child *child)
 
 	if (child->role == ROLE_GATE)
 		for (fd = listen_agents(); *fd != -1; fd++)
-			hand_listener(child, 1, *fd);
+			hand_listener(child, LISTEN_AGENTS, *fd);
 	if (child->role == ROLE_JUDGE && listen_admin() >= 0)
-		hand_listener(child, 2, listen_admin());
+		hand_listener(child, LISTEN_ADMIN, listen_admin());
+	if (child->role == ROLE_VAULT && listen_vault() >= 0)
+		hand_listener(child, LISTEN_VAULT, listen_vault());
 	link_child(child);
 }
 

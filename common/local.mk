@@ -3,6 +3,8 @@ noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/addr.c \
 	common/addr.h \
+	common/admin_door.c \
+	common/admin_door.h \
 	common/b64.c \
 	common/b64.h \
 	common/buf.c \
@@ -17,6 +19,8 @@ libcommon_a_SOURCES = \
 	common/context_entry.h \
 	common/context_path.c \
 	common/context_path.h \
+	common/credential_text.c \
+	common/credential_text.h \
 	common/domain.c \
 	common/ed25519.c \
 	common/ed25519.h \

@@ -13,7 +13,7 @@
 #define REQUEST_ID_LEN 16
 #define GRANT_TTL_MS 10000 /* from the decision to its redemption */
 
-enum listen_kind { LISTEN_AGENTS = 1, LISTEN_ADMIN };
+enum listen_kind { LISTEN_AGENTS = 1, LISTEN_ADMIN, LISTEN_VAULT };
 
 /* Who signed a token that is not ours (conf_issuer). */
 enum issuer_kind { ISSUER_OPERATORS = 1, ISSUER_AGENTS };
@@ -149,5 +149,10 @@ enum credential_field {
 	CREDENTIAL_UPSTREAM = 1 << 8,
 	CREDENTIAL_PRIVATE = 1 << 9
 };
+
+/* What vault seals together with the secret. */
+#define CREDENTIAL_SEALED                                                     \
+	(CREDENTIAL_DOMAINS | CREDENTIAL_AUTH_TYPE | CREDENTIAL_HEADER_NAME | \
+	    CREDENTIAL_QUERY_PARAM | CREDENTIAL_UPSTREAM | CREDENTIAL_PRIVATE)
 
 #endif

@@ -122,12 +122,12 @@ const struct box_rule box_rules[] = {
 	CALL(exit_group,	ALL),
 
 	/* new descriptors: connections come in, pairs and memory go out */
-	CALL(accept4,		G | J),
+	CALL(accept4,		G | J | V),
 	CALL2(socketpair,	G | W, IS(0, AF_UNIX), IS(2, 0)),
 	CALL1(memfd_create,	G | T, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
 	CALL(ftruncate,		J),
 	GETSOCK(W | BAO,	SOL_SOCKET, SO_ERROR),
-	GETSOCK(J,		SOL_SOCKET, SO_PEERCRED),
+	GETSOCK(J | V,		SOL_SOCKET, SO_PEERCRED),
 	GETSOCK(J,		SOL_SOCKET, SO_PEERPIDFD),
 	SETSOCK(W,		SOL_SOCKET, SO_SNDBUF),
 	SETSOCK(G,		SOL_SOCKET, SO_LINGER),

@@ -17,6 +17,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
 	keymasterd/vault/line.c keymasterd/vault/line.h \
+	keymasterd/vault/offer.c keymasterd/vault/offer.h \
 	keymasterd/vault/openbao.c keymasterd/vault/openbao.h \
 	keymasterd/vault/pending.c keymasterd/vault/pending.h \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
@@ -25,7 +26,8 @@ libvault_a_SOURCES = \
 	keymasterd/vault/node_key.c keymasterd/vault/node_key.h \
 	keymasterd/vault/record.c keymasterd/vault/record.h \
 	keymasterd/vault/seal.c keymasterd/vault/seal.h \
-	keymasterd/vault/serve.h keymasterd/vault/serve_judge.c \
+	keymasterd/vault/serve.h keymasterd/vault/serve_admin.c \
+	keymasterd/vault/serve_judge.c \
 	keymasterd/vault/serve_sign.c \
 	keymasterd/vault/serve_toolexec.c keymasterd/vault/serve_worker.c \
 	keymasterd/vault/sign.c keymasterd/vault/sign.h \

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections of the command line. Judge only; the kernel says who is at the other end.
- */
+/* What all acts of the command line have in common, and who may do which. Judge only. */
 #include "keymasterd/judge/admin.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/admin_door.h"
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -26,23 +22,16 @@
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/user.h"
 
-#define CONNECTIONS_MAX 16
-#define ASKS_MAX 4
 #define MESSAGE_MAX 1024
 
-struct admin_conn {
-	char peer[140];  /* "uid 0 pid 12", then " user NAME" */
-	size_t peer_len; /* without the user */
+/* Of a connection. */
+struct login {
 	uint8_t token[STORE_HASH_LEN];
 	int has_token;
 };
 
-static struct event *listener;
-static unsigned connections;
-static uint32_t serial;
-
 static void
-on_gone(struct chan *c, void *owner)
+on_gone(struct chan *c)
 {
 	credential_act_gone(c);
 	ledger_act_gone(c);
@@ -54,8 +43,6 @@ on_gone(struct chan *c, void *owner)
 	seal_gate_gone(c);
 	admin_tool_forget(c);
 	turn_forget(c);
-	free(owner);
-	connections--;
 }
 
 /* Has who sits there the right to ask this? The token is looked up each time: one that
@@ -63,13 +50,14 @@ on_gone(struct chan *c, void *owner)
 static int
 allow(struct chan *c, void *owner, unsigned type, uint64_t reqid, const void *msg)
 {
-	struct admin_conn *conn = owner;
+	const struct login *login = admin_door_extra(c);
 	enum permission needs = permission_of(type);
 	const struct msg_desc *d = msg_desc_get(type);
 	char text[160], detail[240];
 	const char *denied;
 	struct user *who;
 
+	(void)owner;
 	if (type == MSG_user_login)
 		return 0;
 	if (type == MSG_ledger_read) {
@@ -78,12 +66,9 @@ allow(struct chan *c, void *owner, unsigned type, uint64_t reqid, const void *ms
 		if (m->exported)
 			needs = PERM_LEDGER_EXPORT;
 	}
-	denied = user_denied(judge_conf.tenant, conn->has_token ? conn->token : NULL,
+	denied = user_denied(judge_conf.tenant, login->has_token ? login->token : NULL,
 	    needs, &who, text, sizeof(text));
-	conn->peer[conn->peer_len] = '\0';
-	if (who != NULL)
-		snprintf(conn->peer + conn->peer_len, sizeof(conn->peer) - conn->peer_len,
-		    " user %s", who->row.name);
+	admin_door_user(c, who != NULL ? who->row.name : NULL);
 	if (denied == NULL)
 		return 0;
 	snprintf(detail, sizeof(detail), "%s: %s", d->name, denied);
@@ -104,13 +89,13 @@ int
 admin_user_login(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_user_login *m = msg;
-	struct admin_conn *conn = chan_owner(c);
+	struct login *login = admin_door_extra(c);
 	struct user *who;
 
-	(void)secret_use(m->token, hash_token, conn->token);
-	conn->has_token = 1;
+	(void)secret_use(m->token, hash_token, login->token);
+	login->has_token = 1;
 	if (users_any(judge_conf.tenant) &&
-	    (who = user_by_hash(judge_conf.tenant, conn->token)) == NULL) {
+	    (who = user_by_hash(judge_conf.tenant, login->token)) == NULL) {
 		admin_ledger(c,
 		    &(struct admin_act){.event = "admin.denied",
 			.reason = span_str("user_login: token not recognized")});
@@ -120,56 +105,6 @@ admin_user_login(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
-static void
-open_connection(int fd)
-{
-	struct chan_conf conf = {.own_role = ROLE_JUDGE,
-	    .peer_role = ROLE_ADMIN,
-	    .permits = permit_judge_admin,
-	    .on_gone = on_gone,
-	    .allow = allow,
-	    .max_open = ASKS_MAX};
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	struct admin_conn *conn;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1 ||
-	    (cred.uid != 0 && cred.uid != judge_conf.admin_uid)) {
-		LOG_WARN("admin.refused", LU("uid", cred.uid));
-		close(fd);
-		return;
-	}
-	if (connections >= CONNECTIONS_MAX || (conn = calloc(1, sizeof(*conn))) == NULL) {
-		LOG_WARN("admin.busy", LU("connections", connections));
-		close(fd);
-		return;
-	}
-	snprintf(
-	    conn->peer, sizeof(conn->peer), "uid %u pid %d", cred.uid, (int)cred.pid);
-	conn->peer_len = strlen(conn->peer);
-	conf.owner = conn;
-	conf.peer_instance = ++serial;
-	connections++;
-	if (chan_new(loop_base(), fd, &conf) == NULL) {
-		connections--;
-		free(conn);
-	}
-}
-
-static void
-on_connection(evutil_socket_t fd, short what, void *arg)
-{
-	int one;
-
-	(void)what;
-	(void)arg;
-	one = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (one >= 0)
-		open_connection(one);
-	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		LOG_ERROR("admin.accept", LE("error", errno));
-}
-
 /* Vault did not come: what can be asked without it can be asked now. */
 static void
 open_late(evutil_socket_t fd, short what, void *arg)
@@ -177,7 +112,7 @@ open_late(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	admin_open();
+	admin_door_open();
 }
 
 void
@@ -185,39 +120,24 @@ admin_listen(int kind, int fd)
 {
 	static const struct timeval patience = {.tv_sec = 3};
 	static struct event *late;
+	const struct admin_door_conf conf = {.own_role = ROLE_JUDGE,
+	    .uid = judge_conf.admin_uid,
+	    .permits = permit_judge_admin,
+	    .extra = sizeof(struct login),
+	    .allow = allow,
+	    .on_gone = on_gone};
 
-	if (kind != LISTEN_ADMIN || listener != NULL) {
+	if (kind != LISTEN_ADMIN) {
 		close(fd);
 		return;
 	}
-	evutil_make_socket_nonblocking(fd);
-	listener = event_new(loop_base(), fd, EV_READ | EV_PERSIST, on_connection, NULL);
+	if (admin_door_listen(fd, &conf) == -1)
+		return;
 	late = event_new(loop_base(), -1, 0, open_late, NULL);
-	if (listener == NULL || late == NULL || event_add(late, &patience) == -1)
+	if (late == NULL || event_add(late, &patience) == -1)
 		LOG_ERROR("admin.listen", LS("error", "out of memory"));
 	if (judge_keys.credentials > 0 || judge_keys.token_kid[0] != '\0')
-		admin_open();
-}
-
-void
-admin_open(void)
-{
-	if (listener != NULL && event_add(listener, NULL) == -1)
-		LOG_ERROR("admin.listen", LS("error", "out of memory"));
-}
-
-unsigned
-admin_count(void)
-{
-	return connections;
-}
-
-struct span
-admin_peer(struct chan *c)
-{
-	const struct admin_conn *conn = chan_owner(c);
-
-	return conn != NULL ? span_str(conn->peer) : (struct span){NULL, 0};
+		admin_door_open();
 }
 
 void
@@ -267,7 +187,7 @@ admin_ledger(struct chan *c, const struct admin_act *act)
 	    .exec = act->exec,
 	    .reason = act->reason,
 	    .detail = act->detail,
-	    .peer = admin_peer(c)};
+	    .peer = admin_door_peer(c)};
 
 	(void)ledger_append(&row, NULL);
 }

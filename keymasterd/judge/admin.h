@@ -32,13 +32,11 @@
 struct buf;
 
 /*
- * Takes administrators from now on: called when vault's door is ready, so that nobody who
- * comes right after the start is told that it is away.
+ * proc_serve(): the listening socket. Takes fd. Who connects is let in when vault's door
+ * is ready (admin_door_open), so that nobody who comes right after the start is told that
+ * it is away.
  */
-void admin_open(void);
-/* proc_serve(): the listening socket. Takes fd. */
 void admin_listen(int kind, int fd);
-unsigned admin_count(void);
 
 /* ---- for the handlers, also the SEAL half's ---- */
 
@@ -59,14 +57,9 @@ struct admin_act {
 	struct span agent, credential, service, context, session, exec, reason, detail;
 };
 void admin_ledger(struct chan *, const struct admin_act *);
-/* Where the connection comes from, for rows: "uid 0 pid 123". */
-struct span admin_peer(struct chan *);
 
 /* ---- checks of what administrators type (admin_check.c): NULL, or what is wrong ---- */
 const char *check_identifier(struct span, size_t max);
-/* Normalises "A.example, b.example:8443" to out. */
-const char *check_domains(struct span, char *out, size_t size);
-const char *check_scopes(struct span, char *out, size_t size);
 const char *check_auth_type(struct span);
 const char *check_header_name(struct span);
 const char *check_query_param(struct span);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vault add, update, rotate, remove, list. The secret's descriptor goes on to vault
- * unread. Row first; vault is asked once the row is committed, the database follows when
- * vault has said yes. Removing goes the other way round (peers.c says why). Judge only.
+ * vault add, update, rotate, remove, list. What is to be sealed, and the secret, the
+ * command line has brought to vault itself; the judge names vault that offer. Row first;
+ * vault is asked once the row is committed, the database follows when vault has said yes.
+ * Removing goes the other way round (peers.c says why). Judge only.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "common/buf.h"
+#include "common/credential_text.h"
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/proto.h"
@@ -30,7 +30,7 @@ struct act {
 	enum act_kind kind;
 	struct chan *chan; /* NULL: the administrator is gone */
 	uint64_t reqid;
-	int secret; /* -1: none */
+	uint8_t offer[16]; /* what the administrator brought to vault */
 	int replace;
 	struct store_credential row;
 	TAILQ_ENTRY(act) link;
@@ -75,8 +75,6 @@ act_end(struct act *a, uint32_t code, const char *message)
 	if (a->chan != NULL)
 		admin_done(a->chan, a->reqid, code, message);
 	TAILQ_REMOVE(&acts, a, link);
-	if (a->secret >= 0)
-		close(a->secret);
 	free(a);
 }
 
@@ -171,11 +169,8 @@ act_ask(struct act *a)
 	m.scheme = span_str(scheme);
 	m.allow_private = (uint8_t)a->row.allow_private;
 	m.replace = (uint8_t)a->replace;
-	/* ours stays open until the end: an add may have to ask twice */
-	if (a->secret >= 0)
-		m.secret = fcntl(a->secret, F_DUPFD_CLOEXEC, 0);
-	if ((a->secret >= 0 && m.secret < 0) ||
-	    chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
+	memcpy(m.offer, a->offer, sizeof(m.offer));
+	if (chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
 		act_failed(
 		    a, "Vault could not be asked: too many open files or no memory.");
 }
@@ -202,24 +197,23 @@ describe(const struct store_credential *row, char *out, size_t size)
 	    row->rate_limit);
 }
 
-/* Row, then vault if it has to know, else the database at once. Takes secret. */
+/* Row, then vault if it has to know (offer is not NULL), else the database at once. */
 static int
 act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
-    const struct store_credential *row, int secret, int ask_vault)
+    const struct store_credential *row, const uint8_t *offer)
 {
 	static char detail[sizeof(row->domains) + sizeof(row->upstream) + 128];
 	struct act *a = calloc(1, sizeof(*a));
 
 	if (a == NULL) {
-		if (secret >= 0)
-			close(secret);
 		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
 		return 0;
 	}
 	a->kind = kind;
 	a->chan = c;
 	a->reqid = reqid;
-	a->secret = secret;
+	if (offer != NULL)
+		memcpy(a->offer, offer, sizeof(a->offer));
 	a->replace = kind != ACT_ADD;
 	a->row = *row;
 	TAILQ_INSERT_TAIL(&acts, a, link);
@@ -229,7 +223,7 @@ act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
 		.service = span_str(a->row.service),
 		.credential = span_str(a->row.name),
 		.detail = span_str(detail)});
-	if (ask_vault)
+	if (offer != NULL)
 		turn_then(act_go, a);
 	else
 		act_finish(a);
@@ -240,9 +234,8 @@ int
 admin_credential_add(struct chan *c, uint64_t reqid, void *msg)
 {
 	static struct store_credential row;
-	struct msg_credential_add *m = msg;
+	const struct msg_credential_add *m = msg;
 	char why[512];
-	int secret;
 
 	if (act_busy(m->name))
 		return refuse_busy(c, reqid);
@@ -259,17 +252,12 @@ admin_credential_add(struct chan *c, uint64_t reqid, void *msg)
 		    "Service %s has the credential %s already: a service has one "
 		    "credential.",
 		    row.service, credential_by_service(row.tenant, m->service)->row.name);
-	secret = m->secret;
-	m->secret = -1;
-	return act_begin(c, reqid, ACT_ADD, &row, secret, 1);
+	return act_begin(c, reqid, ACT_ADD, &row, m->offer);
 }
 
 int
 admin_credential_update(struct chan *c, uint64_t reqid, void *msg)
 {
-	static const uint32_t sealed = CREDENTIAL_DOMAINS | CREDENTIAL_AUTH_TYPE |
-	    CREDENTIAL_HEADER_NAME | CREDENTIAL_QUERY_PARAM | CREDENTIAL_UPSTREAM |
-	    CREDENTIAL_PRIVATE;
 	static struct store_credential row;
 	const struct msg_credential_update *m = msg;
 	struct credential *old = credential_by_name(judge_conf.tenant, m->name);
@@ -283,17 +271,17 @@ admin_credential_update(struct chan *c, uint64_t reqid, void *msg)
 	row = old->row;
 	if (credential_row_change(m, &row, why, sizeof(why)) == -1)
 		return admin_refuse(c, reqid, "%s", why);
-	return act_begin(c, reqid, ACT_UPDATE, &row, -1, (m->set & sealed) != 0);
+	return act_begin(c, reqid, ACT_UPDATE, &row,
+	    (m->set & CREDENTIAL_SEALED) != 0 ? m->offer : NULL);
 }
 
 int
 admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 {
 	static struct store_credential row;
-	struct msg_credential_rotate *m = msg;
+	const struct msg_credential_rotate *m = msg;
 	struct credential *old = credential_by_name(judge_conf.tenant, m->name);
 	uint64_t now = judge_now_ms();
-	int secret;
 
 	if (old == NULL)
 		return admin_refuse(c, reqid, "There is no credential named %.*s.",
@@ -304,9 +292,7 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 	row.rotated_ms = row.updated_ms = now;
 	if (m->ttl_days != UINT32_MAX && credential_ttl(&row, m->ttl_days, now) == -1)
 		return admin_refuse(c, reqid, "The ttl is 0 to 36500 days.");
-	secret = m->secret;
-	m->secret = -1;
-	return act_begin(c, reqid, ACT_ROTATE, &row, secret, 1);
+	return act_begin(c, reqid, ACT_ROTATE, &row, m->offer);
 }
 
 /* ---- remove: database first, so that a leftover is one that nobody can use ---- */

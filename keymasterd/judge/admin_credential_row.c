@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/credential_text.h"
 #include "common/host.h"
 #include "common/jsonw.h"
 #include "common/proto.h"
@@ -48,13 +49,14 @@ inspection_set(struct span s, struct store_credential *row, char *why, size_t si
 static int
 auth_check(struct store_credential *row, char *why, size_t size)
 {
-	const char *type = row->auth_type;
+	struct span type = span_str(row->auth_type);
 
-	if (wrong(why, size, "auth type", check_auth_type(span_str(type))) == -1)
+	if (wrong(why, size, "auth type", check_auth_type(type)) == -1)
 		return -1;
-	if (strcmp(type, "header") == 0) {
+	if (span_eq(type, "header")) {
 		if (row->header_name[0] == '\0')
-			snprintf(row->header_name, sizeof(row->header_name), "x-api-key");
+			snprintf(row->header_name, sizeof(row->header_name), "%s",
+			    credential_header_default(type));
 		if (wrong(why, size, "header name",
 			check_header_name(span_str(row->header_name))) == -1)
 			return -1;
@@ -62,9 +64,10 @@ auth_check(struct store_credential *row, char *why, size_t size)
 		return wrong(
 		    why, size, "header name", "goes with the auth type header only");
 	}
-	if (strcmp(type, "query") == 0) {
+	if (span_eq(type, "query")) {
 		if (row->query_param[0] == '\0')
-			snprintf(row->query_param, sizeof(row->query_param), "key");
+			snprintf(row->query_param, sizeof(row->query_param), "%s",
+			    credential_param_default(type));
 		return wrong(why, size, "query parameter",
 		    check_query_param(span_str(row->query_param)));
 	}

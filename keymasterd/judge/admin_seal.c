@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/admin_door.h"
 #include "common/buf.h"
 #include "common/jsonw.h"
 #include "common/proto.h"
@@ -171,8 +172,8 @@ admin_session_create(struct chan *c, uint64_t reqid, void *msg)
 	}
 	mint_row_for(m, judge_conf.tenant,
 	    expires_s > now ? expires_s - now : judge_conf.seal_token_ttl_s);
-	(void)span_copy(admin_peer(c), m->who, sizeof m->who);
-	mint_take(m, &d, admin_peer(c), span_str(""));
+	(void)span_copy(admin_door_peer(c), m->who, sizeof m->who);
+	mint_take(m, &d, admin_door_peer(c), span_str(""));
 	m->d.row.method = m->d.row.path = (struct span){NULL, 0};
 	m->d.row.event = span_str("session.create");
 	m->d.row.agent = span_str(m->row.sub);

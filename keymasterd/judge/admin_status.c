@@ -2,6 +2,7 @@
 /* What `aegis status` and `aegis doctor` ask. No secrets, no tokens. Judge only. */
 #include <string.h>
 
+#include "common/admin_door.h"
 #include "common/buf.h"
 #include "common/hex.h"
 #include "common/jsonw.h"
@@ -132,7 +133,7 @@ admin_status(struct chan *c, uint64_t reqid, void *msg)
 	jsonw_key_bool(&w, "dispatcher", proc_peer(ROLE_DISPATCH) != NULL);
 	jsonw_key_bool(&w, "toolhost", redeemer_toolhost() != NULL);
 	put_tools(&w);
-	put_uint(&w, "administrators", admin_count());
+	put_uint(&w, "administrators", admin_door_count());
 	jsonw_obj_close(&w);
 	admin_result(c, reqid, &json);
 	buf_free(&json);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/credential_text.h"
 #include "common/host.h"
 #include "common/log.h"
 #include "keymasterd/judge/limit.h"
@@ -52,47 +53,6 @@ credential_by_id(const char *tenant, const char *id)
 	struct credential *c = map_get(&by_id, id, strlen(id));
 
 	return c != NULL && strcmp(c->row.tenant, tenant) == 0 ? c : NULL;
-}
-
-int
-upstream_parse(
-    const char *text, char scheme[8], char *host, size_t host_size, uint32_t *port)
-{
-	char name[HOST_MAX];
-	const char *p;
-	uint16_t given = 0;
-	unsigned long n;
-	char *end;
-
-	snprintf(scheme, 8, "https");
-	*port = 0;
-	if (host != NULL)
-		host[0] = '\0';
-	if (text[0] == '\0')
-		return 0;
-	if (strncmp(text, "http://", 7) == 0) {
-		snprintf(scheme, 8, "http");
-		p = text + 7;
-	} else if (strncmp(text, "https://", 8) == 0) {
-		p = text + 8;
-	} else {
-		return -1;
-	}
-	if (p[0] == '\0')
-		return 0;
-	if (p[0] == ':') {
-		n = strtoul(p + 1, &end, 10);
-		if (p[1] < '1' || p[1] > '9' || *end != '\0' || n > 65535)
-			return -1;
-		*port = (uint32_t)n;
-		return 0;
-	}
-	if (host_normalise(p, strlen(p), name, &given) < 0)
-		return -1;
-	*port = given;
-	if (host != NULL && snprintf(host, host_size, "%s", name) >= (int)host_size)
-		return -1;
-	return 0;
 }
 
 static uint16_t

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/admin_door.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "keymasterd/judge/admin.h"
@@ -139,7 +140,7 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	}
 	compare_counts();
 	vault_mark_opened(m->saves);
-	admin_open();
+	admin_door_open();
 }
 
 int

@@ -57,9 +57,6 @@ struct credential *credential_by_name(const char *tenant, struct span name);
 /* A row was written: take it into memory. NULL when out of memory. */
 struct credential *credential_set(const struct store_credential *);
 void credential_forget(struct credential *);
-/* Splits upstream "scheme://[host][:port]". host may be NULL. 0 or -1. */
-int upstream_parse(
-    const char *text, char scheme[8], char *host, size_t host_size, uint32_t *port);
 /* Does the domain list cover host:port (port 0: none was named)? */
 int credential_covers(const struct credential *, const char *host, uint16_t port);
 /* Writes host[:port] as the worker and the upstream get it. 0 or -1. */

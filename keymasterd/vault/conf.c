@@ -36,6 +36,7 @@ take_vault(void *msg)
 		       "key "
 		       "that \"aegis init\" showed");
 	vault_conf.create = m->create;
+	vault_conf.admin_uid = m->admin_uid;
 	vault_conf.given = 1;
 	return span_copy(m->vault_name, vault_conf.name, sizeof(vault_conf.name));
 }

@@ -11,6 +11,7 @@ struct vault_conf {
 	int given; /* conf_vault came */
 	char name[65];
 	int create;
+	uint32_t admin_uid;        /* who may administer, besides root */
 	struct secret *master_key; /* 32 octets, until main() is done with it */
 };
 

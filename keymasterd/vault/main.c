@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * keymasterd-vault: holds the master key and every secret, and answers typed messages of
- * the judge, of workers and of toolexec. It reads nothing that an agent or an upstream
- * wrote, and has no network, unless secrets are in OpenBao: then it connects to that and
- * nothing else. The vault file is opened after the process is boxed.
+ * the judge, of workers, of toolexec and of the command line. It reads nothing that an
+ * agent or an upstream wrote, and has no network, unless secrets are in OpenBao: then it
+ * connects to that and nothing else. The vault file is opened after the process is boxed.
  */
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -88,8 +88,9 @@ main(int argc, char **argv)
 {
 	const struct sandbox_path dir = {proc_self.dir, SANDBOX_READ | SANDBOX_WRITE};
 	struct sandbox_paths paths = {.list = &dir, .n = 1};
-	const struct proc_serve serve = {
-	    .peers = peers, .master_permits = permit_vault_master};
+	const struct proc_serve serve = {.peers = peers,
+	    .on_listen = serve_admin_listen,
+	    .master_permits = permit_vault_master};
 	int dirfd;
 
 	/* before either library allocates; and no openssl.cnf in the process with the

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The whole of what anybody may ask vault. There is no message that signs or opens octets
- * of the asker's choice, and none with which the judge could read a secret.
+ * of the asker's choice, none with which the judge could read a secret, and what is
+ * sealed takes two: the administrator who brings it and the judge that has recorded it.
  */
 #include "keymasterd/vault/permit.h"
 
@@ -26,6 +27,12 @@ const struct permit permit_vault_judge[] = {
     {MSG_checkpoint_sign, CHAN_READY, 0, serve_checkpoint_sign},
     {MSG_key_rotate, CHAN_READY, 0, serve_key_rotate},
     {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},
+    PERMIT_LAST,
+};
+
+/* Whoever gets here is root or the configured user; common/admin_door.c sees to that. */
+const struct permit permit_vault_admin[] = {
+    {MSG_secret_offer, CHAN_READY, 0, serve_secret_offer},
     PERMIT_LAST,
 };
 

@@ -7,6 +7,7 @@
 
 extern const struct permit permit_vault_master[];
 extern const struct permit permit_vault_judge[];
+extern const struct permit permit_vault_admin[];
 extern const struct permit permit_vault_worker[];
 extern const struct permit permit_vault_toolexec[];
 

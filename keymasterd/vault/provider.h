@@ -81,6 +81,9 @@ struct vault_provider {
 	enum vault_code (*seal)(
 	    const struct credential *, const struct secret *, int replace);
 	enum vault_code (*drop)(struct span tenant, struct span name);
+	/* What is sealed with a credential, until the next change. 0, or -1: there is
+	 * none. */
+	int (*describe)(struct span tenant, struct span name, struct credential *);
 	/* A credential: its secret and its description. */
 	void (*fetch)(
 	    struct span tenant, struct span name, vault_done_fn done, void *arg);

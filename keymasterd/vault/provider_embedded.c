@@ -224,6 +224,16 @@ embedded_drop(struct span tenant, struct span name)
 	return rec == NULL ? VAULT_MISSING : code_of(store_remove(&store, rec));
 }
 
+static int
+embedded_describe(struct span tenant, struct span name, struct credential *out)
+{
+	const struct record *rec = store_find(&store, RECORD_CREDENTIAL, tenant, name);
+
+	if (rec != NULL)
+		*out = rec->meta;
+	return rec != NULL ? 0 : -1;
+}
+
 static void
 embedded_fetch(struct span tenant, struct span name, vault_done_fn done, void *arg)
 {
@@ -442,6 +452,7 @@ const struct vault_provider provider_embedded = {
     .saves = embedded_saves,
     .seal = embedded_seal,
     .drop = embedded_drop,
+    .describe = embedded_describe,
     .fetch = embedded_fetch,
     .resolve = embedded_resolve,
     .refresh = embedded_refresh,

@@ -51,6 +51,12 @@ openbao_drop(struct span tenant, struct span name)
 	return provider_embedded.drop(tenant, name);
 }
 
+static int
+openbao_describe(struct span tenant, struct span name, struct credential *out)
+{
+	return provider_embedded.describe(tenant, name, out);
+}
+
 static void
 openbao_fetch(struct span tenant, struct span name, vault_done_fn done, void *arg)
 {
@@ -159,6 +165,7 @@ const struct vault_provider provider_openbao = {
     .saves = openbao_saves,
     .seal = openbao_seal,
     .drop = openbao_drop,
+    .describe = openbao_describe,
     .fetch = openbao_fetch,
     .resolve = openbao_resolve,
     .refresh = openbao_refresh,

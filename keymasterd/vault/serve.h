@@ -29,6 +29,10 @@ int serve_key_rotate(struct chan *, uint64_t reqid, void *msg);
 void serve_keys_changed(void);
 int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
 
+/* What the command line may ask; the listening socket, for proc_serve. Takes fd. */
+int serve_secret_offer(struct chan *, uint64_t reqid, void *msg);
+void serve_admin_listen(int kind, int fd);
+
 /* What a worker may ask. */
 int serve_credential_fetch(struct chan *, uint64_t reqid, void *msg);
 /* Tells the workers of a credential that what they hold is old, or gone for good. */

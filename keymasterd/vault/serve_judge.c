@@ -2,17 +2,14 @@
 /*
  * What the judge may ask: seal and drop credentials, name the public keys. What it may
  * have signed is in serve_sign.c. Runs in vault. The judge reads what agents write and
- * may be captured, so it can add and remove secrets but never read one back.
+ * may be captured, so it can remove secrets and confirm what an administrator brought,
+ * but never see one, nor say by itself where one may go.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/secret.h"
+#include "keymasterd/vault/offer.h"
 #include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/sign.h"
@@ -64,59 +61,23 @@ answer_done(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 	return chan_answer(c, reqid, MSG_vault_done, &a);
 }
 
-/*
- * All of the descriptor, which is closed. A pipe must be complete: vault waits for
- * nobody. NULL with *why.
- */
-static struct secret *
-read_secret(int fd, enum vault_code *code, const char **why)
-{
-	struct secret *s;
-	struct stat st;
-
-	*code = VAULT_REFUSED;
-	if (fstat(fd, &st) == -1 || !(S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode))) {
-		close(fd);
-		*why = "a secret comes in a memfd, a regular file or a pipe";
-		return NULL;
-	}
-	if (S_ISFIFO(st.st_mode))
-		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	s = secret_new_take_fd(fd, CREDENTIAL_SECRET_MAX);
-	if (s == NULL) {
-		*code = errno == EMSGSIZE ? VAULT_TOO_LARGE : VAULT_REFUSED;
-		*why = errno == EMSGSIZE ? NULL : "the secret could not be read";
-		return NULL;
-	}
-	if (secret_len(s) == 0) {
-		secret_free(s);
-		*why = "the secret is empty";
-		return NULL;
-	}
-	return s;
-}
-
-/* The judge checks what an operator typed; this is what vault itself relies on. */
+/* What vault itself relies on. */
 static const char *
 refuse_seal(const struct msg_credential_seal *m)
 {
-	if (m->tenant.len == 0 || m->name.len == 0)
-		return "a credential needs a tenant and a name";
 	if (!span_eq(m->scheme, "https") && !span_eq(m->scheme, "http"))
 		return "the scheme must be https or http";
 	if (m->port > UINT16_MAX)
 		return "the port is out of range";
 	if (m->allow_private > 1 || m->replace > 1)
 		return "a flag is neither 0 nor 1";
-	if (m->secret < 0 && !m->replace)
-		return "a new credential needs a secret";
 	return NULL;
 }
 
 int
 serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 {
-	struct msg_credential_seal *m = msg;
+	const struct msg_credential_seal *m = msg;
 	const struct credential cred = {.tenant = m->tenant,
 	    .name = m->name,
 	    .service = m->service,
@@ -127,23 +88,26 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 	    .scheme = m->scheme,
 	    .port = m->port,
 	    .allow_private = m->allow_private};
+	struct offer *o = offer_find(m->offer);
 	enum vault_code code = VAULT_REFUSED;
 	const char *why = refuse_seal(m);
-	struct secret *s = NULL;
-	int keep = m->secret < 0;
+	struct credential old;
+	int sealed = serve_provider->describe(m->tenant, m->name, &old) == 0;
 
-	if (why == NULL && !keep) {
-		s = read_secret(m->secret, &code, &why);
-		m->secret = -1;
-	}
-	if (s != NULL || (why == NULL && keep))
-		code = serve_provider->seal(&cred, s, m->replace);
-	secret_free(s);
+	if (why == NULL)
+		why = o == NULL
+		    ? "no administrator has brought this to vault, or it took too long"
+		    : offer_refuses(o, &cred, sealed ? &old : NULL, m->replace);
+	if (why == NULL)
+		code = serve_provider->seal(&cred, offer_secret(o), m->replace);
 	LOG_INFO("vault.seal", LSN("tenant", m->tenant.p, m->tenant.len),
 	    LSN("credential", m->name.p, m->name.len), LB("replace", m->replace),
-	    LB("new_secret", !keep), LU("code", code));
-	if (code == VAULT_OK)
+	    LB("new_secret", o != NULL && offer_secret(o) != NULL), LU("code", code),
+	    LS("why", why));
+	if (code == VAULT_OK) {
+		offer_end(o);
 		serve_credential_changed(m->tenant, m->name, 0);
+	}
 	return answer_done(c, reqid, code, why);
 }
 

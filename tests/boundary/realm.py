@@ -9,17 +9,15 @@ import json
 import os
 import select
 import socket
-import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import proto
 import puppet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from puppet import CONF_EGRESS, Puppet, conf_judge, conf_vault
+from puppet import CONF_EGRESS, AdminSocket, Puppet, conf_judge, conf_vault
 from seal_client import canonical
 
 SECRETS = {"planted": "sk-planted-7f3e9A/b+c==d8", "other": "sk-other-Q2w+/4x&9%zz-c0ffee"}
@@ -138,16 +136,8 @@ class Realm:
         self.running, self.idle, self.over = True, threading.Event(), threading.Event()
         self.master = threading.Thread(target=self._master, daemon=True)
         self.master.start()
-        self.admin_dir = tempfile.TemporaryDirectory(prefix="aegis-admin-", dir="/tmp")
-        self.admin_path = str(Path(self.admin_dir.name) / "admin.sock")
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(self.admin_path)
-        listener.listen(8)
-        self["JUDGE"].listen(puppet.LISTEN_ADMIN, listener)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sock.connect(self.admin_path)
-        self.admin = proto.Door(sock)
-        self.admin.hello("ADMIN")
+        self.sockets = [AdminSocket(self[role]) for role in ("JUDGE", "VAULT")]
+        self.admin, self.admin_of_vault = (s.door() for s in self.sockets)
         self.judge = self.door("JUDGE")
         self._populate()
 
@@ -156,9 +146,13 @@ class Realm:
         url = f"http://127.0.0.1:{self.upstream.port}"
         for name, secret in SECRETS.items():
             for _ in range(200):
-                got = self.admin.ask("credential_add", name=name, service=name,
-                                     domains="127.0.0.1", auth_type="bearer", scopes="*",
-                                     upstream=url, allow_private=1, secret=puppet.memfd(secret))
+                sealed = dict(name=name, service=name, domains="127.0.0.1", auth_type="bearer",
+                              allow_private=1)
+                offer = self.admin_of_vault.ask(
+                    "secret_offer", tenant="default", add=1, scheme="http",
+                    port=self.upstream.port, secret=puppet.memfd(secret), **sealed)
+                got = self.admin.ask("credential_add", scopes="*", upstream=url,
+                                     offer=offer["offer"], **sealed)
                 if got["code"] == 0 or "vault" not in got["message"].lower():
                     break
                 time.sleep(0.02)
@@ -378,6 +372,7 @@ class Realm:
         self.running = False
         self.idle.wait()
         self.admin.close()
+        self.admin_of_vault.close()
         ends = {}
         for role in ("TOOLHOST", "WORKER", "DISPATCH", "JUDGE", "VAULT"):
             for c in list(self.children.values()):
@@ -392,7 +387,8 @@ class Realm:
         self.upstream.close()
         for d in self.directories.values():
             d.remove()
-        self.admin_dir.cleanup()
+        for s in self.sockets:
+            s.remove()
         return ends
 
 

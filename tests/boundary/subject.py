@@ -6,13 +6,12 @@ import os
 import re
 import select
 import socket
-import tempfile
 import time
 from collections import namedtuple
-from pathlib import Path
 
 import proto
-from puppet import CONF_EGRESS, CONF_GATE, LISTEN_ADMIN, LISTEN_AGENTS, Directory, Puppet, conf_judge, conf_vault
+from puppet import (CONF_EGRESS, CONF_GATE, LISTEN_AGENTS, AdminSocket, Directory, Puppet, conf_judge,
+                    conf_vault)
 
 # What every session has that never ends by itself: the roles with a loop of their own.
 DAEMONS = ("GATE", "JUDGE", "VAULT", "DISPATCH", "WORKER", "TOOLHOST")
@@ -48,13 +47,8 @@ class Subject:
         self.puppet = Puppet(prefix, role, conf, directory=self.directory,
                              name=CREDENTIAL if role == "WORKER" else "")
         self.puppet.ready()
-        if role == "JUDGE":
-            self.socket_dir = tempfile.TemporaryDirectory(prefix="aegis-admin-", dir="/tmp")
-            self.admin_path = str(Path(self.socket_dir.name) / "admin.sock")
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            listener.bind(self.admin_path)
-            listener.listen(64)
-            self.puppet.listen(LISTEN_ADMIN, listener)
+        if role in ("JUDGE", "VAULT"):
+            self.admin = AdminSocket(self.puppet)
             self.admins = 0
         for peer in self.peers():
             if peer in ("JUDGE", "VAULT"):
@@ -81,8 +75,8 @@ class Subject:
             self.directory.remove()
         for agent in getattr(self, "agents", []):
             agent.close()
-        if self.role == "JUDGE":
-            self.socket_dir.cleanup()
+        if self.role in ("JUDGE", "VAULT"):
+            self.admin.remove()
         return status
 
     # -- honest peers --
@@ -170,14 +164,10 @@ class Subject:
     def attack_door(self, sender, greet=True):
         if sender != "ADMIN":
             return self.puppet.door(sender, name=CREDENTIAL, greet=greet)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sock.connect(self.admin_path)
+        door = self.admin.door(greet)
         self.admins += 1
-        door = proto.Door(sock)
         door.instance = self.admins
         self.puppet.doors.append(door)
-        if greet:
-            door.hello(sender)
         return door
 
     def run(self, sender, cases, batch=48):

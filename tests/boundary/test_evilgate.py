@@ -605,7 +605,7 @@ def test_asking_what_others_may_ask(realm, quiet_since, where):
     """Secrets, signatures, keys, administration: at every process that a gate reaches."""
     realm.redeem(realm.grant())  # there is a worker
     for name in ("credential_fetch", "env_fetch", "token_sign", "checkpoint_sign",
-                 "credential_seal", "vault_keys", "worker_want", "grant_key", "resolve", "done",
+                 "credential_seal", "secret_offer", "vault_keys", "worker_want", "grant_key", "resolve", "done",
                  "redeemer_ready", "agent_add", "agent_grant", "ledger_read", "credential_list",
                  "conf_vault", "peer", "stop", "worker_spawn", "tool_spawn"):
         since = realm.last_row()

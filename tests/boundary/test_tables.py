@@ -29,12 +29,13 @@ def test_edges_are_those_of_the_design():
     assert {(e.source, e.target) for e in EDGES} == {
         ("GATE", "JUDGE"), ("GATE", "WORKER"), ("GATE", "TOOLHOST"),
         ("JUDGE", "VAULT"), ("JUDGE", "DISPATCH"), ("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST"),
-        ("WORKER", "VAULT"), ("WORKER", "DISPATCH"), ("TOOLEXEC", "VAULT"), ("ADMIN", "JUDGE")}
-    assert len(EDGES) == 11
+        ("WORKER", "VAULT"), ("WORKER", "DISPATCH"), ("TOOLEXEC", "VAULT"), ("ADMIN", "JUDGE"),
+        ("ADMIN", "VAULT")}
+    assert len(EDGES) == 12
     # the agents' side has no line to secrets, nor to whoever starts processes
     assert not {(e.source, e.target) for e in EDGES} & {
         ("GATE", "VAULT"), ("VAULT", "GATE"), ("GATE", "DISPATCH"), ("DISPATCH", "GATE"),
-        ("TOOLHOST", "VAULT"), ("DISPATCH", "VAULT"), ("ADMIN", "VAULT")}
+        ("TOOLHOST", "VAULT"), ("DISPATCH", "VAULT")}
 
 
 def test_tables_are_those_of_the_edges():
@@ -72,6 +73,7 @@ def test_tables_give_nothing_away():
     for message in ("token_sign", "credential_seal", "credential_drop", "checkpoint_sign",
                     "vault_keys"):
         assert who_may(message) == {("JUDGE", "VAULT")}, message
+    assert who_may("secret_offer") == {("ADMIN", "VAULT")}
     assert who_may("grant_key") == {("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST")}
     assert who_may("proxy_open") == {("GATE", "WORKER")}
     assert who_may("tool_call") == {("GATE", "TOOLHOST")}
@@ -83,6 +85,17 @@ def test_tables_give_nothing_away():
     # what comes from the master comes on the master's own door
     for message in family("control.def"):
         assert who_may(message) == set(), message
+
+
+def test_secrets_are_brought_to_vault_alone():
+    """An administrator gives the judge no descriptor and no secret to pass on, and the judge
+    gives vault none: there is nothing to see for one that was captured."""
+    assert [name for name in family("admin.def")
+            if [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")]
+            ] == ["user_login"]
+    for name in permitted("VAULT", "JUDGE"):
+        assert not [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")], name
+    assert list(permitted("VAULT", "ADMIN")) == ["secret_offer"]
 
 
 def test_the_gate_is_asked_nothing():

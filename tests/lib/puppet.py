@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ import proto
 PROGRAMS = {"GATE": "gated", "JUDGE": "keymasterd-judge", "VAULT": "keymasterd-vault",
             "DISPATCH": "egressd-dispatcher", "WORKER": "egressd-worker",
             "TOOLHOST": "toolhostd", "TOOLEXEC": "toolexec"}
-LISTEN_AGENTS, LISTEN_ADMIN = 1, 2
+LISTEN_AGENTS, LISTEN_ADMIN, LISTEN_VAULT = 1, 2, 3
 LEVELS = ("debug", "info", "warn", "error")
 UID_BASE = int(re.search(r"ROLE_UID_BASE (\d+)", (proto.ROOT / "common/role.h").read_text())
                .group(1))
@@ -43,7 +44,7 @@ def conf_vault(create=True, key=MASTER_KEY, variables=()):
     """variables: (server, name, reference or "", value or "")"""
     conf = [("conf_tool_secret", dict(server=s, variable=v, reference=r, value=value))
             for s, v, r, value in variables]
-    return conf + [("conf_vault", dict(vault_name="main", create=int(create),
+    return conf + [("conf_vault", dict(vault_name="main", create=int(create), admin_uid=os.geteuid(),
                                        master_key=memfd(key)))]
 
 
@@ -73,6 +74,29 @@ class Directory:
 
     def remove(self):
         shutil.rmtree(self.top, ignore_errors=True)
+
+
+class AdminSocket:
+    """A name on which judge or vault listens, and doors of administrators there."""
+
+    def __init__(self, puppet):
+        self.directory = tempfile.TemporaryDirectory(prefix="aegis-admin-", dir="/tmp")
+        self.path = str(Path(self.directory.name) / "admin.sock")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(self.path)
+        listener.listen(64)
+        puppet.listen(LISTEN_VAULT if puppet.role == "VAULT" else LISTEN_ADMIN, listener)
+
+    def door(self, greet=True):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.connect(self.path)
+        door = proto.Door(sock)
+        if greet:
+            door.hello("ADMIN")
+        return door
+
+    def remove(self):
+        self.directory.cleanup()
 
 
 class Puppet:

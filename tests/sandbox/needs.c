@@ -118,7 +118,7 @@ channel(void)
 	    : 1;
 }
 
-/* A connection for the judge to look at, a secret for vault. */
+/* A connection for the judge to look at. */
 static int
 duplicate(void)
 {
@@ -151,6 +151,15 @@ accept_one(void)
 		close(fd) == 0
 	    ? 0
 	    : 1;
+}
+
+/* An administrator. */
+static int
+accept_admin(void)
+{
+	int fd = accept4(scene.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return fd >= 0 && close(fd) == 0 ? 0 : 1;
 }
 
 static int
@@ -336,10 +345,11 @@ const struct need needs[] = {
     {"channel", EVERYONE & ~ON(ROLE_TOOLEXEC), channel},
     {"pump", ON(ROLE_TOOLEXEC), pump},
     {"accept", ON(ROLE_GATE), accept_one},
+    {"accept-admin", ON(ROLE_JUDGE) | ON(ROLE_VAULT), accept_admin},
     {"duplicate", ON(ROLE_GATE) | ON(ROLE_JUDGE), duplicate},
     {"body-pair", ON(ROLE_GATE) | ON(ROLE_WORKER), body_pair},
     {"sealed-memfd", ON(ROLE_GATE) | ON(ROLE_TOOLHOST), sealed_memfd},
-    {"peercred", ON(ROLE_JUDGE), peer_credentials},
+    {"peercred", ON(ROLE_JUDGE) | ON(ROLE_VAULT), peer_credentials},
     {"database", ON(ROLE_JUDGE), database},
     {"save", ON(ROLE_VAULT), save_by_rename},
     {"resolve", ON(ROLE_DISPATCH), resolve},

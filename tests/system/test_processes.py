@@ -151,15 +151,16 @@ def test_descriptors(system, everybody):
 
 
 def test_doors_and_listeners(everybody):
-    """Only master and gate have the agents' port, only master and judge the admin socket; no
-    other process has a socket that is not one end of a pair, but for workers' connections."""
+    """Only master and gate have the agents' port, judge and vault an admin socket each; no other
+    process has a socket that is not one end of a pair, but for workers' connections."""
     tcp, listening = {}, {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         f = line.split()
         tcp[f[9]] = f[3]
     for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
         f = line.split()
-        listening[f[6]] = int(f[3], 16) & 0x10000
+        if int(f[3], 16) & 0x10000:
+            listening[f[6]] = f[7]
     for role, pid in pids_of(everybody, ("master", *DAEMONS, "toolexec")):
         for what in procs.descriptors(pid).values():
             m = re.match(r"socket:\[(\d+)\]", what)
@@ -167,8 +168,9 @@ def test_doors_and_listeners(everybody):
                 continue
             if m[1] in tcp:
                 assert role in ("master", "gate") or (role == "worker" and tcp[m[1]] != "0A"), role
-            elif listening.get(m[1]):
-                assert role in ("master", "judge"), role
+            elif m[1] in listening:
+                theirs = {"judge": "/admin.sock", "vault": "/admin.sock.vault"}
+                assert role == "master" or listening[m[1]].endswith(theirs[role]), role
 
 
 def test_memory_is_never_writable_and_executable(everybody):
@@ -236,18 +238,20 @@ except ConnectionResetError:
 """
 
 
-def test_the_admin_socket_is_for_its_owner(system):
-    code = ASK_ADMIN.format(str(system.admin))
-    assert os.stat(system.admin).st_mode & 0o777 == 0o600
+@pytest.mark.parametrize("behind", ["", ".vault"])
+def test_the_admin_sockets_are_for_their_owner(system, behind):
+    path = system.admin.with_name(system.admin.name + behind)
+    code = ASK_ADMIN.format(str(path))
+    assert os.stat(path).st_mode & 0o777 == 0o600
     own = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
-    assert int(own.stdout.split()[1]) > 0, own  # the judge's greeting
+    assert int(own.stdout.split()[1]) > 0, own  # the greeting
     assert "PermissionError" in as_user(65534, code).stderr
-    # were the file's mode wrong, the judge would still look who it is
-    system.admin.chmod(0o666)
+    # were the file's mode wrong, judge and vault would still look who it is
+    path.chmod(0o666)
     try:
         assert as_user(65534, code).stdout == "got 0\n"
     finally:
-        system.admin.chmod(0o600)
+        path.chmod(0o600)
     assert "event=admin.refused uid=65534" in system.log.read_text()
     assert system.aegis("agent", "list").returncode == 0
 

@@ -53,9 +53,13 @@ def test_an_older_vault_is_noticed(lab):
     assert "older than the newest by 2 saves" in said
     line, = [x for x in lab.log.read_text().splitlines() if "event=vault.rollback" in x]
     assert "level=error" in line and "saves=2" in line and "known=4" in line
-    # it can be gone on with, and is told once
+    # it can be gone on with, and is told once; what was sealed is not taken from the judge
+    got = lab.aegis("vault", "rotate", "--name", "one", "--secret-stdin", stdin="sk-newer-012345678",
+                    check=False)
+    assert got.returncode == 1 and "aegis vault update --domains" in got.stderr
+    lab.aegis("vault", "update", "--name", "one", "--domains", "other.example.com")
     lab.aegis("vault", "rotate", "--name", "one", "--secret-stdin", stdin="sk-newer-012345678")
-    assert told(lab, "vault.save")[-1] == "save 3"
+    assert told(lab, "vault.save")[-1] == "save 4"
     lab.stop()
     lab.start()
     assert len(told(lab, "vault.rollback")) == 1 and doctor(lab) == []

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +30,8 @@
 static char dir[] = "/tmp/aegis-vaultd-XXXXXX";
 static pid_t pid;
 static int err_fd;
-static struct sync master, judge, worker, worker2, exec_;
+static struct sync master, judge, worker, worker2, exec_, admin;
+static struct sockaddr_un admin_at;
 
 /* -- the parts of a master that are needed -- */
 
@@ -97,6 +99,7 @@ launch(const char *key, int create)
 	conf_secret("files", "D", "vault:stripe", "");
 	v.vault_name = span_str("main");
 	v.create = (uint8_t)create;
+	v.admin_uid = geteuid();
 	v.master_key = memfd_of(key, strlen(key));
 	ck_assert_int_eq(sync_send(&master, MSG_conf_vault, &v, 0), 0);
 	/* one that refuses the key may be gone already */
@@ -119,14 +122,37 @@ door(struct sync *s, enum role role, uint32_t instance, const char *name)
 	ck_assert_int_eq(sync_hello(s, sv[0], role, ROLE_VAULT, WAIT_MS), 0);
 }
 
+/* Connects to its admin socket. */
+static void
+come_in(struct sync *s)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(
+	    connect(fd, (const struct sockaddr *)&admin_at, sizeof(admin_at)), 0);
+	ck_assert_int_eq(sync_hello(s, fd, ROLE_ADMIN, ROLE_VAULT, WAIT_MS), 0);
+}
+
 static void
 up(int create)
 {
+	MSG_INIT(listen, m);
+
 	launch(KEY, create);
 	/* doors may come before it is ready */
 	door(&judge, ROLE_JUDGE, 1, "");
 	ck_assert_int_eq(sync_recv(&master, WAIT_MS), 0);
 	ck_assert_int_eq(master.desc->type, MSG_ready);
+	m.kind = LISTEN_VAULT;
+	m.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	admin_at = (struct sockaddr_un){.sun_family = AF_UNIX};
+	/* a name that goes with the socket */
+	snprintf(admin_at.sun_path + 1, sizeof(admin_at.sun_path) - 1, "%s", dir);
+	ck_assert_int_eq(
+	    bind(m.fd, (const struct sockaddr *)&admin_at, sizeof(admin_at)), 0);
+	ck_assert_int_eq(listen(m.fd, 8), 0);
+	ck_assert_int_eq(sync_send(&master, MSG_listen, &m, 0), 0);
+	come_in(&admin);
 }
 
 static void
@@ -156,6 +182,7 @@ down(char *text, size_t size)
 	hang_up(&worker);
 	hang_up(&worker2);
 	hang_up(&exec_);
+	hang_up(&admin);
 	return status;
 }
 
@@ -196,24 +223,69 @@ teardown(void)
 
 /* -- questions -- */
 
+/* What is brought and named where a test says nothing else. */
+static void
+offer_of(struct msg_secret_offer *m, const char *name, int fd, int replace)
+{
+	m->tenant = span_str("t");
+	m->name = span_str(name);
+	m->add = !replace;
+	m->service = span_str("stripe");
+	m->domains = span_str("api.stripe.com");
+	m->auth_type = span_str("bearer");
+	m->scheme = span_str("https");
+	m->secret = fd;
+}
+
+static void
+seal_of(struct msg_credential_seal *m, const char *name, int replace)
+{
+	m->tenant = span_str("t");
+	m->name = span_str(name);
+	m->service = span_str("stripe");
+	m->domains = span_str("api.stripe.com");
+	m->auth_type = span_str("bearer");
+	m->scheme = span_str("https");
+	m->replace = (uint8_t)replace;
+}
+
+static uint32_t
+bring(struct sync *s, struct msg_secret_offer *m, uint8_t id[16])
+{
+	const struct msg_secret_offered *a = (const void *)&s->msg;
+
+	ck_assert_int_eq(sync_ask(s, MSG_secret_offer, m, WAIT_MS, NULL, NULL), 0);
+	ck_assert_int_eq(s->desc->type, MSG_secret_offered);
+	memcpy(id, a->offer, sizeof(a->offer));
+	return a->code;
+}
+
+static uint32_t
+confirm(struct msg_credential_seal *m, const uint8_t id[16])
+{
+	const struct msg_vault_done *a = (const void *)&judge.msg;
+
+	memcpy(m->offer, id, sizeof(m->offer));
+	ck_assert_int_eq(
+	    sync_ask(&judge, MSG_credential_seal, m, WAIT_MS, NULL, NULL), 0);
+	ck_assert_int_eq(judge.desc->type, MSG_vault_done);
+	return a->code;
+}
+
 static uint32_t
 seal_fd(const char *name, int fd, int replace)
 {
+	MSG_INIT(secret_offer, o);
 	MSG_INIT(credential_seal, m);
-	const struct msg_vault_done *a = (const void *)&judge.msg;
+	uint8_t id[16];
+	uint32_t code;
 
-	m.tenant = span_str("t");
-	m.name = span_str(name);
-	m.service = span_str("stripe");
-	m.domains = span_str("api.stripe.com");
-	m.auth_type = span_str("bearer");
-	m.scheme = span_str("https");
-	m.replace = (uint8_t)replace;
-	m.secret = fd;
-	ck_assert_int_eq(
-	    sync_ask(&judge, MSG_credential_seal, &m, WAIT_MS, NULL, NULL), 0);
-	ck_assert_int_eq(judge.desc->type, MSG_vault_done);
-	return a->code;
+	offer_of(&o, name, fd, replace);
+	code = bring(&admin, &o, id);
+	if (code != VAULT_OK)
+		return code;
+	seal_of(&m, name, replace);
+	return confirm(&m, id);
 }
 
 static uint32_t
@@ -457,6 +529,112 @@ START_TEST(a_judge_cannot_read)
 }
 END_TEST
 
+/* The judge alone changes nothing: not where a credential may go, not how it goes there.
+ */
+START_TEST(a_judge_cannot_seal_alone)
+{
+	static const struct {
+		const char *name, *service, *domains, *auth, *header, *param, *scheme;
+		uint32_t port;
+		uint8_t private;
+	} others[] = {
+	    {.name = "other"},
+	    {.service = "other"},
+	    {.domains = "evil.example"},
+	    {.domains = "api.stripe.com,evil.example"},
+	    {.domains = ""},
+	    {.auth = "query", .param = "key"},
+	    {.header = "x-other"},
+	    {.param = "key"},
+	    {.scheme = "http"},
+	    {.port = 8443},
+	    {.private = 1},
+	};
+	const struct msg_vault_done *done = (const void *)&judge.msg;
+	uint8_t id[16], none[16] = {0};
+	size_t i;
+	MSG_INIT(secret_offer, add);
+
+	up(1);
+	/* nobody has brought anything, or something else is guessed */
+	for (i = 0; i < 2; i++) {
+		MSG_INIT(credential_seal, m);
+
+		seal_of(&m, "stripe", (int)i);
+		ck_assert_uint_eq(confirm(&m, none), VAULT_REFUSED);
+	}
+	ck_assert_uint_eq(seal("stripe", "sk_live_1", 0), VAULT_OK);
+	door(&worker, ROLE_WORKER, 20, "stripe");
+	must_fetch(&worker, "sk_live_1");
+	/* not what an administrator who is there has brought: a new secret, and then a
+	 * new credential */
+	for (i = 0; i < 2 * sizeof(others) / sizeof(others[0]); i++) {
+		size_t n = i / 2;
+		MSG_INIT(secret_offer, o);
+		MSG_INIT(credential_seal, m);
+
+		offer_of(
+		    &o, i % 2 ? "fresh" : "stripe", memfd_of("sk_live_2", 9), !(i % 2));
+		ck_assert_uint_eq(bring(&admin, &o, id), VAULT_OK);
+		seal_of(&m, i % 2 ? "fresh" : "stripe", !(i % 2));
+#define OTHER_TEXT(field, member)     \
+	if (others[n].member != NULL) \
+		m.field = span_str(others[n].member);
+		OTHER_TEXT(name, name)
+		OTHER_TEXT(service, service)
+		OTHER_TEXT(domains, domains)
+		OTHER_TEXT(auth_type, auth)
+		OTHER_TEXT(header_name, header)
+		OTHER_TEXT(query_param, param)
+		OTHER_TEXT(scheme, scheme)
+		if (others[n].port != 0)
+			m.port = others[n].port;
+		if (others[n].private != 0)
+			m.allow_private = 1;
+		ck_assert_uint_eq(confirm(&m, id), VAULT_REFUSED);
+		ck_assert_uint_gt(done->message.len, 0);
+	}
+	must_fetch(&worker, "sk_live_1");
+	ck_assert_uint_eq(drop("fresh"), VAULT_MISSING);
+	/* a change of one thing is no change of another */
+	{
+		MSG_INIT(secret_offer, o);
+		MSG_INIT(credential_seal, m);
+
+		offer_of(&o, "stripe", -1, 1);
+		o.set = CREDENTIAL_DOMAINS;
+		o.domains = span_str("api.stripe.com,b.example");
+		ck_assert_uint_eq(bring(&admin, &o, id), VAULT_OK);
+		seal_of(&m, "stripe", 1);
+		m.domains = o.domains;
+		m.allow_private = 1;
+		ck_assert_uint_eq(confirm(&m, id), VAULT_REFUSED);
+		m.allow_private = 0;
+		ck_assert_uint_eq(confirm(&m, id), VAULT_OK);
+		must_be_told(&worker, 0);
+		/* and counts once */
+		ck_assert_uint_eq(confirm(&m, id), VAULT_REFUSED);
+	}
+	/* nor is what a connection brought good when that has ended */
+	offer_of(&add, "late", memfd_of("sk_live_3", 9), 0);
+	ck_assert_uint_eq(bring(&admin, &add, id), VAULT_OK);
+	hang_up(&admin);
+	come_in(&admin);
+	{
+		MSG_INIT(secret_offer, o);
+		MSG_INIT(credential_seal, m);
+		uint8_t id2[16];
+
+		/* one that vault has answered after it has seen the other go */
+		offer_of(&o, "x", memfd_of("sk_live_4", 9), 0);
+		ck_assert_uint_eq(bring(&admin, &o, id2), VAULT_OK);
+		seal_of(&m, "late", 0);
+		ck_assert_uint_eq(confirm(&m, id), VAULT_REFUSED);
+	}
+	stop();
+}
+END_TEST
+
 START_TEST(killed_and_back)
 {
 	static char text[65536];
@@ -606,6 +784,7 @@ main(void)
 	tcase_add_test(tc, secrets_come_in_files_and_whole_pipes);
 	tcase_add_test(tc, a_worker_cannot_sign);
 	tcase_add_test(tc, a_judge_cannot_read);
+	tcase_add_test(tc, a_judge_cannot_seal_alone);
 	tcase_add_test(tc, killed_and_back);
 	tcase_add_test(tc, failures_at_start);
 	tcase_add_test(tc, nothing_stays_in_memory);

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody has taken over the judge. Vault is real, an administrator and a worker are honest; the
+test holds the judge's door and says everything to it that could lead a credential elsewhere."""
+
+import pytest
+from puppet import AdminSocket, Directory, Puppet, conf_vault, memfd
+
+SECRET = "sk-of-the-administrator-5f/+Q=="
+SEALED = dict(tenant="default", name="github", service="github", domains="api.github.com",
+              auth_type="bearer", scheme="https")
+OTHERWISE = {
+    "another name": dict(name="gitlab"),
+    "another tenant": dict(tenant="other"),
+    "another service": dict(service="other"),
+    "another domain": dict(domains="evil.example"),
+    "a domain more": dict(domains="api.github.com,evil.example"),
+    "no domain": dict(domains=""),
+    "into the query": dict(auth_type="query", query_param="q"),
+    "into another header": dict(auth_type="header", header_name="x-other"),
+    "a header's name": dict(header_name="x-other"),
+    "a parameter's name": dict(query_param="q"),
+    "in clear": dict(scheme="http"),
+    "another port": dict(port=8443),
+    "private addresses": dict(allow_private=1),
+}
+
+
+class Site:
+    def __init__(self, prefix):
+        self.tap = []
+        self.directory = Directory("VAULT")
+        self.vault = Puppet(prefix, "VAULT", conf_vault(), directory=self.directory).ready()
+        self.judge = self.vault.door("JUDGE", tap=self.tap)
+        self.socket = AdminSocket(self.vault)
+        self.admin = self.socket.door()
+
+    def bring(self, door=None, secret=SECRET, **changes):
+        fields = dict({**SEALED, "add": 1}, **changes)
+        if secret is not None:
+            fields["secret"] = memfd(secret)
+        got = (door or self.admin).ask("secret_offer", **fields)
+        assert got["code"] == 0, got
+        return got["offer"]
+
+    def seal(self, offer=b"", replace=0, **changes):
+        return self.judge.ask("credential_seal", offer=offer, replace=replace,
+                              **{**SEALED, **changes})["code"]
+
+    def close(self):
+        self.admin.close()
+        assert self.vault.stop() == 0
+        self.socket.remove()
+        self.directory.remove()
+
+
+REFUSED, MISSING = 7, 2
+
+
+@pytest.fixture(scope="module")
+def site(prefix):
+    s = Site(prefix)
+    assert s.seal(s.bring()) == 0
+    s.worker = s.vault.door("WORKER", name="github")
+    yield s
+    s.close()
+
+
+def unchanged(site):
+    got = site.worker.ask("credential_fetch")
+    assert got["code"] == 0 and got["secret"] == SECRET.encode()
+    assert {k: got[k] for k in SEALED} == SEALED and got["port"] == got["allow_private"] == 0
+
+
+@pytest.mark.parametrize("replace", [0, 1], ids=["new", "again"])
+@pytest.mark.parametrize("offer", [b"", b"\xff" * 16], ids=["none", "guessed"])
+def test_alone(site, offer, replace):
+    for changes in ({}, *OTHERWISE.values()):
+        assert site.seal(offer, replace, **changes) == REFUSED, changes
+    unchanged(site)
+
+
+@pytest.mark.parametrize("changes", OTHERWISE.values(), ids=OTHERWISE)
+def test_otherwise_than_it_was_brought(site, changes):
+    """While the administrator rotates it, and while one of another name is added."""
+    assert site.seal(site.bring(add=0, set=0), 1, **changes) == REFUSED
+    offer = site.bring(name="second", service="second")
+    for replace in (0, 1):
+        assert site.seal(offer, replace, **{**dict(name="second", service="second"),
+                                            **changes}) == REFUSED
+    unchanged(site)
+
+
+def test_a_change_of_one_thing_is_none_of_another(site):
+    offer = site.bring(secret=None, add=0, set=1 << 3, query_param="q")
+    assert site.seal(offer, 1, domains="evil.example", query_param="q") == REFUSED
+    assert site.seal(offer, 0, query_param="q") == REFUSED
+    unchanged(site)
+
+
+def test_what_was_brought_counts_once_and_while_its_bringer_is_there(site):
+    offer = site.bring(name="third", service="third")
+    assert site.seal(offer, name="third", service="third") == 0
+    assert site.seal(offer, 1, name="third", service="third") == REFUSED
+    assert site.judge.ask("credential_drop", tenant="default", name="third")["code"] == 0
+    assert site.seal(offer, name="third", service="third") == REFUSED
+    other = site.socket.door()
+    offer = site.bring(other, name="third", service="third")
+    other.close()
+    site.bring()  # vault has seen the other one go
+    assert site.seal(offer, name="third", service="third") == REFUSED
+
+
+def test_nothing_that_the_judge_was_told_holds_a_secret(site):
+    told = b"".join(site.tap)
+    assert b"brought" in told  # vault's refusals
+    assert SECRET.encode()[3:20] not in told
