@@ -16,6 +16,7 @@
 
 #include "aegis/accuse.h"
 #include "aegis/confsend.h"
+#include "aegis/numbers.h"
 #include "aegis/openbao.h"
 #include "aegis/process.h"
 #include "aegis/reload.h"
@@ -23,6 +24,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/sandbox.h"
+#include "common/stats.h"
 
 struct child_list children = TAILQ_HEAD_INITIALIZER(children);
 static const struct config *config;
@@ -42,6 +44,7 @@ static const struct permit permit_judge[] = {
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     {MSG_process_ask, CHAN_READY, 0, process_ask},
     {MSG_reload_want, CHAN_READY, 0, reload_want},
+    {MSG_stats, CHAN_READY, 0, stats_asked},
     PERMIT_LAST,
 };
 static const struct permit permit_dispatcher[] = {
@@ -194,6 +197,7 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
 	child->born_ms = loop_now_ms();
 	snprintf(child->tenant, sizeof(child->tenant), "%s", tenant);
 	snprintf(child->name, sizeof(child->name), "%s", name);
+	numbers_started(role);
 	child->pid = fork();
 	if (child->pid == -1)
 		goto fail;

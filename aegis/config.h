@@ -74,6 +74,7 @@ struct config {
 	unsigned workers;
 	char *tls_cert, *tls_key; /* both or neither */
 	bool require_agent_auth;
+	bool metrics, metrics_auth;
 	unsigned max_connections, max_connections_per_agent;
 	unsigned max_header_bytes;
 	uint64_t max_body_size;

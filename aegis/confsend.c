@@ -302,6 +302,8 @@ send_rules(struct child *child, const struct config *c)
 	m.cluster = c->cluster;
 	m.cluster_per_minute = c->cluster_per_minute;
 	m.attest_per_minute = c->attest_per_minute;
+	m.metrics = c->metrics;
+	m.metrics_auth = c->metrics_auth;
 	m.issuer = span_str(c->seal_issuer);
 	m.audience = span_str(c->seal_audience);
 	m.gate_url = span_str(url);

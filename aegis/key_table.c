@@ -103,7 +103,10 @@ const struct config_key config_keys[] = {
 	"debug|info|warn|error", "Least level of log lines."),
     KEY("observability.log_format", KEY_CHOICE, AT(log_format), "json", "AEGIS_LOG_FORMAT", 0, 0,
 	"logfmt|json", "Form of log lines, on standard error."),
-    LATER("observability.metrics", "Prometheus metrics."),
+    KEY("observability.metrics", KEY_BOOL, AT(metrics), "true", "AEGIS_METRICS", 0, 0, NULL,
+	"Serve /_aegis/metrics for Prometheus."),
+    KEY("observability.metrics_auth", KEY_BOOL, AT(metrics_auth), "true", NULL, 0, 0, NULL,
+	"Metrics take an operator's token. Without, agents may read them too."),
     LATER("observability.dashboard", "Dashboard."),
 
     KEY("ledger.sync", KEY_EITHER, AT(ledger_sync_full), "normal", NULL, 0, 0, "normal|full",
@@ -189,7 +192,7 @@ const struct config_key config_keys[] = {
 	"List of tool servers; their keys are below."),
 
     LATER("webhooks", "Webhooks."),
-    LATER("metrics", "Prometheus metrics."),
+    LATER("metrics", "It is observability.metrics here."),
     LATER("dashboard", "Dashboard."),
     KEY(NULL, KEY_TEXT, 0, NULL, NULL, 0, 0, NULL, NULL),
 };

@@ -86,6 +86,8 @@ aegis_aegis_SOURCES = \
 	aegis/master.h \
 	aegis/offer.c \
 	aegis/offer.h \
+	aegis/numbers.c \
+	aegis/numbers.h \
 	aegis/openbao.c \
 	aegis/openbao.h \
 	aegis/out.c \

@@ -26,6 +26,7 @@
 #include "aegis/layout.h"
 #include "aegis/link.h"
 #include "aegis/listen.h"
+#include "aegis/numbers.h"
 #include "aegis/openbao.h"
 #include "aegis/reload.h"
 #include "aegis/spawn.h"
@@ -69,7 +70,12 @@ add_slot(enum role role, unsigned index)
 static void
 start_slot(struct slot *s)
 {
-	struct child *child = child_start(s->role, config->tenant, "", s->index, NULL);
+	struct child *child;
+	char name[16] = "";
+
+	if (s->role == ROLE_GATE) /* of several: which */
+		snprintf(name, sizeof(name), "%u", s->index);
+	child = child_start(s->role, config->tenant, name, s->index, NULL);
 
 	if (child == NULL) {
 		LOG_ERROR(
@@ -442,6 +448,7 @@ master_run(struct config *c, enum master_mode m, int fd)
 	priv_no_dumps();
 	confsend_setup(mode == MASTER_INIT, key, (unsigned)getuid());
 	child_setup(c);
+	numbers_setup();
 	openbao_setup(c);
 	spawn_setup(c);
 	if (mode == MASTER_ALL && c->ntools > 0)

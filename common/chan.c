@@ -64,6 +64,7 @@ static TAILQ_HEAD(, chan) chans = TAILQ_HEAD_INITIALIZER(chans);
 static void (*violation)(enum role, uint32_t, unsigned, const char *);
 static int patient_fd = -1; /* epoll: doors that do not wake us */
 static int patient_done;    /* in this turn */
+static uint64_t refused[ROLE_MAX];
 
 /* One set of buffers for the process: handlers run to their end before the next read. */
 static uint8_t in_octets[RECV_BATCH][MSG_MAX + 1];
@@ -210,6 +211,7 @@ chan_drop(struct chan *c, const char *reason)
 static void
 violate(struct chan *c, unsigned type, const char *reason)
 {
+	refused[c->conf.peer_role]++;
 	LOG_WARN("permit.refused", LS("peer", role_name(c->conf.peer_role)),
 	    LU("instance", c->conf.peer_instance), LU("type", type),
 	    LS("reason", reason));
@@ -263,6 +265,12 @@ chan_peer_instance(const struct chan *c)
 	return c->conf.peer_instance;
 }
 
+const char *
+chan_peer_name(const struct chan *c)
+{
+	return c->conf.peer_name;
+}
+
 int
 chan_is_ready(const struct chan *c)
 {
@@ -279,6 +287,22 @@ unsigned
 chan_waiting(const struct chan *c)
 {
 	return c->waiting;
+}
+
+void
+chans_each(void (*fn)(struct chan *, size_t, void *), void *arg)
+{
+	struct chan *c;
+
+	TAILQ_FOREACH (c, &chans, entry)
+		if (!c->dead)
+			fn(c, c->out_octets, arg);
+}
+
+uint64_t
+chan_refused(enum role peer)
+{
+	return refused[peer];
 }
 
 /* -- sending -- */
@@ -527,6 +551,17 @@ waiter_find(struct chan *c, uint64_t id)
 	if (i == 0 || i > c->nwaiters || c->waiters[i - 1].id != id)
 		return NULL;
 	return &c->waiters[i - 1];
+}
+
+void *
+chan_waiter(const struct chan *c, uint64_t id, chan_answer_fn fn)
+{
+	uint32_t i = (uint32_t)(id & 0xffff);
+
+	if (i == 0 || i > c->nwaiters || c->waiters[i - 1].id != id ||
+	    c->waiters[i - 1].fn != fn)
+		return NULL;
+	return c->waiters[i - 1].arg;
 }
 
 void

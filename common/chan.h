@@ -52,6 +52,7 @@ struct chan_conf {
 	enum role own_role;
 	enum role peer_role;
 	uint32_t peer_instance;
+	char peer_name[161]; /* which one of its kind; "" when there is one */
 	const struct permit
 	    *permits; /* ends with PERMIT_LAST; NULL: nothing but answers */
 	void *owner;
@@ -78,6 +79,7 @@ void *chan_owner(const struct chan *);
 void chan_owner_set(struct chan *, void *owner);
 enum role chan_peer_role(const struct chan *);
 uint32_t chan_peer_instance(const struct chan *);
+const char *chan_peer_name(const struct chan *);
 /* 1 once HELLO was exchanged. */
 int chan_is_ready(const struct chan *);
 void chan_state_set(struct chan *, uint8_t state);
@@ -124,6 +126,13 @@ void chan_forget(struct chan *, uint64_t id);
 void chans_flush(void);
 /* Tells waiters whose time is over. Called by the loop's tick. */
 void chans_tick(void);
+
+/* For numbers (stats.h): every door that is open, and how many messages of peers of a
+ * role were refused. */
+void chans_each(void (*fn)(struct chan *, size_t octets_queued, void *arg), void *arg);
+uint64_t chan_refused(enum role peer);
+/* What the question `id` of ours waits with: its arg, if it waits for fn; else NULL. */
+void *chan_waiter(const struct chan *, uint64_t id, chan_answer_fn fn);
 
 /* Called once for each violation, before the door is shut. */
 void chan_violation_hook(

@@ -54,6 +54,10 @@ libcommon_a_SOURCES = \
 	common/loop.c \
 	common/loop.h \
 	common/merkle.c \
+	common/metrics.c \
+	common/metrics.h \
+	common/metrics_int.h \
+	common/metrics_text.c \
 	common/merkle.h \
 	common/msg.c \
 	common/msg.h \
@@ -89,6 +93,8 @@ libcommon_a_SOURCES = \
 	common/secret_heap.c \
 	common/sha256.c \
 	common/sha256.h \
+	common/stats.c \
+	common/stats.h \
 	common/span.h \
 	common/sync.c \
 	common/sync.h \
@@ -105,7 +111,8 @@ libstream_a_SOURCES = common/stream.c common/stream.h
 
 PROTO = common/edges.def common/proto/all.def common/proto/control.def \
 	common/proto/gate.def common/proto/egress.def common/proto/tool.def \
-	common/proto/vault.def common/proto/admin.def
+	common/proto/vault.def common/proto/admin.def common/proto/stats.def \
+	common/metrics.def
 EXTRA_DIST += $(PROTO)
 BUILT_SOURCES += schema_hash.h
 CLEANFILES += schema_hash.h

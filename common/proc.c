@@ -216,6 +216,7 @@ on_peer(struct chan *from, uint64_t reqid, void *msg)
 	conf.peer_role = row->role;
 	conf.peer_instance = m->instance;
 	conf.permits = row->permits;
+	(void)span_copy(m->name, conf.peer_name, sizeof(conf.peer_name));
 	c = chan_new(loop_base(), m->fd, &conf);
 	m->fd = -1;
 	announced = execution;

@@ -18,6 +18,7 @@ static const struct role_info role_table[ROLE_MAX] = {
     [ROLE_TOOLHOST] = {"toolhost", "toolhostd: toolhost", "aegis-toolhost", 6},
     [ROLE_TOOLEXEC] = {"toolexec", "toolhostd: toolexec", "aegis-tool", 7},
     [ROLE_ADMIN] = {"admin", "aegis: admin", NULL, 0},
+    [ROLE_API] = {"api", "gated: api", "aegis-api", 8},
 };
 
 const struct role_info *

@@ -18,6 +18,7 @@ enum role {
 	ROLE_TOOLHOST,
 	ROLE_TOOLEXEC,
 	ROLE_ADMIN,
+	ROLE_API,
 	ROLE_MAX
 };
 

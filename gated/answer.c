@@ -102,6 +102,15 @@ send_whole(struct req *r, const struct iovec *body, int n)
 		conn_request_done(c);
 }
 
+static bool
+says_type(struct span lines)
+{
+	static const char name[] = "Content-Type:";
+
+	return lines.len >= sizeof(name) - 1 &&
+	    memcmp(lines.p, name, sizeof(name) - 1) == 0;
+}
+
 void
 answer_json(
     struct req *r, unsigned status, struct span lines, const struct iovec *body, int n)
@@ -113,7 +122,7 @@ answer_json(
 		len += body[i].iov_len;
 	head_begin(status);
 	buf_put(&out, lines.p, lines.len);
-	if (len > 0)
+	if (len > 0 && !says_type(lines))
 		PUT(&out, "Content-Type: application/json\r\n");
 	if (status != 204)
 		put_length(len);

@@ -26,5 +26,7 @@ void toolhost_cancel(struct req *);
 
 /* permit.c: what a worker may tell us. */
 int on_proxy_end(struct chan *, uint64_t reqid, void *msg);
+/* and the judge, ahead of an answer that is long. */
+int on_answer_part(struct chan *, uint64_t reqid, void *msg);
 
 #endif

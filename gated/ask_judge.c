@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/msg.h"
 #include "common/proc.h"
 #include "gated/answer.h"
@@ -17,18 +18,53 @@
 #define JUDGE_TIMEOUT_MS 10000 /* it waits up to 5 s for a worker to start */
 #define ROW_TARGET_MAX 1024
 #define ROW_DETAIL_MAX 256
+#define PARTS_MAX (4u << 20)
 
 static const uint8_t no_id[REQUEST_ID_LEN];
+
+static void on_decision(struct chan *, enum chan_status, void *, void *);
+
+int
+on_answer_part(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_answer_part *m = msg;
+	struct req *r = chan_waiter(c, reqid, on_decision);
+
+	/* a part that cannot be kept makes the answer wrong: none is better */
+	if (r != NULL && r->conn != NULL &&
+	    (r->parts.len + m->data.len > PARTS_MAX ||
+		buf_put(&r->parts, m->data.p, m->data.len) == -1)) {
+		chan_forget(c, reqid);
+		r->ask = 0;
+		refuse_alone(r, 503);
+	}
+	return 0;
+}
 
 static void
 answer_of_judge(struct req *r, const struct msg_decision *m)
 {
-	struct iovec iov = {NULL, m->body.len};
+	struct iovec iov[2] = {{r->parts.p, r->parts.len}, {NULL, m->body.len}};
+	struct buf text;
 
-	memcpy(&iov.iov_base, &m->body.p, sizeof(m->body.p));
+	memcpy(&iov[1].iov_base, &m->body.p, sizeof(m->body.p));
 	if (m->close)
 		r->conn->close_after = true;
-	answer_json(r, m->status, m->headers, &iov, 1);
+	if (m->status != 200) /* what came ahead of it is not said */
+		iov[0].iov_len = 0;
+	if (m->status != 200 || r->route->kind != ROUTE_METRICS) {
+		answer_json(r, m->status, m->headers, iov, 2);
+		return;
+	}
+	buf_init(&text);
+	if (metrics_text(span_mem(r->parts.p, r->parts.len), &text) == -1) {
+		LOG_ERROR("metrics.text", LU("octets", r->parts.len));
+		refuse_alone(r, 503);
+	} else {
+		iov[0] = (struct iovec){text.p, text.len};
+		answer_json(r, 200, m->headers, iov, 1);
+	}
+	buf_free(&text);
 }
 
 static void

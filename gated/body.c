@@ -25,6 +25,12 @@
 
 static size_t held_total;
 
+size_t
+body_held(void)
+{
+	return held_total;
+}
+
 static void on_writable(evutil_socket_t, short, void *);
 static bool flush(struct req *);
 

@@ -37,4 +37,7 @@ int inspect_finish(struct req *);
 int body_memfd(const void *, size_t len);
 void body_free(struct body *);
 
+/* Octets of bodies that are held, of all requests. */
+size_t body_held(void);
+
 #endif

@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/proc.h"
+#include "common/stats.h"
+#include "gated/body.h"
 #include "gated/conf.h"
 #include "gated/conn.h"
 #include "gated/drain.h"
@@ -17,6 +19,7 @@
 #include "gated/mcp_stream.h"
 #include "gated/permit.h"
 #include "gated/redeemer.h"
+#include "gated/req.h"
 #include "gated/timer.h"
 #include "gated/tls.h"
 
@@ -96,6 +99,14 @@ on_conf(void *msg)
 	return tls_init_take(cert, key);
 }
 
+static void
+numbers(struct buf *b)
+{
+	(void)metrics_put(b, METRIC_connections, NULL, conns_open());
+	(void)metrics_put(b, METRIC_gate_requests, NULL, requests_begun());
+	(void)metrics_put(b, METRIC_gate_held, NULL, body_held());
+}
+
 int
 main(int argc, char **argv)
 {
@@ -115,6 +126,7 @@ main(int argc, char **argv)
 	proc_enter(NULL);
 	if (timers_init() == -1 || conns_init() == -1)
 		fatalx("no memory");
+	stats_source(numbers);
 	proc_serve(&serve);
 	return 0;
 }

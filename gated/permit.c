@@ -6,6 +6,7 @@
 #include "gated/permit.h"
 
 #include "gated/again.h"
+#include "common/stats.h"
 #include "gated/ask.h"
 #include "gated/mcp_stream.h"
 
@@ -19,6 +20,8 @@ const struct permit permit_gate_master[] = {
 
 const struct permit permit_gate_judge[] = {
     {MSG_mcp_event, CHAN_READY, 0, on_mcp_event},
+    {MSG_stats, CHAN_READY, 0, stats_asked},
+    {MSG_answer_part, CHAN_READY, 0, on_answer_part},
     PERMIT_LAST,
 };
 

@@ -71,6 +71,7 @@ req_new(struct conn *c)
 		buf_init(&held);
 	}
 	memset(r, 0, sizeof(*r));
+	buf_init(&r->parts);
 	r->text = text;
 	r->body.held = held;
 	r->body.fd = r->body.ended = r->flow.fd = -1;
@@ -90,6 +91,7 @@ req_free(struct req *r)
 	body_stream_close(&r->body);
 	inspect_free(r->body.look);
 	r->body.look = NULL;
+	buf_free(&r->parts);
 	flow_close(r);
 	if (npool == POOL_MAX) {
 		buf_free(&r->text);

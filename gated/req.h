@@ -101,6 +101,7 @@ struct req {
 	char method[HTTP1_MAX_METHOD];
 	uint64_t body_len; /* as declared; BODY_LEN_UNKNOWN when chunked */
 	struct buf text;
+	struct buf parts; /* of an answer of the judge, until all are here */
 	/* target first, then what the route needs */
 	struct part target, token, target_host, headers, content_type, authorization,
 	    host, origin, context;
@@ -130,6 +131,8 @@ struct span req_method(const struct req *);
 /* Octets of the body that are held. */
 struct span req_body(const struct req *);
 
+/* How many there were. */
+uint64_t requests_begun(void);
 /* A complete head has arrived: routes it. The head's spans die when this returns. */
 void request_begin(struct conn *, const struct http1_head *);
 /* The whole body is here and the question was waiting for it. */

@@ -63,6 +63,7 @@ dispatch(struct req *r, const struct http1_head *h)
 		seal_begin(r, h);
 		return;
 	case ROUTE_API:
+	case ROUTE_METRICS:
 		api_begin(r, h);
 		return;
 	case ROUTE_MCP:
@@ -73,12 +74,21 @@ dispatch(struct req *r, const struct http1_head *h)
 	}
 }
 
+static uint64_t begun;
+
+uint64_t
+requests_begun(void)
+{
+	return begun;
+}
+
 void
 request_begin(struct conn *c, const struct http1_head *h)
 {
 	struct req *r = req_new(c);
 	const char *why;
 
+	begun++;
 	if (r == NULL || req_keep(r, &r->target, h->target) != 0) {
 		conn_close(c, true);
 		return;
@@ -123,6 +133,7 @@ request_collected(struct req *r)
 		seal_collected(r);
 		return;
 	case ROUTE_API:
+	case ROUTE_METRICS:
 		api_collected(r);
 		return;
 	case ROUTE_MCP:

@@ -7,6 +7,8 @@
 static const struct route routes[] = {
     {"/health", false, ROUTE_HEALTH, ROUTE_GET, false},
     {"/_aegis/health", false, ROUTE_HEALTH, ROUTE_GET, false},
+    {"/_aegis/metrics", false, ROUTE_METRICS, ROUTE_GET, false},
+    {"/_aegis/stats", false, ROUTE_API, ROUTE_GET, false},
     {"/v1/seal/invoke", false, ROUTE_SEAL, ROUTE_POST, true},
     {"/v1/smcp/invoke", false, ROUTE_SEAL, ROUTE_POST, true},
     {"/v1/invoke", false, ROUTE_SEAL, ROUTE_POST, true},

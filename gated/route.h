@@ -10,7 +10,14 @@
 
 #include "common/span.h"
 
-enum route_kind { ROUTE_HEALTH = 1, ROUTE_SEAL, ROUTE_API, ROUTE_MCP, ROUTE_PROXY };
+enum route_kind {
+	ROUTE_HEALTH = 1,
+	ROUTE_SEAL,
+	ROUTE_API,
+	ROUTE_METRICS, /* as ROUTE_API; text is made here of what the judge says */
+	ROUTE_MCP,
+	ROUTE_PROXY
+};
 
 enum { ROUTE_GET = 1 << 0, ROUTE_POST = 1 << 1, ROUTE_ANY = 1 << 2 };
 

@@ -62,12 +62,14 @@ JUDGE_CORE = \
 	keymasterd/judge/process.c keymasterd/judge/process.h \
 	keymasterd/judge/authorize.c keymasterd/judge/authorize.h \
 	keymasterd/judge/credentials.c \
+	keymasterd/judge/count.c keymasterd/judge/count.h \
 	keymasterd/judge/decide.c keymasterd/judge/decide.h \
 	keymasterd/judge/flight.c keymasterd/judge/flight.h \
 	keymasterd/judge/judge.h \
 	keymasterd/judge/judge_util.c \
 	keymasterd/judge/ledger.c keymasterd/judge/ledger.h \
 	keymasterd/judge/ledger_budget.c keymasterd/judge/ledger_checkpoint.c \
+	keymasterd/judge/ledger_count.c keymasterd/judge/ledger_count.h \
 	keymasterd/judge/ledger_find.c keymasterd/judge/ledger_find.h \
 	keymasterd/judge/ledger_file.c keymasterd/judge/ledger_file.h \
 	keymasterd/judge/ledger_index.c keymasterd/judge/ledger_index.h \
@@ -118,6 +120,9 @@ JUDGE_SEAL = \
 	keymasterd/judge/context_table.c keymasterd/judge/context_table.h \
 	keymasterd/judge/cluster.c keymasterd/judge/cluster.h \
 	keymasterd/judge/cluster_attest.c keymasterd/judge/cluster_int.h \
+	keymasterd/judge/collect.c keymasterd/judge/collect.h \
+	keymasterd/judge/data_stats.c keymasterd/judge/data_api.h \
+	keymasterd/judge/perm.c keymasterd/judge/perm.h \
 	keymasterd/judge/mint.c keymasterd/judge/mint.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \
 	keymasterd/judge/context_walk.c keymasterd/judge/context_walk.h \

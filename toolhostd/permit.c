@@ -4,6 +4,7 @@
  */
 #include "toolhostd/permit.h"
 
+#include "common/stats.h"
 #include "toolhostd/call.h"
 #include "toolhostd/server.h"
 #include "toolhostd/trial.h"
@@ -19,5 +20,6 @@ const struct permit permit_toolhost_judge[] = {
     {MSG_tool_withdraw, CHAN_READY, 0, call_withdraw},
     {MSG_execution_end, CHAN_READY, 0, server_execution_end},
     {MSG_tool_try, CHAN_READY, 0, trial_begin},
+    {MSG_stats, CHAN_READY, 0, stats_asked},
     PERMIT_LAST,
 };

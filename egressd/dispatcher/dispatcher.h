@@ -33,5 +33,7 @@ void *resolve_peer(
     struct chan *, uint32_t instance, const char *tenant, const char *name);
 void resolve_gone(struct chan *, void *owner);
 void resolve_sweep(uint64_t now_ms);
+struct buf;
+void resolve_numbers(struct buf *);
 
 #endif

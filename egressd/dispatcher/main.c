@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "common/msg.h"
 #include "common/proc.h"
+#include "common/stats.h"
 #include "common/sandbox.h"
 #include "egressd/dispatcher/dispatcher.h"
 
@@ -76,6 +77,7 @@ main(int argc, char **argv)
 	if (resolve_listen() == -1)
 		fatalx("out of memory");
 	loop_on_turn(on_turn, NULL);
+	stats_source(resolve_numbers);
 	proc_serve(&serve);
 	return 0;
 }

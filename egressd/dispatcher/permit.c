@@ -2,11 +2,13 @@
 /*
  * The egress dispatcher's permit tables.
  */
+#include "common/stats.h"
 #include "egressd/dispatcher/dispatcher.h"
 
 /* clang-format off */
 const struct permit permit_dispatch_judge[] = {
 	{ MSG_worker_want,	CHAN_READY, 0, spawn_want },
+	{ MSG_stats,		CHAN_READY, 0, stats_asked },
 	PERMIT_LAST
 };
 

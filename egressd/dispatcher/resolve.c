@@ -20,6 +20,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/stats.h"
 #include "egressd/dispatcher/dispatcher.h"
 
 #define THREADS 8
@@ -74,6 +75,7 @@ static int wake_fd = -1;
 /* The loop's. */
 static struct job_queue all = TAILQ_HEAD_INITIALIZER(all);
 static unsigned njobs, nwaiters;
+static uint64_t resolved_n[2]; /* found, not found */
 static struct event *wake;
 static struct {
 	char host[257]; /* "": free */
@@ -239,11 +241,20 @@ memory_place(const char *host)
 	return h % MEMORY;
 }
 
+void
+resolve_numbers(struct buf *b)
+{
+	(void)metrics_put(b, METRIC_resolves, "ok", resolved_n[0]);
+	(void)metrics_put(b, METRIC_resolves, "failed", resolved_n[1]);
+	(void)metrics_put(b, METRIC_resolving, NULL, njobs);
+}
+
 static void
 remember(const struct job *j)
 {
 	size_t i = memory_place(j->host);
 
+	resolved_n[j->code != 0]++;
 	memcpy(memory[i].host, j->host, sizeof(j->host));
 	memory[i].until_ms = loop_now_ms() + (j->code == 0 ? POSITIVE_MS : NEGATIVE_MS);
 	memory[i].code = j->code;

@@ -14,6 +14,7 @@
 #include "common/proc.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
+#include "common/stats.h"
 #include "egressd/worker/credential.h"
 #include "egressd/worker/exchange.h"
 #include "egressd/worker/permit.h"
@@ -160,6 +161,13 @@ enter(void)
 	proc_enter(&paths);
 }
 
+static void
+numbers(struct buf *b)
+{
+	(void)metrics_put(b, METRIC_exchanges, NULL, exchange_count());
+	(void)metrics_put(b, METRIC_upstream_opened, NULL, upstream_opened());
+}
+
 int
 main(int argc, char **argv)
 {
@@ -187,6 +195,7 @@ main(int argc, char **argv)
 	if (worker_grants == NULL)
 		fatalx("out of memory");
 	enter();
+	stats_source(numbers);
 	loop_on_turn(on_turn, NULL);
 	busy_ms = loop_now_ms();
 	proc_serve(&serve);

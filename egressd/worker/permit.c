@@ -8,6 +8,7 @@
 #include "common/grant.h"
 #include "common/loop.h"
 #include "common/secret.h"
+#include "common/stats.h"
 #include "egressd/worker/exchange.h"
 #include "egressd/worker/worker.h"
 
@@ -62,6 +63,7 @@ const struct permit permit_worker_gate[] = {
 const struct permit permit_worker_judge[] = {
 	{ MSG_grant_key,	CHAN_READY, 0, take_grant_key },
 	{ MSG_credential_renew,	CHAN_READY, 0, take_renew },
+	{ MSG_stats,		CHAN_READY, 0, stats_asked },
 	PERMIT_LAST
 };
 

@@ -330,9 +330,18 @@ resolve(struct upstream *u)
 		fail(u, UPSTREAM_RESOLVE, "the resolver is not there");
 }
 
+static uint64_t opened;
+
+uint64_t
+upstream_opened(void)
+{
+	return opened;
+}
+
 void
 upstream_start(struct upstream *u)
 {
+	opened++;
 	if (u->to.kind == HOST_NAME) {
 		resolve(u);
 		return;

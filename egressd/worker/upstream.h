@@ -68,6 +68,8 @@ struct upstream *upstream_get(
     const struct worker_target *, bool fresh, bool probe, void *arg);
 /* Begins to open; the user's on_open or on_fail may be called from inside. */
 void upstream_start(struct upstream *);
+/* How many were begun. */
+uint64_t upstream_opened(void);
 /* Keeps the connection for another request. */
 void upstream_keep(struct upstream *);
 void upstream_close(struct upstream *);

@@ -15,7 +15,9 @@
 #include "keymasterd/judge/api_session.h"
 #include "keymasterd/judge/attest.h"
 #include "keymasterd/judge/cluster.h"
+#include "keymasterd/judge/collect.h"
 #include "keymasterd/judge/context_table.h"
+#include "keymasterd/judge/data_api.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/seal_error.h"
@@ -50,6 +52,8 @@ static const struct route {
     {"POST", "/cluster/invoke", API_ANYONE, cluster_invoke},
     {"GET", "/v1/cluster/nodes", API_READER, cluster_list},
     {"GET", "/.well-known/jwks.json", API_ANYONE, jwks_handle},
+    {"GET", "/_aegis/metrics", API_ANYONE, collect_handle},
+    {"GET", "/_aegis/stats", API_ANYONE, data_counts},
 };
 
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))

@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/proto.h"
 #include "common/rfc3339.h"
+#include "keymasterd/judge/count.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/turn.h"
@@ -37,6 +38,8 @@ append(struct decide *d)
 	if (d->row.kind == 0)
 		return;
 	d->row.request = d->request_id;
+	if (d->row.decision == LEDGER_BLOCKED)
+		count_blocked(&d->row);
 	if (d->budget >= 0)
 		(void)ledger_append_budget(&d->row, (enum ledger_cause)d->budget,
 		    d->chan != NULL ? role_name(chan_peer_role(d->chan)) : NULL,

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/proto.h"
+#include "keymasterd/judge/count.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/registry.h"
@@ -58,6 +59,7 @@ flight_new(struct redeemer *r, struct agent *agent, const struct ledger_row *row
 	f->redeemer = r;
 	f->agent = agent;
 	f->refused = 0;
+	f->method = count_method(row->method);
 	f->started_us = loop_unix_us();
 	f->deadline_ms = loop_now_ms() + GRANT_TTL_MS + timeout_ms + SLACK_MS;
 	name_copy(f->tenant, sizeof(f->tenant), row->tenant);
@@ -138,6 +140,7 @@ flight_close(struct flight *f, enum outcome outcome, const char *detail)
 		row.detail = span_str(detail);
 	if (!f->refused)
 		(void)ledger_append(&row, NULL);
+	count_done(f, outcome, 0, row.duration_us);
 	flight_end(f);
 }
 
@@ -231,6 +234,7 @@ redeemer_done(struct chan *c, uint64_t reqid, void *msg)
 		row.detail = m->detail;
 	if (m->outcome != OUTCOME_GRANT_REFUSED) {
 		(void)ledger_append(&row, NULL);
+		count_done(f, m->outcome, m->status, m->duration_us);
 		flight_end(f);
 		return 0;
 	}

@@ -36,6 +36,7 @@ struct judge_conf {
 	int cluster;
 	uint32_t cluster_per_minute;
 	uint32_t attest_per_minute;
+	int metrics, metrics_auth;
 	char issuer[257], audience[257], gate_url[257];
 	char tenant[65]; /* of requests that belong to no agent; "default" */
 };
@@ -178,6 +179,7 @@ struct flight {
 	/* for the completion row */
 	char tenant[65], agent_name[65], service[65], credential[129], tool[129],
 	    server[65];
+	uint8_t method;               /* count_method() */
 	char session[65], detail[32]; /* detail: the capability of a call */
 	TAILQ_ENTRY(flight) link;     /* by deadline */
 	TAILQ_ENTRY(flight) of_peer;  /* of the redeemer */

@@ -78,6 +78,8 @@ judge_conf_read(const struct msg_conf_judge *m, struct judge_conf *c)
 	c->seal_leeway_s = m->seal_leeway_s;
 	c->cluster = m->cluster;
 	c->cluster_per_minute = or_default(m->cluster_per_minute, 30);
+	c->metrics = m->metrics;
+	c->metrics_auth = m->metrics_auth;
 	c->attest_per_minute = or_default(m->attest_per_minute, 10);
 	return text_copy(m->issuer, c->issuer, sizeof(c->issuer)) == -1 ||
 		text_copy(m->audience, c->audience, sizeof(c->audience)) == -1 ||

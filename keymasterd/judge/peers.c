@@ -9,6 +9,8 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/collect.h"
+#include "keymasterd/judge/data_api.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/mcp_stream.h"
@@ -96,6 +98,8 @@ gate_gone(struct chan *c, void *owner)
 	process_gate_gone(c);
 	mcp_stream_gate_gone(c);
 	receipt_gone(c);
+	collect_gate_gone(c);
+	data_gate_gone(c);
 	turn_forget(c);
 }
 

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/proto.h"
 #include "common/secret.h"
+#include "keymasterd/judge/count.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/waiting.h"
@@ -41,6 +42,7 @@ redeemer_add(struct chan *c, enum role role, uint32_t instance, const char *tena
 void *
 worker_peer(struct chan *c, uint32_t instance, const char *tenant, const char *name)
 {
+	count_worker();
 	return redeemer_add(c, ROLE_WORKER, instance, tenant, name);
 }
 
@@ -140,6 +142,17 @@ redeemer_count(enum role role, int ready)
 
 	TAILQ_FOREACH (r, &redeemers, link)
 		n += r->role == role && (!ready || r->state == REDEEMER_READY);
+	return n;
+}
+
+unsigned
+redeemer_live(enum role role)
+{
+	struct redeemer *r;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (r, &redeemers, link)
+		n += r->role == role ? r->live : 0;
 	return n;
 }
 

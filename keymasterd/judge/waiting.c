@@ -163,6 +163,17 @@ waiting_forget(const struct chan *c)
 	}
 }
 
+unsigned
+waiting_count(void)
+{
+	const struct waiting *w;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (w, &all, by_time)
+		n++;
+	return n;
+}
+
 void
 waiting_tick(void)
 {

@@ -23,6 +23,8 @@ const struct ledger_row *waiting_first(const struct credential *);
 void waiting_fail(struct credential *, const char *why);
 /* The gate's door is gone: nobody wants the answers. */
 void waiting_forget(const struct chan *);
+/* How many there are. */
+unsigned waiting_count(void);
 /* Those whose time is over; ten times a second. */
 void waiting_tick(void);
 

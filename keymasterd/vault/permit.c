@@ -7,6 +7,7 @@
 #include "keymasterd/vault/permit.h"
 
 #include "keymasterd/vault/again.h"
+#include "common/stats.h"
 #include "keymasterd/vault/serve.h"
 
 /* Besides what every daemon takes from the master: its configuration again. */
@@ -27,6 +28,7 @@ const struct permit permit_vault_judge[] = {
     {MSG_checkpoint_sign, CHAN_READY, 0, serve_checkpoint_sign},
     {MSG_key_rotate, CHAN_READY, 0, serve_key_rotate},
     {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},
+    {MSG_stats, CHAN_READY, 0, stats_asked},
     PERMIT_LAST,
 };
 

@@ -80,6 +80,7 @@ def test_tables_give_nothing_away():
     assert who_may("client_ask") == {("TOOLHOST", "JUDGE")}
     assert who_may("tool_withdraw") == {("JUDGE", "TOOLHOST")}
     assert who_may("worker_want") == {("JUDGE", "DISPATCH")}
+    assert {s for s, _ in who_may("stats")} == {"JUDGE"}
     for message in family("admin.def"):
         assert who_may(message) <= {("ADMIN", "JUDGE")}, message
     # what comes from the master comes on the master's own door
@@ -98,11 +99,12 @@ def test_secrets_are_brought_to_vault_alone():
     assert list(permitted("VAULT", "ADMIN")) == ["secret_offer"]
 
 
-def test_the_gate_is_asked_nothing():
+def test_the_gate_is_asked_nothing_but_its_numbers():
     """It is told how an answer goes on, and by whom: nothing that it would act on."""
     told = {m: s for r, s in LINES if r == "GATE" for m in permitted(r, s)}
-    assert told == {"proxy_end": "WORKER", "mcp_event": "JUDGE", "tool_event": "TOOLHOST"}
-    assert all(MESSAGES[m].kind == "NOTE" for m in told)
+    assert told == {"proxy_end": "WORKER", "mcp_event": "JUDGE", "answer_part": "JUDGE",
+                    "stats": "JUDGE", "tool_event": "TOOLHOST"}
+    assert [m for m in told if MESSAGES[m].kind != "NOTE"] == ["stats"]
 
 
 def test_no_secret_leaves_but_to_its_user():

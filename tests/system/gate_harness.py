@@ -16,10 +16,10 @@ import threading
 import time
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-DEFS = ["edges.def", "proto/all.def", "proto/control.def", "proto/gate.def",
-        "proto/egress.def", "proto/tool.def", "proto/vault.def", "proto/admin.def"]
+DEFS = re.findall(r"common/(\S+\.def)", re.search(
+    r"^PROTO = (.*?[^\\])$", open(os.path.join(ROOT, "common/local.mk")).read(), re.S | re.M).group(1))
 ROLES = ["none", "master", "gate", "judge", "vault", "dispatch", "worker", "toolhost",
-         "toolexec", "admin"]
+         "toolexec", "admin", "api"]
 UNKNOWN = 2**64 - 1
 VERSION = int(re.search(r"#define MSG_VERSION (\d+)",
                         open(os.path.join(ROOT, "common/msg.h")).read()).group(1))

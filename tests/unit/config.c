@@ -271,7 +271,6 @@ START_TEST(later_features)
 {
 	static const char *const texts[] = {"gate: {policy_mode: enforce}\n",
 	    "gate: {policies_dir: x}\n", "webhooks: []\n",
-	    "observability: {metrics: true}\n",
 	    "observability: {dashboard: {enabled: true}}\n"};
 	size_t i;
 
