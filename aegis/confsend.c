@@ -332,6 +332,7 @@ send_openbao(struct child *child, const struct config *c)
 	m.name_space = span_str(c->openbao_namespace);
 	m.auth_mount = span_str(c->openbao_mount);
 	m.role_id = span_str(c->openbao_role_id);
+	m.wrapped = c->openbao_wrapped;
 	m.transit_mount = span_str(c->openbao_transit);
 	m.token_key = span_str(c->openbao_token_key);
 	m.kv_mount = span_str(c->openbao_kv);

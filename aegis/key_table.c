@@ -85,6 +85,8 @@ const struct config_key config_keys[] = {
 	NULL, "Where the secret id is: file:PATH, credential:NAME of systemd, or env:NAME."),
     KEY("secrets.openbao.kv_mount", KEY_TEXT, AT(openbao_kv), "kv", NULL, 1, 64, NULL,
 	"KV version 2 engine that secret: references are read from, in each tenant's namespace."),
+    KEY("secrets.openbao.auth.wrapped", KEY_BOOL, AT(openbao_wrapped), "false", NULL, 0, 0, NULL,
+	"What secret_id names is a response-wrapping token, which is unwrapped once."),
     KEY("secrets.openbao.transit_mount", KEY_TEXT, AT(openbao_transit), "transit", NULL, 1, 128,
 	NULL, "Where the Transit engine is mounted."),
     KEY("secrets.openbao.transit_keys.seal_signing", KEY_TEXT, AT(openbao_token_key), NULL, NULL,

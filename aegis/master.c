@@ -39,7 +39,8 @@
 #define RESTART_MIN_MS 20
 #define RESTART_MAX_MS 2000
 #define STEADY_MS 5000 /* who lived this long starts again at once */
-#define STOP_GRACE_MS 3000
+#define STOP_GRACE_MS 5000
+#define VAULT_STOP_MS 1500 /* it may have a token to revoke elsewhere */
 #define TOOL_GRACE_MS 6000 /* tool servers may take five seconds after their SIGTERM */
 #define START_FAILURES_MAX 5
 
@@ -203,6 +204,7 @@ static void
 continue_stop(void)
 {
 	static int rest_told, keymaster_told;
+	static uint64_t vault_told_ms;
 	struct child *c;
 	int gates = 0, others = 0, all = 0;
 
@@ -224,7 +226,13 @@ continue_stop(void)
 		if (c->role == ROLE_JUDGE ? (others == 0 && !keymaster_told)
 					  : (c->role != ROLE_VAULT && !rest_told))
 			chan_note(c->door, MSG_stop, &m);
-		if (c->role == ROLE_VAULT && child_of_role(ROLE_JUDGE) == NULL)
+		if (c->role == ROLE_VAULT && child_of_role(ROLE_JUDGE) == NULL &&
+		    vault_told_ms == 0) {
+			chan_note(c->door, MSG_stop, &m);
+			vault_told_ms = loop_now_ms();
+		}
+		if (c->role == ROLE_VAULT && vault_told_ms != 0 &&
+		    loop_now_ms() > vault_told_ms + VAULT_STOP_MS)
 			child_end(c, 500);
 	}
 	if (gates == 0) {

@@ -120,6 +120,17 @@ enum vault_code {
 enum access_use { ACCESS_PROXY = 1, ACCESS_TOOL, ACCESS_ADMIN };
 enum access_act { ACCESS_RESOLVE = 1, ACCESS_RENEW, ACCESS_REVOKE };
 
+/* What happened between vault and OpenBao (openbao_event). */
+enum openbao_event {
+	OPENBAO_LOGIN = 1, /* there is a token */
+	OPENBAO_REFUSED,   /* the login */
+	OPENBAO_AWAY,      /* nobody waits for it any more */
+	OPENBAO_BACK,
+	OPENBAO_UNWRAPPED, /* a wrapped secret id was taken out */
+	OPENBAO_WRAP_USED, /* somebody else did, perhaps */
+	OPENBAO_WRAP_FOREIGN /* what is wrapped is no secret id of this method */
+};
+
 /* What became of a reload (reload_result, reloaded). */
 enum reload_code {
 	RELOAD_DONE = 0,

@@ -12,8 +12,10 @@ libvault_a_SOURCES = \
 	keymasterd/vault/bao_session.c keymasterd/vault/bao_session.h \
 	keymasterd/vault/bao_sign.c keymasterd/vault/bao_sign.h \
 	keymasterd/vault/bao_transit.c keymasterd/vault/bao_transit.h \
+	keymasterd/vault/bao_wrap.c keymasterd/vault/bao_wrap.h \
 	keymasterd/vault/conf.c keymasterd/vault/conf.h \
 	keymasterd/vault/credential.h \
+	keymasterd/vault/event.c keymasterd/vault/event.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
 	keymasterd/vault/line.c keymasterd/vault/line.h \
@@ -55,6 +57,7 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \
 	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
 	keymasterd/judge/admin_reload.c \
+	keymasterd/judge/openbao.c keymasterd/judge/openbao.h \
 	keymasterd/judge/admin_vault.c \
 	keymasterd/judge/again.c keymasterd/judge/again.h \
 	keymasterd/judge/attest_method.h keymasterd/judge/attest_process.c \

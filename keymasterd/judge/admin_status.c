@@ -12,6 +12,7 @@
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/openbao.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/tools.h"
@@ -126,6 +127,11 @@ admin_status(struct chan *c, uint64_t reqid, void *msg)
 	jsonw_key_bool(&w, "stopping", judge_stopping != 0);
 	put_ledger(&w);
 	put_vault(&w);
+	jsonw_key(&w, "openbao");
+	jsonw_obj_open(&w);
+	jsonw_key_str(&w, "state", openbao_state());
+	jsonw_key_str(&w, "why", openbao_why());
+	jsonw_obj_close(&w);
 	put_credentials(&w);
 	put_uint(&w, "agents", n);
 	put_uint(&w, "in_flight", flight_count());

@@ -14,6 +14,7 @@
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/mcp_offer.h"
 #include "keymasterd/judge/mcp_stream.h"
+#include "keymasterd/judge/openbao.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/receipt.h"
@@ -62,6 +63,7 @@ const struct permit permit_judge_dispatch[] = {
 
 const struct permit permit_judge_vault[] = {
     {MSG_token_keys, CHAN_READY, 0, peer_token_keys},
+    {MSG_openbao_event, CHAN_READY, 0, openbao_event},
     {MSG_access_context, CHAN_READY, 0, access_context},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,

@@ -18,22 +18,26 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/secret.h"
+#include "keymasterd/vault/bao_wrap.h"
+#include "keymasterd/vault/event.h"
 
 #define ASK_MS 2000
 #define TRY_MS 2000
 #define TOKEN_MAX 4096
 #define SECRET_ID_MAX 4096
 #define AGAIN_MIN_MS 250
-#define AGAIN_MAX_MS 10000
+#define AGAIN_MAX_MS 1500 /* so that what was repaired counts soon */
+#define STOP_MS 1000
 
 static const struct bao_session_conf *conf;
 static struct secret *token;
-static enum { LOGIN_NONE, LOGIN_ASKING, LOGIN_SENT } state;
+static enum { LOGIN_NONE, LOGIN_ASKING, LOGIN_UNWRAPS, LOGIN_SENT } state;
 static bool checking, renewing;
+static bool told; /* of the first login */
 static unsigned failures;
 static uint64_t expires_ms; /* of the token; UINT64_MAX: never */
 static uint32_t full_ms;    /* the life it had when it was new */
-static char trouble[256];
+static char trouble[400];
 static struct event renew_timer, again_timer;
 
 static void login(void);
@@ -147,10 +151,20 @@ login_failed(enum vault_code code, const char *why)
 
 	state = LOGIN_NONE;
 	failures++;
+	if (strcmp(trouble, why) != 0 && code == VAULT_DENIED)
+		event_tell(OPENBAO_REFUSED, why); /* once, not each time */
 	snprintf(trouble, sizeof(trouble), "%s", why);
 	LOG_ERROR("openbao.login", LS("error", why), LU("failures", failures));
 	after(&again_timer, bao_jitter(wait < AGAIN_MAX_MS ? wait : AGAIN_MAX_MS));
 	bao_session_failed(code, trouble);
+}
+
+static void
+login_away(const struct bao_answer *a)
+{
+	bao_circuit_bad(a);
+	if (!bao_circuit_open())
+		after(&again_timer, bao_jitter(AGAIN_MIN_MS));
 }
 
 static void
@@ -161,9 +175,7 @@ on_login(const struct bao_answer *a, void *arg)
 	(void)arg;
 	state = LOGIN_NONE;
 	if (a->outcome != BAO_ANSWERED || a->status >= 500 || a->status == 429) {
-		bao_circuit_bad(a);
-		if (!bao_circuit_open())
-			after(&again_timer, bao_jitter(AGAIN_MIN_MS));
+		login_away(a);
 		return;
 	}
 	bao_circuit_good();
@@ -186,9 +198,13 @@ on_login(const struct bao_answer *a, void *arg)
 	token = g.token;
 	full_ms = g.ttl_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)g.ttl_ms;
 	failures = 0;
-	trouble[0] = '\0';
 	evtimer_del(&again_timer);
 	plan_renewal(&g);
+	if (!told || trouble[0] != '\0') {
+		trouble[0] = '\0';
+		told = true;
+		event_tell(OPENBAO_LOGIN, "logged in");
+	}
 	LOG_INFO(
 	    "openbao.login", LU("ttl_s", g.ttl_ms / 1000), LB("renewable", g.renewable));
 	bao_session_ready();
@@ -232,6 +248,20 @@ send_login(const struct secret *secret_id)
 	buf_wipe_free(&body);
 }
 
+/* OpenBao was asked for what is wrapped. */
+static void
+on_id(const struct secret *id, enum vault_code code, const char *why,
+    const struct bao_answer *away)
+{
+	state = LOGIN_NONE;
+	if (id != NULL)
+		send_login(id);
+	else if (away != NULL)
+		login_away(away);
+	else
+		login_failed(code, why);
+}
+
 static void
 on_secret_id(struct chan *c, enum chan_status status, void *msg, void *arg)
 {
@@ -253,6 +283,9 @@ on_secret_id(struct chan *c, enum chan_status status, void *msg, void *arg)
 		snprintf(why, sizeof(why), "there is no secret id for OpenBao: %.*s",
 		    (int)m->message.len, m->message.len > 0 ? m->message.p : "");
 		login_failed(VAULT_DENIED, why);
+	} else if (conf->wrapped) {
+		state = LOGIN_UNWRAPS;
+		bao_wrap_get(conf, id, on_id);
 	} else {
 		send_login(id);
 	}
@@ -404,6 +437,39 @@ void
 bao_login_close(void)
 {
 	forget_token();
+}
+
+/* -- the end -- */
+
+static void (*stopped)(void);
+
+static void
+on_stopped(const struct bao_answer *a, void *arg)
+{
+	(void)arg;
+	LOG_INFO(
+	    "openbao.revoke", LB("done", a->outcome == BAO_ANSWERED && a->status == 204));
+	stopped();
+}
+
+void
+bao_login_stop(void (*done)(void))
+{
+	struct bao_request r = {.method = "POST",
+	    .path = "/v1/auth/token/revoke-self",
+	    .ns = conf->ns,
+	    .token = token,
+	    .body = span_str("{}"),
+	    .timeout_ms = STOP_MS,
+	    .once = 1};
+
+	stopped = done;
+	evtimer_del(&renew_timer);
+	evtimer_del(&again_timer);
+	if (token == NULL || bao_circuit_open())
+		done();
+	else
+		bao_http_send(&r, on_stopped, NULL);
 }
 
 void

@@ -14,6 +14,8 @@
 
 void bao_login_setup(const struct bao_session_conf *); /* borrowed */
 void bao_login_start(void);
+/* Revokes the token, if OpenBao answers soon, then calls done. */
+void bao_login_stop(void (*done)(void));
 void bao_login_close(void);
 /* The token, or NULL while there is none. */
 const struct secret *bao_login_token(void);

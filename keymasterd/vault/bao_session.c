@@ -17,13 +17,14 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "keymasterd/vault/bao_login.h"
+#include "keymasterd/vault/event.h"
 
 #define CALLS_MAX 256
-#define TRY_MS 2000      /* one try */
-#define RETRY_MS 50      /* before the second try; twice as long before each further */
-#define FAILURES_MAX 3   /* in a row, then the circuit opens */
-#define PROBE_MIN_MS 250 /* while it is open: is it back? */
-#define PROBE_MAX_MS 5000
+#define TRY_MS 2000       /* one try */
+#define RETRY_MS 50       /* before the second try; twice as long before each further */
+#define FAILURES_MAX 3    /* in a row, then the circuit opens */
+#define PROBE_MIN_MS 250  /* while it is open: is it back? */
+#define PROBE_MAX_MS 1000 /* healed two seconds after it is back */
 
 struct call {
 	TAILQ_ENTRY(call) entry;
@@ -46,6 +47,7 @@ static struct bao_session_conf conf;
 
 static struct {
 	bool open;
+	bool trial; /* it was open, and nothing went well since */
 	unsigned failures, probes;
 	char why[256];
 	struct event timer;
@@ -116,10 +118,12 @@ on_probed(const struct bao_answer *a, void *arg)
 	/* 200 active, 429 standby, 472 and 473 replicas, which pass requests on */
 	if (a->outcome == BAO_ANSWERED && a->status != 501 && a->status != 503 &&
 	    a->status < 500) {
-		LOG_INFO("openbao.back", LU("probes", circuit.probes));
+		/* half open: the token is tried first, and one failure opens it again */
+		LOG_INFO("openbao.half_open", LU("probes", circuit.probes));
 		circuit.open = false;
-		circuit.failures = 0;
-		bao_login_wanted();
+		circuit.trial = true;
+		circuit.failures = FAILURES_MAX - 1;
+		bao_login_check();
 		return;
 	}
 	circuit.probes++;
@@ -148,6 +152,11 @@ void
 bao_circuit_good(void)
 {
 	circuit.failures = 0;
+	if (!circuit.trial)
+		return;
+	circuit.trial = false;
+	LOG_INFO("openbao.back", LU("probes", circuit.probes));
+	event_tell(OPENBAO_BACK, "OpenBao answers again");
 }
 
 void
@@ -165,8 +174,11 @@ bao_circuit_bad(const struct bao_answer *a)
 	if (circuit.open || ++circuit.failures < FAILURES_MAX)
 		return;
 	LOG_ERROR("openbao.away", LS("why", circuit.why));
+	if (!circuit.trial)
+		event_tell(OPENBAO_AWAY, circuit.why);
 	circuit.open = true;
-	circuit.probes = 0;
+	if (!circuit.trial)
+		circuit.probes = 0;
 	(void)after(&circuit.timer, bao_jitter(PROBE_MIN_MS));
 	fail_all(VAULT_AWAY, circuit.why);
 }
@@ -365,6 +377,12 @@ bao_session_start(void)
 {
 	(void)evtimer_assign(&circuit.timer, loop_base(), on_probe, NULL);
 	bao_login_start();
+}
+
+void
+bao_session_stop(void (*done)(void))
+{
+	bao_login_stop(done);
 }
 
 void

@@ -17,6 +17,7 @@ struct bao_session_conf {
 	char ns[257];    /* the namespace of the login, and of our own tenant */
 	char mount[129]; /* of the AppRole method */
 	char role_id[257];
+	int wrapped;       /* the secret id comes as a wrapping token */
 	uint32_t renew_ms; /* renew the token after this at the latest */
 };
 
@@ -52,6 +53,8 @@ void bao_session_start(void);
  * this returns, at the latest after BAO_CALL_MS, and at once while the circuit is open.
  */
 void bao_session_call(const struct bao_call *, bao_result_fn done, void *arg);
+/* The end of the session at OpenBao, too: its token is revoked; then done. */
+void bao_session_stop(void (*done)(void));
 void bao_session_close(void);
 
 #endif

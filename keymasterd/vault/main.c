@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
 #include "keymasterd/vault/access.h"
 #include "keymasterd/vault/conf.h"
+#include "keymasterd/vault/event.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/permit.h"
 #include "keymasterd/vault/serve.h"
@@ -30,6 +32,7 @@ judge_ready(struct chan *c, void *owner)
 	(void)c;
 	(void)owner;
 	access_flush();
+	event_flush();
 }
 
 static const struct proc_peer_row peers[] = {
@@ -83,6 +86,16 @@ open_vault(int dirfd)
 	vault_conf.master_key = NULL;
 }
 
+static void
+on_stop(uint32_t drain_ms)
+{
+	(void)drain_ms; /* the master waits a moment, then it ends us */
+	if (serve_provider->stop != NULL)
+		serve_provider->stop(loop_stop);
+	else
+		loop_stop();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -90,6 +103,7 @@ main(int argc, char **argv)
 	struct sandbox_paths paths = {.list = &dir, .n = 1};
 	const struct proc_serve serve = {.peers = peers,
 	    .on_listen = serve_admin_listen,
+	    .on_stop = on_stop,
 	    .master_permits = permit_vault_master};
 	int dirfd;
 

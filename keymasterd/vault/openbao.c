@@ -98,6 +98,7 @@ openbao_configure(void *msg)
 	    span_copy(m->role_id, session.role_id, sizeof(session.role_id)) == -1)
 		return -1;
 	http.port = (uint16_t)m->port;
+	session.wrapped = m->wrapped;
 	session.renew_ms = m->renew_ms;
 	if (m->tls) {
 		http.tls = make_tls(m->ca_bundle);
@@ -126,6 +127,7 @@ openbao_stage(void *msg)
 	    span_copy(m->auth_mount, next.mount, sizeof(next.mount)) == -1 ||
 	    span_copy(m->role_id, next.role_id, sizeof(next.role_id)) == -1)
 		return "secrets.openbao cannot be used";
+	next.wrapped = m->wrapped;
 	next.renew_ms = m->renew_ms;
 	if (http.tls != NULL && m->ca_bundle >= 0) {
 		next_tls = make_tls(m->ca_bundle);

@@ -119,8 +119,17 @@ struct vault_provider {
 	int (*node_key)(int make, uint8_t modulus[VAULT_RSA_LEN]);
 	/* RS256 with it; a signature of VAULT_RSA_LEN octets. */
 	void (*node_sign)(const void *, size_t len, vault_done_fn done, void *arg);
+	/* The end is near: leaves other machines in order, then calls done. May be NULL.
+	 */
+	void (*stop)(void (*done)(void));
 	void (*close)(void);
 };
+
+/*
+ * A key of its own for something that lies beside our file, derived from that file's by
+ * its name; or NULL. The caller frees it. Any time between open and close.
+ */
+struct secret *provider_embedded_subkey(const char *name);
 
 extern const struct vault_provider provider_embedded, provider_openbao;
 

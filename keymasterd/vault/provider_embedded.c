@@ -15,6 +15,7 @@
 #include "common/reference.h"
 #include "common/secret.h"
 #include "keymasterd/vault/node_key.h"
+#include "keymasterd/vault/seal.h"
 #include "keymasterd/vault/sign.h"
 #include "keymasterd/vault/store.h"
 
@@ -443,6 +444,25 @@ embedded_node_sign(const void *p, size_t len, vault_done_fn done, void *arg)
 	if (node_key_sign(&store, p, len, signature) == 0)
 		a.code = VAULT_OK;
 	done(&a, arg);
+}
+
+static long
+fill_subkey(void *p, size_t max, void *arg)
+{
+	const char *name = arg;
+	uint8_t mac[KDF_MAC_LEN];
+	int r = kdf_file_mac(&store.keys, name, strlen(name), mac);
+
+	if (r == 0 && max <= sizeof(mac))
+		memcpy(p, mac, max);
+	sodium_memzero(mac, sizeof(mac));
+	return r == 0 && max <= sizeof(mac) ? (long)max : -1;
+}
+
+struct secret *
+provider_embedded_subkey(const char *name)
+{
+	return secret_new_fill(SEAL_KEY_LEN, fill_subkey, (void *)(uintptr_t)name);
 }
 
 const struct vault_provider provider_embedded = {

@@ -10,6 +10,7 @@
 #include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
+#include "keymasterd/vault/bao_wrap.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/provider.h"
 
@@ -18,6 +19,7 @@ openbao_open(const struct vault_open *o, char *why, size_t size)
 {
 	if (provider_embedded.open(o, why, size) == -1)
 		return -1;
+	bao_wrap_open(o->dirfd);
 	bao_session_start();
 	if (bao_transit_on())
 		bao_transit_start(o->keys_changed);
@@ -30,6 +32,7 @@ openbao_close(void)
 	bao_session_close();
 	bao_transit_close();
 	bao_kv_forget();
+	bao_wrap_close();
 	provider_embedded.close();
 }
 
@@ -176,5 +179,6 @@ const struct vault_provider provider_openbao = {
     .old_keys = openbao_old_keys,
     .node_key = openbao_node_key,
     .node_sign = openbao_node_sign,
+    .stop = bao_session_stop,
     .close = openbao_close,
 };
