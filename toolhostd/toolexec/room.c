@@ -18,13 +18,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/openat2.h>
-
 #include "common/log.h"
 #include "toolhostd/toolexec/plan.h"
 
-/* The new root is built here: a directory that every system has and nobody's files are
- * in. */
+/* The new root is mounted here first: a directory that every system has and nobody's
+ * files are in. */
 #define STAGE "/proc"
 #define TREES_MAX (PLAN_PATHS_MAX + 64)
 #define INODES "nr_inodes=65536"
@@ -38,11 +36,13 @@ struct tree {
 
 static struct tree trees[TREES_MAX];
 static size_t ntrees;
-static int root = -1;
 
 /* Programs and libraries; symbolic links (merged /usr) stay links. */
 static const char *const system_dirs[] = {
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
+#define NSYSTEM_DIRS (sizeof(system_dirs) / sizeof(system_dirs[0]))
+
+static char links[NSYSTEM_DIRS][256];
 
 /* What interpreters and libraries read. No passwd, no shadow, no host names. */
 static const char *const system_files[] = {"/etc/ld.so.cache", "/etc/ld.so.conf",
@@ -87,7 +87,7 @@ take_system(void)
 	struct stat st;
 	size_t i;
 
-	for (i = 0; i < sizeof(system_dirs) / sizeof(system_dirs[0]); i++)
+	for (i = 0; i < NSYSTEM_DIRS; i++)
 		if (lstat(system_dirs[i], &st) == 0 && S_ISDIR(st.st_mode))
 			take(system_dirs[i], system_dirs[i], ro, false);
 	for (i = 0; i < sizeof(system_files) / sizeof(system_files[0]); i++)
@@ -123,25 +123,6 @@ take_paths(void)
 	}
 }
 
-/* Opens a name as it will be seen from inside, links followed there; -1: not there. */
-static int
-inside(const char *path)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-}
-
-static bool
-is_inside(const char *path)
-{
-	int fd = inside(path);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
 /* Makes the directories above a name, where the room does not have them yet. */
 static void
 make_parents(const char *path)
@@ -156,19 +137,26 @@ make_parents(const char *path)
 			fatalx("%s: %s is too long", plan.name, path);
 		memcpy(part, path, len);
 		part[len] = '\0';
-		if (!is_inside(part) && mkdirat(root, part + 1, 0755) == -1)
+		if (mkdir(part, 0755) == -1 && errno != EEXIST)
 			fatal("%s: %s cannot be made in its room", plan.name, part);
 	}
 }
 
+/* Something to mount on: a directory, or an empty file. What is there already will do. */
 static void
-make_dir(const char *path, mode_t mode)
+make_point(const char *path, bool dir, mode_t mode)
 {
-	make_parents(path);
-	if (!is_inside(path) &&
-	    (mkdirat(root, path + 1, mode) == -1 ||
-		fchmodat(root, path + 1, mode, 0) == -1))
-		fatal("%s: %s cannot be made in its room", plan.name, path);
+	int tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		if ((dir ? mkdir(path, mode) : mknod(path, S_IFREG | mode, 0)) == 0 ||
+		    errno == EEXIST)
+			return;
+		if (errno != ENOENT)
+			break;
+		make_parents(path);
+	}
+	fatal("%s: %s cannot be made in its room", plan.name, path);
 }
 
 static void
@@ -176,8 +164,8 @@ make_file(const char *path, const char *text)
 {
 	int fd;
 
-	make_parents(path);
-	fd = openat(root, path + 1, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	make_point(path, false, 0644);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		fatal("%s: %s cannot be made in its room", plan.name, path);
 	close(fd);
@@ -186,31 +174,18 @@ make_file(const char *path, const char *text)
 static void
 put(const struct tree *t)
 {
-	int at;
-
-	if (!is_inside(t->at)) {
-		if (t->dir)
-			make_dir(t->at, 0755);
-		else
-			make_file(t->at, "");
-	}
-	at = inside(t->at);
-	if (at == -1 ||
-	    move_mount(t->fd, "", at, "",
-		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == -1)
+	make_point(t->at, t->dir, t->dir ? 0755 : 0644);
+	if (move_mount(t->fd, "", AT_FDCWD, t->at,
+		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) == -1)
 		fatal("%s: %s cannot be shown to it", plan.name, t->at);
-	close(at);
 	close(t->fd);
 }
 
 static void
 make_tmpfs(const char *path, const char *options)
 {
-	char at[256];
-
-	make_dir(path, 0755);
-	snprintf(at, sizeof(at), STAGE "%s", path);
-	if (mount("tmpfs", at, "tmpfs", MS_NOSUID | MS_NODEV, options) == -1)
+	make_point(path, true, 0755);
+	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) == -1)
 		fatal("%s: no %s of its own", plan.name, path);
 }
 
@@ -234,27 +209,33 @@ make_users(void)
 		make_file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
 }
 
+/* The host's symbolic links among the system's directories, while it is to be seen. */
 static void
-make_links(void)
+take_links(void)
 {
-	static const char *const links[][2] = {{"/proc/self/fd", "dev/fd"},
-	    {"/proc/self/fd/0", "dev/stdin"}, {"/proc/self/fd/1", "dev/stdout"},
-	    {"/proc/self/fd/2", "dev/stderr"}};
-	char target[256];
 	ssize_t n;
 	size_t i;
 
-	for (i = 0; i < sizeof(system_dirs) / sizeof(system_dirs[0]); i++) {
-		n = readlink(system_dirs[i], target, sizeof(target) - 1);
-		if (n <= 0)
-			continue;
-		target[n] = '\0';
-		if (symlinkat(target, root, system_dirs[i] + 1) == -1)
-			fatal("%s: %s", plan.name, system_dirs[i]);
+	for (i = 0; i < NSYSTEM_DIRS; i++) {
+		n = readlink(system_dirs[i], links[i], sizeof(links[i]) - 1);
+		links[i][n > 0 ? n : 0] = '\0';
 	}
-	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
-		if (symlinkat(links[i][0], root, links[i][1]) == -1)
-			fatal("%s: %s", plan.name, links[i][1]);
+}
+
+static void
+make_links(void)
+{
+	static const char *const descriptors[][2] = {{"/proc/self/fd", "/dev/fd"},
+	    {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+	    {"/proc/self/fd/2", "/dev/stderr"}};
+	size_t i;
+
+	for (i = 0; i < NSYSTEM_DIRS; i++)
+		if (links[i][0] != '\0' && symlink(links[i], system_dirs[i]) == -1)
+			fatal("%s: %s", plan.name, system_dirs[i]);
+	for (i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++)
+		if (symlink(descriptors[i][0], descriptors[i][1]) == -1)
+			fatal("%s: %s", plan.name, descriptors[i][1]);
 }
 
 /* Nothing where `path` was, within a path that was named. Not there: hidden already. */
@@ -264,29 +245,25 @@ hide(const char *path)
 	struct mount_attr attr = {
 	    .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
 	struct stat st;
-	int nothing = -1, fd = inside(path);
+	int nothing;
 
-	if (fd == -1)
+	if (stat(path, &st) == -1)
 		return;
-	if (fstat(fd, &st) == 0)
-		nothing =
-		    open_tree(root, S_ISDIR(st.st_mode) ? &ROOM_EMPTY[1] : "dev/null",
-			OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	nothing = open_tree(AT_FDCWD, S_ISDIR(st.st_mode) ? ROOM_EMPTY : "/dev/null",
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (nothing == -1 ||
 	    mount_setattr(nothing, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == -1 ||
-	    move_mount(nothing, "", fd, "",
-		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == -1)
+	    move_mount(nothing, "", AT_FDCWD, path,
+		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) == -1)
 		fatal("%s: %s cannot be hidden", plan.name, path);
 	close(nothing);
-	close(fd);
 }
 
 static void
 make_proc(void)
 {
-	make_dir("/proc", 0555);
-	if (mount("proc", STAGE "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		NULL) == 0)
+	make_point("/proc", true, 0555);
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0)
 		return;
 	/* where the host's own /proc is partly covered the kernel allows no new one to a
 	 * user namespace; there is none then, rather than the host's */
@@ -294,16 +271,31 @@ make_proc(void)
 	plan.no_proc = 1;
 }
 
+/* From here on / is the room, still empty, and the old root is where we stand: names and
+ * the links in them lead to nothing of the host any more. */
 static void
-change_root(void)
+enter_root(void)
+{
+	if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV,
+		"size=1m,nr_inodes=4096,mode=0755") == -1 ||
+	    chdir(STAGE) == -1 || syscall(SYS_pivot_root, ".", ".") == -1)
+		fatal("%s: no room", plan.name);
+}
+
+static void
+leave_old_root(void)
+{
+	if (umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
+		fatal("%s: no root of its own", plan.name);
+}
+
+static void
+close_root(void)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 
-	if (fchdir(root) == -1 || syscall(SYS_pivot_root, ".", ".") == -1 ||
-	    umount2(".", MNT_DETACH) == -1 || chdir("/") == -1 ||
-	    mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) == -1)
+	if (mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) == -1)
 		fatal("%s: no root of its own", plan.name);
-	close(root);
 }
 
 /* Arguments that name a file of the host which is not in the room: most often a path
@@ -314,7 +306,7 @@ warn_hidden(const bool *there)
 	size_t i;
 
 	for (i = 1; i < PLAN_LIST_MAX && plan.args[i] != NULL; i++)
-		if (there[i] && !is_inside(plan.args[i]))
+		if (there[i] && access(plan.args[i], F_OK) == -1)
 			LOG_WARN("tool.hidden", LS("server", plan.name),
 			    LS("path", plan.args[i]),
 			    LS("what",
@@ -335,31 +327,30 @@ room_enter(void)
 	for (i = 1; i < PLAN_LIST_MAX && plan.args[i] != NULL; i++)
 		there[i] = plan.args[i][0] == '/' && access(plan.args[i], F_OK) == 0;
 	take_system();
+	take_links();
 	take_paths();
 	program = ntrees;
 	take(
 	    plan.executable, plan.executable, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, true);
-	if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV,
-		"size=1m,nr_inodes=4096,mode=0755") == -1 ||
-	    (root = open(STAGE, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
-		fatal("%s: no room", plan.name);
+	enter_root();
 	snprintf(size, sizeof(size), "size=%um," INODES ",mode=1777",
 	    plan.memory_mb / 4 > 16 ? plan.memory_mb / 4 : 16);
 	make_tmpfs("/tmp", size);
 	make_tmpfs("/dev/shm", size);
-	make_dir(ROOM_EMPTY, 0555);
+	make_point(ROOM_EMPTY, true, 0555);
 	make_links();
 	for (i = 0; i < ntrees; i++) {
-		if (i == program && is_inside(trees[i].at))
+		if (i == program && access(trees[i].at, F_OK) == 0)
 			close(trees[i].fd);
 		else
 			put(&trees[i]);
 	}
 	make_users();
-	make_proc();
+	make_proc(); /* while the old one is there: the kernel wants to see it */
+	leave_old_root();
 	for (i = 0; plan.hide[i] != NULL; i++)
 		hide(plan.hide[i]);
 	warn_hidden(there);
-	change_root();
+	close_root();
 	umask(mask);
 }
