@@ -69,6 +69,7 @@ libcommon_a_SOURCES = \
 	common/priv.h \
 	common/proc.c \
 	common/proc.h \
+	common/proc_boot.c \
 	common/proto.h \
 	common/reference.c \
 	common/reference.h \

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The start-up path and the peers of every daemon. What the master says on descriptor 3
+ * The box, the loop and the peers of every daemon. What the master says on descriptor 3
  * is trusted; what peers say is not, and is left to chan.c and the permit tables.
  */
 #include "common/proc.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <sodium.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -19,118 +15,14 @@
 #include "common/loop.h"
 #include "common/priv.h"
 #include "common/sandbox.h"
-#include "common/sync.h"
 
-#define MASTER_FD 3
-#define CONF_TIMEOUT_MS 10000
 #define SINGLE_PEERS_MAX ROLE_MAX
 
-#ifdef AEGIS_SANITIZE
-/* the search for leaks attaches to the process, which a box refuses */
-const char *__asan_default_options(void);
-const char *
-__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-#endif
-
-struct proc_self proc_self;
-
-static struct sync boot;
 static struct sandbox_level level;
 static const struct proc_serve *serve;
 static struct chan *master;
 static const char *announced = "";
 static struct chan *single[SINGLE_PEERS_MAX];
-
-void
-proc_begin(enum role role, int argc, char **argv)
-{
-	static const int keep[] = {0, 1, 2, MASTER_FD};
-
-	(void)argc;
-	(void)argv;
-	log_init(role, LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
-	if (fcntl(MASTER_FD, F_GETFD) == -1)
-		fatalx("this program is started by \"aegis gate\", not by hand");
-	fcntl(MASTER_FD, F_SETFD, FD_CLOEXEC);
-	priv_close_fds(keep, sizeof(keep) / sizeof(keep[0]));
-	clearenv();
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the master's business */
-	signal(SIGHUP, SIG_IGN);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (sodium_init() == -1)
-		fatalx("libsodium does not start");
-	proc_self.role = role;
-	if (sync_hello(&boot, MASTER_FD, role, ROLE_MASTER, CONF_TIMEOUT_MS) == -1)
-		fatal("the master did not greet (programs of different builds?)");
-}
-
-static void
-take_common(const struct msg_conf_common *m)
-{
-	proc_self.instance = m->instance;
-	proc_self.uid = m->uid;
-	proc_self.gid = m->gid;
-	if (span_copy(m->name, proc_self.name, sizeof(proc_self.name)) == -1 ||
-	    span_copy(m->tenant, proc_self.tenant, sizeof(proc_self.tenant)) == -1 ||
-	    span_copy(m->dir, proc_self.dir, sizeof(proc_self.dir)) == -1)
-		fatalx("configuration: a name is too long");
-	log_init(
-	    proc_self.role, (enum log_format)m->log_format, (enum log_level)m->log_level);
-}
-
-void
-proc_configure(const struct proc_conf_row *rows)
-{
-	const struct proc_conf_row *row;
-
-	for (;;) {
-		if (sync_recv(&boot, CONF_TIMEOUT_MS) == -1)
-			fatal("configuration did not arrive");
-		if (boot.desc->type == MSG_conf_done)
-			break;
-		if (boot.desc->type == MSG_conf_common) {
-			take_common((const void *)&boot.msg);
-			continue;
-		}
-		for (row = rows; row->type != 0 && row->type != boot.desc->type; row++)
-			;
-		if (row->type == 0)
-			fatalx(
-			    "configuration: %s is not for this process", boot.desc->name);
-		if (row->fn(&boot.msg) == -1)
-			fatalx("configuration: %s cannot be used", boot.desc->name);
-	}
-	sync_done(&boot);
-}
-
-int
-proc_wait_peer(enum role role, int timeout_ms)
-{
-	struct msg_peer *m = (void *)&boot.msg;
-	int fd;
-
-	do {
-		if (sync_recv(&boot, timeout_ms) == -1)
-			return -1;
-	} while (boot.desc->type != MSG_peer || m->role != (uint8_t)role);
-	fd = m->fd;
-	m->fd = -1;
-	sync_done(&boot);
-	return fd;
-}
-
-int
-proc_say_ready(const char *text)
-{
-	MSG_INIT(ready, m);
-
-	m.level = span_str(text);
-	return sync_send(&boot, MSG_ready, &m, 0);
-}
 
 void
 proc_enter(const struct sandbox_paths *paths)

@@ -17,6 +17,8 @@
 #include "common/chan.h"
 #include "common/role.h"
 
+#define MASTER_FD 3 /* where every daemon finds its door to the master */
+
 struct sandbox_paths;
 
 /* What conf_common said. Strings are NUL-terminated copies. */

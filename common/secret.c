@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
+#include <sodium.h>
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447 /* the same number on every architecture */
@@ -42,12 +42,12 @@ static struct {
 	size_t next;         /* where the last search ended */
 	unsigned int epoch;  /* grows in a forked child, which has no arena */
 	enum secret_level level;
-	bool openssl_plain; /* OpenSSL's heap exists but is not locked */
+	bool lowered; /* a heap beside it exists but is not locked */
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Raises RLIMIT_MEMLOCK by what we are going to lock; best effort, told by the level. */
-static void
-memlock_raise(size_t more)
+void
+secret_memlock_raise(size_t more)
 {
 	struct rlimit rl, want;
 
@@ -124,7 +124,7 @@ arena_make(size_t bytes)
 		return -1;
 	}
 	len = (bytes + page - 1) / page * page;
-	memlock_raise(len);
+	secret_memlock_raise(len);
 	arena.used = calloc(len / UNIT, 1);
 	if (arena.used == NULL)
 		return -1;
@@ -212,22 +212,16 @@ secret_init(size_t bytes)
 	return rc;
 }
 
-int
-secret_init_openssl(size_t bytes)
+void
+secret_level_lower(void)
 {
-	int rc;
-
-	memlock_raise(bytes);
-	rc = CRYPTO_secure_malloc_init(bytes, 32);
-	if (rc == 2)
-		arena.openssl_plain = true;
-	return rc == 0 ? -1 : 0;
+	arena.lowered = true;
 }
 
 enum secret_level
 secret_level(void)
 {
-	if (arena.base == NULL || arena.openssl_plain)
+	if (arena.base == NULL || arena.lowered)
 		return SECRET_LEVEL_PLAIN;
 	return arena.level;
 }
@@ -408,7 +402,7 @@ secret_eq(const struct secret *a, const struct secret *b)
 bool
 secret_eq_mem(const struct secret *a, const void *p, size_t len)
 {
-	return secret_here(a) && a->len == len && CRYPTO_memcmp(a->p, p, len) == 0;
+	return secret_here(a) && a->len == len && sodium_memcmp(a->p, p, len) == 0;
 }
 
 const char *

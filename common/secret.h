@@ -44,6 +44,11 @@ int secret_init(size_t bytes);
  */
 int secret_init_openssl(size_t bytes);
 
+/* For secret_heap.c: raises RLIMIT_MEMLOCK by what is going to be locked, as far as that
+ * may be; tells that something which was to be locked is not. */
+void secret_memlock_raise(size_t more);
+void secret_level_lower(void);
+
 /** secret_level - what secret_init() and secret_init_openssl() reached, the worse of
  * them. */
 enum secret_level secret_level(void);

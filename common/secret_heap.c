@@ -93,3 +93,15 @@ secret_zero_heap_install(void)
 		return -1;
 	return 0;
 }
+
+int
+secret_init_openssl(size_t bytes)
+{
+	int rc;
+
+	secret_memlock_raise(bytes);
+	rc = CRYPTO_secure_malloc_init(bytes, 32);
+	if (rc == 2)
+		secret_level_lower();
+	return rc == 0 ? -1 : 0;
+}

@@ -128,7 +128,6 @@ main(int argc, char **argv)
 
 	proc_begin(ROLE_TOOLEXEC, argc, argv);
 	secret_init(SECRET_ARENA_DEFAULT);
-	secret_zero_heap_install();
 	proc_configure(rows);
 	if (plan.secrets > 0)
 		line = proc_wait_peer(ROLE_VAULT, PEER_TIMEOUT_MS);
