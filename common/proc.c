@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -23,6 +24,16 @@ static const struct proc_serve *serve;
 static struct chan *master;
 static const char *announced = "";
 static struct chan *single[SINGLE_PEERS_MAX];
+
+void
+proc_begin(enum role role, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	if (sodium_init() == -1)
+		fatalx("libsodium does not start");
+	proc_boot(role);
+}
 
 void
 proc_enter(const struct sandbox_paths *paths)

@@ -58,6 +58,8 @@ struct proc_serve {
 };
 
 void proc_begin(enum role, int argc, char **argv);
+/* The same for toolexec, which has no use for libsodium. */
+void proc_boot(enum role);
 void proc_configure(const struct proc_conf_row *rows);
 /*
  * Waits for the door to a peer without a loop (toolexec). The descriptor, greeted not

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -33,12 +32,10 @@ struct proc_self proc_self;
 static struct sync boot;
 
 void
-proc_begin(enum role role, int argc, char **argv)
+proc_boot(enum role role)
 {
 	static const int keep[] = {0, 1, 2, MASTER_FD};
 
-	(void)argc;
-	(void)argv;
 	log_init(role, LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
 	if (fcntl(MASTER_FD, F_GETFD) == -1)
 		fatalx("this program is started by \"aegis gate\", not by hand");
@@ -49,8 +46,6 @@ proc_begin(enum role role, int argc, char **argv)
 	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the master's business */
 	signal(SIGHUP, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (sodium_init() == -1)
-		fatalx("libsodium does not start");
 	proc_self.role = role;
 	if (sync_hello(&boot, MASTER_FD, role, ROLE_MASTER, CONF_TIMEOUT_MS) == -1)
 		fatal("the master did not greet (programs of different builds?)");

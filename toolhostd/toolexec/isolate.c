@@ -56,8 +56,6 @@ isolate_namespaces(void)
 	gid_t gid = getgid();
 	char map[64];
 
-	if (!plan.network)
-		flags |= CLONE_NEWNET;
 	if (geteuid() != 0)
 		flags |= CLONE_NEWUSER;
 	/* the maps are written through /proc/self, which a process without dumps cannot
@@ -76,8 +74,20 @@ isolate_namespaces(void)
 		write_file("/proc/self/gid_map", map);
 	}
 	prctl(PR_SET_DUMPABLE, 0);
-	if (flags & CLONE_NEWNET)
-		loopback_up();
+}
+
+int
+isolate_network(int proc)
+{
+	int fd;
+
+	if (unshare(CLONE_NEWNET) == -1)
+		fatal("%s: no network namespace", plan.name);
+	loopback_up();
+	fd = openat(proc, "self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		fatal("%s: its network namespace", plan.name);
+	return fd;
 }
 
 /* The same once more, by path: a mistake in the room would not be the end of it; and the

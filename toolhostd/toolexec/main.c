@@ -10,9 +10,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,14 +52,68 @@ handle(int sig, void (*fn)(int))
 	sigaction(sig, &sa, NULL);
 }
 
-/* The server itself; never returns. */
+/* The next step of the other one; it has said why when it does not come. */
 static void
-become_server(char **env, int in, int out, int err)
+await(int line, int *fd)
+{
+	char control[CMSG_SPACE(sizeof(int))], step;
+	struct iovec iov = {&step, 1};
+	struct msghdr m = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof(control)};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(line, &m, MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	c = CMSG_FIRSTHDR(&m);
+	if (n != 1 || (fd != NULL && c == NULL))
+		_exit(1);
+	if (fd != NULL)
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+}
+
+/* Takes fd, if there is one. */
+static void
+step(int line, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {.iov_len = 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *c;
+	char what = 0;
+
+	iov.iov_base = &what;
+	if (fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	if (sendmsg(line, &m, MSG_NOSIGNAL) != 1)
+		_exit(1);
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * The server itself; never returns. While the first process makes the room this one makes
+ * the network; while that one lets go of the old root this one locks itself in.
+ */
+static void
+become_server(char **env, int line, int proc, int in, int out, int err)
 {
 	static const int keep[] = {0, 1, 2};
 	const char *workdir;
 	sigset_t none;
 
+	if (!plan.network)
+		step(line, isolate_network(proc));
 	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(err, 2) == -1)
 		fatal("%s: descriptors", plan.name);
 	handle(SIGTERM, SIG_DFL);
@@ -65,13 +122,15 @@ become_server(char **env, int in, int out, int err)
 	handle(SIGHUP, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	await(line, NULL); /* the room is made */
 	/* without a directory of its own an empty one: a relative path that a context
 	 * allows must not begin where the master happened to be started */
 	workdir = plan.workdir[0] != '\0' ? plan.workdir : ROOM_EMPTY;
 	if (chdir(workdir) == -1)
 		fatal("%s: working_directory %s", plan.name, workdir);
-	setsid();
 	isolate_self();
+	await(line, NULL); /* and it is all there is */
 	priv_close_fds(keep, 3);
 	if (plan.probe)
 		probe_run();
@@ -84,19 +143,39 @@ static void
 be_init(char **env, int in, int out, int err)
 {
 	const int keep[] = {in, out, err, 2};
-	int status = 0;
+	int line[2], network, proc, status = 0;
 	pid_t pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	priv_close_fds(keep, 4); /* not the door to the master, nor the pump's ends */
-	room_enter();
+	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC); /* soon it is covered */
+	if (proc == -1 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) == -1)
+		fatal("%s: no way to make its room", plan.name);
 	child = pid = fork();
 	if (pid == -1)
 		fatal("%s: fork", plan.name);
-	if (pid == 0)
-		become_server(env, in, out, err);
+	if (pid == 0) {
+		close(line[0]);
+		become_server(env, line[1], proc, in, out, err);
+	}
+	close(line[1]);
+	close(proc);
 	environ_wipe(env);
+	room_make();
+	if (!plan.network) {
+		/* what the server sees in /proc/1 is to be its own network, not the
+		 * host's */
+		await(line[0], &network);
+		if (setns(network, CLONE_NEWNET) == -1)
+			fatal("%s: its network namespace", plan.name);
+		close(network);
+	}
+	step(line[0], -1);
+	room_close();
+	step(line[0], -1);
 	isolate_user();
+	close(line[0]);
 	close(in);
 	close(out);
 	close(err);
@@ -114,7 +193,7 @@ be_init(char **env, int in, int out, int err)
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
 	static const struct proc_conf_row rows[] = {
 	    {MSG_conf_tool_exec, plan_take},
@@ -126,7 +205,7 @@ main(int argc, char **argv)
 	size_t nsecrets;
 	pid_t pid;
 
-	proc_begin(ROLE_TOOLEXEC, argc, argv);
+	proc_boot(ROLE_TOOLEXEC);
 	secret_init(SECRET_ARENA_DEFAULT);
 	proc_configure(rows);
 	if (plan.secrets > 0)

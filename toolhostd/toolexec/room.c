@@ -283,13 +283,6 @@ enter_root(void)
 }
 
 static void
-leave_old_root(void)
-{
-	if (umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
-		fatal("%s: no root of its own", plan.name);
-}
-
-static void
 close_root(void)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -315,7 +308,7 @@ warn_hidden(const bool *there)
 }
 
 void
-room_enter(void)
+room_make(void)
 {
 	static bool there[PLAN_LIST_MAX + 1];
 	mode_t mask = umask(022);
@@ -347,10 +340,16 @@ room_enter(void)
 	}
 	make_users();
 	make_proc(); /* while the old one is there: the kernel wants to see it */
-	leave_old_root();
 	for (i = 0; plan.hide[i] != NULL; i++)
 		hide(plan.hide[i]);
 	warn_hidden(there);
 	close_root();
 	umask(mask);
+}
+
+void
+room_close(void)
+{
+	if (umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
+		fatal("%s: no root of its own", plan.name);
 }

@@ -9,8 +9,14 @@
 /*
  * For the first process of the PID namespace: a new root with the system's programs and
  * libraries (read-only), a few files of /etc, the plan's paths, private /tmp, /dev and
- * /proc, and nothing else; the old root is let go of. fatal() when that cannot be had.
+ * /proc, and nothing else. Processes of the mount namespace that have the old root get
+ * the new one. fatal() when it cannot be had.
  */
-void room_enter(void);
+void room_make(void);
+/*
+ * Lets go of the old root, which lies behind "/.." until then: nothing that is not ours
+ * may run before. It waits for the kernel a while.
+ */
+void room_close(void);
 
 #endif
