@@ -49,7 +49,7 @@ def bare(tool):
 def boxed(prefix, tool, number):
     (in_r, in_w), (out_r, out_w) = pipes()
     master, theirs = proto.Door.pair()
-    uid = 61100 if os.getuid() == 0 else 0
+    uid = 62999 if os.getuid() == 0 else 0
     began = time.monotonic()
     pid = os.posix_spawn(f"{prefix}/libexec/aegis/toolexec", ["toolexec"], {}, file_actions=[
         (os.POSIX_SPAWN_DUP2, in_r, 0), (os.POSIX_SPAWN_DUP2, out_w, 1),

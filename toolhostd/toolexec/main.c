@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -143,6 +144,7 @@ static void
 be_init(char **env, int in, int out, int err)
 {
 	const int keep[] = {in, out, err, 2};
+	struct pollfd pump_gone = {.events = 0};
 	int line[2], network, proc, status = 0;
 	pid_t pid;
 
@@ -175,6 +177,10 @@ be_init(char **env, int in, int out, int err)
 	room_close();
 	step(line[0], -1);
 	isolate_user();
+	pump_gone.fd = err;
+	if (poll(&pump_gone, 1, 0) != 0)
+		_exit(
+		    1); /* while the change of user had cleared the signal of its death */
 	close(line[0]);
 	close(in);
 	close(out);
