@@ -40,6 +40,9 @@ int cmd_tool_show(struct cli *);
 int cmd_tool_test(struct cli *);
 int cmd_status(struct cli *);
 
+int cmd_mcp_serve(struct cli *);
+int cmd_mcp_config(struct cli *);
+
 int cmd_user_add(struct cli *);
 int cmd_user_list(struct cli *);
 int cmd_user_remove(struct cli *);

@@ -12,6 +12,7 @@
 #include "common/hex.h"
 #include "common/jsonw.h"
 #include "keymasterd/judge/api_context.h"
+#include "keymasterd/judge/api_service.h"
 #include "keymasterd/judge/api_session.h"
 #include "keymasterd/judge/attest.h"
 #include "keymasterd/judge/cluster.h"
@@ -48,6 +49,8 @@ static const struct route {
     {"GET", "/v1/security-contexts/{name}", API_READER, api_context_get},
     {"DELETE", "/v1/security-contexts/{name}", API_ADMIN, api_context_delete},
     {"GET", "/v1/receipts/{id}", API_ANYONE, receipt_handle},
+    {"GET", "/v1/services", API_ANYONE, api_services},
+    {"GET", "/v1/health", API_ANYONE, api_health},
     {"POST", "/cluster/attest", API_ANYONE, cluster_attest},
     {"POST", "/cluster/invoke", API_ANYONE, cluster_invoke},
     {"GET", "/v1/cluster/nodes", API_READER, cluster_list},
