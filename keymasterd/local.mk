@@ -25,6 +25,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
 	keymasterd/vault/provider.h keymasterd/vault/provider_embedded.c \
 	keymasterd/vault/provider_openbao.c \
+	keymasterd/vault/lookup.c keymasterd/vault/lookup.h \
 	keymasterd/vault/node_key.c keymasterd/vault/node_key.h \
 	keymasterd/vault/record.c keymasterd/vault/record.h \
 	keymasterd/vault/seal.c keymasterd/vault/seal.h \
@@ -34,7 +35,8 @@ libvault_a_SOURCES = \
 	keymasterd/vault/serve_toolexec.c keymasterd/vault/serve_worker.c \
 	keymasterd/vault/sign.c keymasterd/vault/sign.h \
 	keymasterd/vault/store.c keymasterd/vault/store.h \
-	keymasterd/vault/toolenv.c keymasterd/vault/toolenv.h
+	keymasterd/vault/toolenv.c keymasterd/vault/toolenv.h \
+	keymasterd/vault/watch.c keymasterd/vault/watch.h
 daemon_PROGRAMS += keymasterd-vault
 keymasterd_vault_SOURCES = keymasterd/vault/main.c
 keymasterd_vault_LDADD = libvault.a libstream.a $(COMMON_LIBS) $(SSL_LIBS)

@@ -76,6 +76,7 @@ fill(struct credential *c, struct msg_credential_secret *m)
 		return "no such port";
 	c->port = m->port != 0 ? (uint16_t)m->port : c->tls ? 443 : 80;
 	c->allow_private = m->allow_private != 0;
+	c->sealed = m->sealed;
 	c->secret = m->secret;
 	m->secret = NULL;
 	if (secret_len(c->secret) == 0)

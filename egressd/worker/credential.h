@@ -19,6 +19,7 @@ enum inject_kind { INJECT_BEARER = 1, INJECT_HEADER, INJECT_BASIC, INJECT_QUERY 
 
 struct credential {
 	unsigned refs;
+	uint64_t sealed; /* vault's number of this description */
 	struct secret *secret;
 	struct reflect *reflect;
 	enum inject_kind kind;

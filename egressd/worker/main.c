@@ -88,6 +88,7 @@ on_turn(void *arg)
 		swept_ms = now;
 		exchange_sweep(now);
 		upstream_sweep(now);
+		secret_fetch_sweep(now);
 		if (!worker_leaving && stop_due_ms == 0)
 			ask_to_leave(now);
 	}

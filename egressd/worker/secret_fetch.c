@@ -17,6 +17,7 @@
 #include "egressd/worker/worker.h"
 
 #define FETCH_TIMEOUT_MS 10000
+#define AGAIN_MS 5000 /* while the secret's home is away */
 
 struct credential *worker_credential;
 struct grant_book *worker_grants;
@@ -24,6 +25,7 @@ struct grant_book *worker_grants;
 static bool fetching;
 static bool again;              /* what is being fetched may be old already */
 static bool fresh_enough;       /* was fetched after the judge's last order */
+static uint64_t again_ms;       /* not 0: ask again then */
 static uint32_t ordered;        /* its number */
 static const struct chan *told; /* once a door and order; compared, never followed */
 
@@ -91,6 +93,16 @@ on_fetched(struct chan *c, enum chan_status status, void *msg, void *arg)
 		worker_give_up("vault refuses to give the credential");
 		return;
 	}
+	/* the home of the secret is away: what is held is as vault knows it to be, and
+	 * its secret is good until that home says otherwise */
+	if (m->code == VAULT_AWAY && worker_credential != NULL &&
+	    worker_credential->sealed == m->sealed) {
+		LOG_WARN("credential.kept", LSN("why", m->message.p, m->message.len));
+		again_ms = loop_now_ms() + AGAIN_MS;
+		fresh_enough = true;
+		worker_tell_ready();
+		return;
+	}
 	if (m->code != VAULT_OK) {
 		snprintf(text, sizeof(text), "vault: %.*s", (int)m->message.len,
 		    m->message.len > 0 ? m->message.p : "");
@@ -127,6 +139,17 @@ secret_fetch_start(struct chan *vault)
 		return;
 	fetching = chan_ask(vault, MSG_credential_fetch, &m, FETCH_TIMEOUT_MS, on_fetched,
 		       NULL) != 0;
+}
+
+void
+secret_fetch_sweep(uint64_t now_ms)
+{
+	struct chan *vault = proc_peer(ROLE_VAULT);
+
+	if (again_ms == 0 || now_ms < again_ms || vault == NULL)
+		return;
+	again_ms = 0;
+	secret_fetch_start(vault);
 }
 
 void

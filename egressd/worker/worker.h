@@ -32,6 +32,8 @@ extern bool worker_leaving;
 
 /* secret_fetch.c: asks vault for the credential, again when it changed. */
 void secret_fetch_start(struct chan *vault);
+/* Every now and then: what could not be asked for is asked for again. */
+void secret_fetch_sweep(uint64_t now_ms);
 /*
  * The judge's order number `version`: it seals no grant for us until we have told that we
  * hold what vault gave after this.

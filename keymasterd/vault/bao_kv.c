@@ -2,21 +2,26 @@
 /* KV version 2 of OpenBao; see bao_kv.h. Runs in vault. */
 #include "keymasterd/vault/bao_kv.h"
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/json.h"
 #include "common/loop.h"
+#include "common/rfc3339.h"
 #include "common/secret.h"
 #include "keymasterd/vault/bao_session.h"
 
 #define CACHE_MAX 64
+#define CACHE_OCTETS (512u * 1024) /* of the memory for secrets */
 #define KEY_SIZE 1024
 
 struct kept {
 	char key[KEY_SIZE];
 	struct secret *value; /* NULL: free */
-	uint64_t until_ms;
+	uint64_t until_ms;    /* kept until then */
+	uint64_t ends_ms;     /* its own end, 0: none */
 	unsigned version;
 };
 
@@ -29,26 +34,81 @@ struct get {
 };
 
 static struct kept cache[CACHE_MAX];
+static size_t octets; /* of all that is kept */
 static unsigned generation;
+static struct event sweep;
+static bool sweeping; /* sweep is set up */
+
+static void
+drop(struct kept *k)
+{
+	octets -= secret_len(k->value);
+	secret_free(k->value);
+	k->value = NULL;
+}
+
+/* What is over goes, whether somebody asks for it or not. */
+static void
+cache_sweep(void)
+{
+	uint64_t now = loop_now_ms(), next = UINT64_MAX;
+	struct timeval tv;
+	size_t i;
+
+	for (i = 0; i < CACHE_MAX; i++) {
+		if (cache[i].value != NULL && cache[i].until_ms <= now)
+			drop(&cache[i]);
+		if (cache[i].value != NULL && cache[i].until_ms < next)
+			next = cache[i].until_ms;
+	}
+	if (next == UINT64_MAX)
+		return;
+	tv = (struct timeval){
+	    (time_t)((next - now) / 1000), (suseconds_t)((next - now) % 1000) * 1000};
+	(void)evtimer_add(&sweep, &tv);
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	cache_sweep();
+}
 
 static struct kept *
 cache_find(const char *key)
 {
-	uint64_t now = loop_now_ms();
-	struct kept *found = NULL;
 	size_t i;
 
-	for (i = 0; i < CACHE_MAX; i++) {
-		if (cache[i].value == NULL)
-			continue;
-		if (cache[i].until_ms <= now) {
-			secret_free(cache[i].value);
-			cache[i].value = NULL;
-		} else if (strcmp(cache[i].key, key) == 0) {
-			found = &cache[i];
-		}
+	for (i = 0; i < CACHE_MAX; i++)
+		if (cache[i].value != NULL && cache[i].until_ms > loop_now_ms() &&
+		    strcmp(cache[i].key, key) == 0)
+			return &cache[i];
+	return NULL;
+}
+
+/* A free place, with memory for this many octets: what would go first has to. */
+static struct kept *
+cache_room(size_t len)
+{
+	struct kept *place, *first;
+	size_t i;
+
+	for (;;) {
+		place = first = NULL;
+		for (i = 0; i < CACHE_MAX; i++)
+			if (cache[i].value == NULL)
+				place = &cache[i];
+			else if (first == NULL || cache[i].until_ms < first->until_ms)
+				first = &cache[i];
+		if (place != NULL && octets + len <= CACHE_OCTETS)
+			return place;
+		if (first == NULL)
+			return NULL;
+		drop(first);
 	}
-	return found;
 }
 
 static int
@@ -58,29 +118,32 @@ copy_secret(const void *p, size_t len, void *arg)
 	return 0;
 }
 
-/* In a free place, or in that of the one which would go first. */
 static void
-cache_put(const struct get *g, const struct secret *value, unsigned version)
+cache_put(const struct get *g, const struct vault_answer *a)
 {
-	struct kept *k = &cache[0];
-	size_t i;
+	uint64_t until = loop_now_ms() + BAO_KV_CACHE_MS;
+	struct kept *k;
 
 	if (g->generation != generation)
 		return;
-	for (i = 0; i < CACHE_MAX; i++) {
-		if (cache[i].value == NULL || strcmp(cache[i].key, g->key) == 0) {
-			k = &cache[i];
-			break;
-		}
-		if (cache[i].until_ms < k->until_ms)
-			k = &cache[i];
-	}
-	secret_free(k->value);
-	k->value = NULL;
+	k = cache_find(g->key);
+	if (k != NULL)
+		drop(k);
+	k = cache_room(secret_len(a->secret));
+	if (k == NULL || secret_use(a->secret, copy_secret, &k->value) != 0 ||
+	    k->value == NULL)
+		return;
+	octets += secret_len(k->value);
 	memcpy(k->key, g->key, sizeof(k->key));
-	k->until_ms = loop_now_ms() + BAO_KV_CACHE_MS;
-	k->version = version;
-	(void)secret_use(value, copy_secret, &k->value);
+	k->ends_ms = a->until_ms;
+	k->until_ms = a->until_ms != 0 && a->until_ms < until ? a->until_ms : until;
+	k->version = a->version;
+	if (!sweeping) {
+		sweeping = evtimer_assign(&sweep, loop_base(), on_sweep, NULL) == 0;
+		cache_sweep();
+	} else if (!evtimer_pending(&sweep, NULL)) {
+		cache_sweep();
+	}
 }
 
 void
@@ -89,10 +152,9 @@ bao_kv_forget(void)
 	size_t i;
 
 	generation++;
-	for (i = 0; i < CACHE_MAX; i++) {
-		secret_free(cache[i].value);
-		cache[i].value = NULL;
-	}
+	for (i = 0; i < CACHE_MAX; i++)
+		if (cache[i].value != NULL)
+			drop(&cache[i]);
 }
 
 struct text_at {
@@ -131,17 +193,25 @@ choose(const struct json_doc *d, uint32_t fields, const struct reference *ref,
 	return json_type(d, node) == JT_STRING ? node : JSON_NONE;
 }
 
-static unsigned
-version_of(const struct json_doc *d)
+/* Its version, and its end if it has one. 0, or -1 when it has ended. */
+static int
+read_metadata(const struct json_doc *d, uint32_t node, struct vault_answer *a)
 {
-	uint32_t data = json_get(d, json_root(d), "data");
-	int64_t n;
+	int64_t version, ends, now = (int64_t)(loop_unix_ms() / 1000);
+	char text[64];
+	size_t len;
 
-	return json_int64(d, json_get(d, json_get(d, data, "metadata"), "version"), &n) ==
-		    0 &&
-		n > 0 && n <= INT32_MAX
-	    ? (unsigned)n
-	    : 0;
+	if (json_int64(d, json_get(d, node, "version"), &version) == 0 && version > 0 &&
+	    version <= INT32_MAX)
+		a->version = (unsigned)version;
+	if (json_str_copy(
+		d, json_get(d, node, "deletion_time"), text, sizeof(text), &len) == -1 ||
+	    rfc3339_parse(text, len, &ends, NULL) == -1)
+		return 0;
+	if (ends <= now)
+		return -1;
+	a->until_ms = loop_now_ms() + (uint64_t)(ends - now) * 1000;
+	return 0;
 }
 
 static void
@@ -149,20 +219,20 @@ read_secret(const struct bao_result *r, const struct get *g, struct vault_answer
 {
 	struct text_at at;
 	struct json_doc doc;
-	uint32_t data;
+	uint32_t outer, data;
 
 	a->code = VAULT_MISSING;
-	if (r->status == 404) {
-		a->why = "there is no such secret in OpenBao, or not in this version";
+	a->why = "there is no such secret in OpenBao, or not in this version";
+	if (r->status == 404)
 		return;
-	}
 	json_init(&doc);
 	at.doc = &doc;
 	a->code = VAULT_REFUSED;
 	a->why = "OpenBao's answer is not that of a KV version 2 engine";
 	if (json_parse(&doc, r->body.p, r->body.len, NULL) != JSON_OK)
 		goto out;
-	data = json_get(&doc, json_get(&doc, json_root(&doc), "data"), "data");
+	outer = json_get(&doc, json_root(&doc), "data");
+	data = json_get(&doc, outer, "data");
 	if (json_type(&doc, data) != JT_OBJECT)
 		goto out;
 	at.node = choose(&doc, data, &g->ref, &a->why);
@@ -172,7 +242,11 @@ read_secret(const struct bao_result *r, const struct get *g, struct vault_answer
 	a->secret = secret_new_fill(CREDENTIAL_SECRET_MAX + 1, fill_text, &at);
 	if (secret_len(a->secret) == 0)
 		goto out;
-	a->version = version_of(&doc);
+	if (read_metadata(&doc, json_get(&doc, outer, "metadata"), a) == -1) {
+		a->code = VAULT_MISSING;
+		a->why = "the secret in OpenBao has ended";
+		goto out;
+	}
 	a->code = VAULT_OK;
 	a->why = NULL;
 out:
@@ -188,7 +262,7 @@ on_result(const struct bao_result *r, void *arg)
 	if (r->code == VAULT_OK)
 		read_secret(r, g, &a);
 	if (a.code == VAULT_OK)
-		cache_put(g, a.secret, a.version);
+		cache_put(g, &a);
 	g->done(&a, g->arg);
 	secret_free(a.secret);
 	free(g);
@@ -219,6 +293,7 @@ bao_kv_get(const char *ns, const struct reference *ref, bool fresh, vault_done_f
 		a = (struct vault_answer){.code = VAULT_OK,
 		    .secret = k->value,
 		    .version = k->version,
+		    .until_ms = k->ends_ms,
 		    .cached = 1};
 		done(&a, arg);
 		free(g);

@@ -30,6 +30,8 @@ struct credential {
 	struct span scheme; /* https or http */
 	uint32_t port;      /* 0: the scheme's own */
 	uint8_t allow_private;
+	uint64_t sealed;   /* counts: another number whenever it was sealed anew */
+	uint8_t reference; /* what is sealed is no secret but says where it is */
 };
 
 #endif

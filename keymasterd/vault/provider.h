@@ -54,8 +54,9 @@ struct vault_answer {
 	const uint8_t *signature;      /* sign: VAULT_SIGNATURE_LEN octets */
 	const struct credential *meta; /* fetch */
 	struct secret *secret;         /* fetch, resolve */
-	unsigned version; /* fetch, resolve: of the secret; 0: its home has none */
-	int cached;       /* fetch, resolve: it was read a while ago */
+	unsigned version;  /* fetch, resolve: of the secret; 0: its home has none */
+	int cached;        /* fetch, resolve: it was read a while ago */
+	uint64_t until_ms; /* of loop_now_ms(): it ends then; 0: not known to end */
 };
 
 /*
@@ -84,7 +85,10 @@ struct vault_provider {
 	/* What is sealed with a credential, until the next change. 0, or -1: there is
 	 * none. */
 	int (*describe)(struct span tenant, struct span name, struct credential *);
-	/* A credential: its secret and its description. */
+	/*
+	 * A credential: its secret and its description. Where that says reference, what
+	 * comes as the secret is the text to resolve().
+	 */
 	void (*fetch)(
 	    struct span tenant, struct span name, vault_done_fn done, void *arg);
 	/*

@@ -198,6 +198,7 @@ embedded_seal(const struct credential *c, const struct secret *secret, int repla
 	const struct record *old =
 	    store_find(&store, RECORD_CREDENTIAL, c->tenant, c->name);
 	struct secret *kept = NULL;
+	struct credential meta = *c;
 	struct record *rec;
 
 	if (old == NULL && replace)
@@ -208,11 +209,12 @@ embedded_seal(const struct credential *c, const struct secret *secret, int repla
 		if (old == NULL)
 			return VAULT_REFUSED;
 		secret = kept = record_open(store.keys.record, old);
+		meta.reference = old->meta.reference;
 		if (kept == NULL)
 			return VAULT_IO;
 	}
 	rec = record_seal(
-	    store.keys.record, RECORD_CREDENTIAL, store.counter + 1, c, secret);
+	    store.keys.record, RECORD_CREDENTIAL, store.counter + 1, &meta, secret);
 	secret_free(kept);
 	return rec == NULL ? VAULT_REFUSED : code_of(store_put(&store, rec));
 }
@@ -257,14 +259,19 @@ embedded_resolve(const struct vault_question *q, vault_done_fn done, void *arg)
 {
 	static const size_t scheme = sizeof(REFERENCE_SECRET) - 1;
 	const struct vault_answer a = {.code = VAULT_BAD_REFERENCE};
+	const struct record *rec;
+	struct span name;
 
 	if (q->reference.len > scheme &&
-	    memcmp(q->reference.p, REFERENCE_SECRET, scheme) == 0)
-		embedded_fetch(q->tenant,
-		    span_mem(q->reference.p + scheme, q->reference.len - scheme), done,
-		    arg);
-	else
-		done(&a, arg);
+	    memcmp(q->reference.p, REFERENCE_SECRET, scheme) == 0) {
+		name = span_mem(q->reference.p + scheme, q->reference.len - scheme);
+		rec = store_find(&store, RECORD_CREDENTIAL, q->tenant, name);
+		if (rec == NULL || !rec->meta.reference) {
+			embedded_fetch(q->tenant, name, done, arg);
+			return;
+		}
+	}
+	done(&a, arg);
 }
 
 static void

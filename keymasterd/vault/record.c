@@ -12,6 +12,8 @@
 #include "common/wire.h"
 #include "keymasterd/vault/seal.h"
 
+#define FLAG_REFERENCE 2 /* beside allow_private, in one octet */
+
 static struct record *
 record_alloc(size_t len)
 {
@@ -41,7 +43,7 @@ put_description(
 	wire_put_str(w, m->query_param, CREDENTIAL_QUERY_MAX);
 	wire_put_str(w, m->scheme, CREDENTIAL_SCHEME_MAX);
 	wire_put_u32(w, m->port);
-	wire_put_u8(w, m->allow_private);
+	wire_put_u8(w, (uint8_t)(m->allow_private | (m->reference ? FLAG_REFERENCE : 0)));
 }
 
 static void
@@ -50,7 +52,7 @@ get_description(struct wire_r *r, struct record *rec)
 	struct credential *m = &rec->meta;
 
 	rec->kind = wire_get_u8(r);
-	rec->version = wire_get_u64(r);
+	rec->version = m->sealed = wire_get_u64(r);
 	m->tenant = wire_get_str(r, CREDENTIAL_TENANT_MAX);
 	m->name = wire_get_str(r, CREDENTIAL_NAME_MAX);
 	m->service = wire_get_str(r, CREDENTIAL_SERVICE_MAX);
@@ -61,6 +63,8 @@ get_description(struct wire_r *r, struct record *rec)
 	m->scheme = wire_get_str(r, CREDENTIAL_SCHEME_MAX);
 	m->port = wire_get_u32(r);
 	m->allow_private = wire_get_u8(r);
+	m->reference = (m->allow_private & FLAG_REFERENCE) != 0;
+	m->allow_private &= (uint8_t)~FLAG_REFERENCE;
 }
 
 /* A credential has a tenant and a name, a signing key has no description at all. */
@@ -78,7 +82,7 @@ description_ok(const struct record *rec)
 			m->auth_type.len + m->header_name.len + m->query_param.len +
 			m->scheme.len ==
 		    0 &&
-		    m->port == 0 && m->allow_private == 0 &&
+		    m->port == 0 && m->allow_private == 0 && m->reference == 0 &&
 		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
 	case RECORD_TOKEN_OLD:
 		return m->tenant.len == 0 && m->name.len > 0 && m->service.len > 0 &&

@@ -3,12 +3,12 @@
  * A worker asks for its credential. Runs in vault; the worker talks with upstreams and
  * may be captured, so nothing in its message chooses anything.
  */
-#include <stdio.h>
-
 #include "common/log.h"
 #include "keymasterd/vault/line.h"
+#include "keymasterd/vault/lookup.h"
 #include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
+#include "keymasterd/vault/watch.h"
 
 static int
 answer_fetch(struct chan *c, uint64_t reqid, const struct vault_answer *answer)
@@ -17,6 +17,7 @@ answer_fetch(struct chan *c, uint64_t reqid, const struct vault_answer *answer)
 	MSG_INIT(credential_secret, a);
 
 	a.code = answer->code;
+	a.sealed = cred != NULL ? cred->sealed : 0;
 	if (answer->code != VAULT_OK) {
 		a.message = span_str(
 		    answer->why != NULL ? answer->why : serve_text(answer->code));
@@ -42,6 +43,8 @@ fetched(const struct vault_answer *answer, void *arg)
 	struct pending *p = arg;
 
 	answer = pending_tell(p, ACCESS_PROXY, answer);
+	if (p->chan != NULL && answer->code == VAULT_OK)
+		watch_given(chan_owner(p->chan), answer);
 	LOG_INFO("vault.fetch", LS("tenant", p->tenant), LS("credential", p->subject),
 	    LU("worker", p->number), LU("code", answer->code), LS("why", answer->why));
 	if (p->chan != NULL)
@@ -64,9 +67,8 @@ serve_credential_fetch(struct chan *c, uint64_t reqid, void *msg)
 		return answer_fetch(c, reqid, &no_memory);
 	(void)span_copy(span_str(l->tenant), p->tenant, sizeof(p->tenant));
 	(void)span_copy(span_str(l->name), p->subject, sizeof(p->subject));
-	(void)snprintf(p->reference, sizeof(p->reference), "secret:%s", l->name);
 	p->number = l->instance;
-	serve_provider->fetch(span_str(p->tenant), span_str(p->subject), fetched, p);
+	lookup_credential(p, 0, fetched);
 	return 0;
 }
 
