@@ -8,24 +8,28 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define START_SLOTS 256
 #define SLICES 5 /* four quarters that are over, and the young one */
 
-/* A mark and 64 bits of its own, or 64 numbers in a row, a bit each. bits 0: free */
-struct slot {
+/* 64 numbers in a row, a bit each. bits 0: free */
+struct row {
 	uint64_t key, bits;
 };
 
+/* One of the two, as the set is asked. */
 struct slice {
-	struct slot *slots;
-	uint64_t nslots, taken, marks;
+	uint64_t *marks; /* 0: free */
+	struct row *rows;
+	uint64_t nslots, taken, noted;
 	uint64_t born_ms, last_ms;
 };
 
 struct replay {
 	struct slice slices[SLICES]; /* the young one first */
 	uint64_t window_ms;
+	uint64_t odd; /* where marks lie is not for those to choose who make them */
 };
 
 struct replay *
@@ -33,9 +37,23 @@ replay_new(uint64_t window_ms)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 
-	if (r != NULL)
-		r->window_ms = window_ms;
+	if (r == NULL)
+		return NULL;
+	r->window_ms = window_ms;
+	if (getrandom(&r->odd, sizeof(r->odd), 0) != (ssize_t)sizeof(r->odd)) {
+		free(r);
+		return NULL;
+	}
+	r->odd |= 1;
 	return r;
+}
+
+static void
+slice_free(struct slice *s)
+{
+	free(s->marks);
+	free(s->rows);
+	memset(s, 0, sizeof(*s));
 }
 
 void
@@ -46,47 +64,63 @@ replay_free(struct replay *r)
 	if (r == NULL)
 		return;
 	for (i = 0; i < SLICES; i++)
-		free(r->slices[i].slots);
+		slice_free(&r->slices[i]);
 	free(r);
 }
 
-/* Keys are hashes, random or consecutive: their low bits are a good place. */
-static struct slot *
-find_mark(const struct slice *s, uint64_t key, uint64_t bits)
+static uint64_t *
+find_mark(const struct replay *r, const struct slice *s, uint64_t mark)
 {
-	uint64_t at = key & (s->nslots - 1);
+	uint64_t at = (mark * r->odd >> 32) & (s->nslots - 1);
 
-	while (s->slots[at].bits != 0 &&
-	    (s->slots[at].key != key || s->slots[at].bits != bits))
+	while (s->marks[at] != 0 && s->marks[at] != mark)
 		at = (at + 1) & (s->nslots - 1);
-	return &s->slots[at];
+	return &s->marks[at];
 }
 
-static struct slot *
+/* Keys are consecutive: their low bits are a good place. */
+static struct row *
 find_row(const struct slice *s, uint64_t key)
 {
 	uint64_t at = key & (s->nslots - 1);
 
-	while (s->slots[at].bits != 0 && s->slots[at].key != key)
+	while (s->rows[at].bits != 0 && s->rows[at].key != key)
 		at = (at + 1) & (s->nslots - 1);
-	return &s->slots[at];
+	return &s->rows[at];
 }
 
 static int
-resize(struct slice *s, uint64_t nslots)
+resize_marks(const struct replay *r, struct slice *s, uint64_t nslots)
 {
 	struct slice more = *s;
 	uint64_t i;
 
 	more.nslots = nslots;
-	more.slots = calloc(nslots, sizeof(*more.slots));
-	if (more.slots == NULL)
+	more.marks = calloc(nslots, sizeof(*more.marks));
+	if (more.marks == NULL)
 		return -1;
-	for (i = 0; i < s->nslots; i++)
-		if (s->slots[i].bits != 0)
-			*find_mark(&more, s->slots[i].key, s->slots[i].bits) =
-			    s->slots[i];
-	free(s->slots);
+	for (i = 0; s->marks != NULL && i < s->nslots; i++)
+		if (s->marks[i] != 0)
+			*find_mark(r, &more, s->marks[i]) = s->marks[i];
+	free(s->marks);
+	*s = more;
+	return 0;
+}
+
+static int
+resize_rows(struct slice *s, uint64_t nslots)
+{
+	struct slice more = *s;
+	uint64_t i;
+
+	more.nslots = nslots;
+	more.rows = calloc(nslots, sizeof(*more.rows));
+	if (more.rows == NULL)
+		return -1;
+	for (i = 0; s->rows != NULL && i < s->nslots; i++)
+		if (s->rows[i].bits != 0)
+			*find_row(&more, s->rows[i].key) = s->rows[i];
+	free(s->rows);
 	*s = more;
 	return 0;
 }
@@ -97,6 +131,7 @@ turn_over(struct replay *r, uint64_t now_ms)
 {
 	struct slice *young = &r->slices[0], *oldest = &r->slices[SLICES - 1], *s;
 	uint64_t before = young->nslots, used = young->taken;
+	int are_marks = young->marks != NULL;
 
 	if (young->taken == 0) {
 		young->born_ms = young->last_ms = now_ms;
@@ -104,38 +139,38 @@ turn_over(struct replay *r, uint64_t now_ms)
 	}
 	if (now_ms <= young->born_ms || now_ms - young->born_ms <= (r->window_ms + 3) / 4)
 		return;
-	for (s = young; s <= oldest; s++) {
-		if (now_ms <= s->last_ms || now_ms - s->last_ms <= r->window_ms)
-			continue;
-		free(s->slots);
-		memset(s, 0, sizeof(*s));
-	}
-	if (oldest->slots != NULL)
+	for (s = young; s <= oldest; s++)
+		if (now_ms > s->last_ms && now_ms - s->last_ms > r->window_ms)
+			slice_free(s);
+	if (oldest->nslots != 0)
 		return; /* cannot be: its last mark is four quarters old */
 	memmove(young + 1, young, (SLICES - 1) * sizeof(*young));
 	memset(young, 0, sizeof(*young));
 	young->born_ms = young->last_ms = now_ms;
 	while (before > START_SLOTS && used < before / 4)
 		before /= 2;
-	(void)resize(young, before); /* else it grows when it must */
+	/* else it grows when it must */
+	(void)(are_marks ? resize_marks(r, young, before) : resize_rows(young, before));
 }
 
-/* Makes room for one more. */
+/* Whether there must be room for one more. */
 static int
-make_room(struct replay *r)
+is_full(const struct slice *s)
 {
-	struct slice *s = &r->slices[0];
+	return s->taken >= s->nslots / 4 * 3;
+}
 
-	if (s->taken < s->nslots / 4 * 3)
-		return 0;
-	return resize(s, s->nslots == 0 ? START_SLOTS : s->nslots * 2);
+static uint64_t
+larger(const struct slice *s)
+{
+	return s->nslots == 0 ? START_SLOTS : s->nslots * 2;
 }
 
 static void
 note(struct slice *s, uint64_t now_ms, int fresh)
 {
 	s->taken += (uint64_t)fresh;
-	s->marks++;
+	s->noted++;
 	if (now_ms > s->last_ms)
 		s->last_ms = now_ms;
 }
@@ -143,24 +178,21 @@ note(struct slice *s, uint64_t now_ms, int fresh)
 int
 replay_mark(struct replay *r, const uint8_t mark[REPLAY_MARK_LEN], uint64_t now_ms)
 {
-	uint64_t key, bits;
-	struct slot *slot;
+	struct slice *young = &r->slices[0];
+	uint64_t own;
 	unsigned i;
 
 	turn_over(r, now_ms);
-	memcpy(&key, mark, sizeof(key));
-	memcpy(&bits, mark + sizeof(key), sizeof(bits));
-	bits |= 1; /* 0 is free; 127 bits are left of the hash */
+	memcpy(&own, mark, sizeof(own));
+	if (own == 0)
+		own = 1;
 	for (i = 0; i < SLICES; i++)
-		if (r->slices[i].taken > 0 &&
-		    find_mark(&r->slices[i], key, bits)->bits != 0)
+		if (r->slices[i].taken > 0 && *find_mark(r, &r->slices[i], own) != 0)
 			return 0;
-	if (make_room(r) == -1)
+	if (is_full(young) && resize_marks(r, young, larger(young)) == -1)
 		return -1;
-	slot = find_mark(&r->slices[0], key, bits);
-	slot->key = key;
-	slot->bits = bits;
-	note(&r->slices[0], now_ms, 1);
+	*find_mark(r, young, own) = own;
+	note(young, now_ms, 1);
 	return 1;
 }
 
@@ -168,7 +200,8 @@ int
 replay_number(struct replay *r, uint64_t number, uint64_t now_ms)
 {
 	uint64_t key = number / 64, bit = (uint64_t)1 << number % 64;
-	struct slot *slot;
+	struct slice *young = &r->slices[0];
+	struct row *row;
 	unsigned i;
 	int fresh;
 
@@ -176,13 +209,13 @@ replay_number(struct replay *r, uint64_t number, uint64_t now_ms)
 	for (i = 0; i < SLICES; i++)
 		if (r->slices[i].taken > 0 && (find_row(&r->slices[i], key)->bits & bit))
 			return 0;
-	if (make_room(r) == -1)
+	if (is_full(young) && resize_rows(young, larger(young)) == -1)
 		return -1;
-	slot = find_row(&r->slices[0], key);
-	fresh = slot->bits == 0;
-	slot->key = key;
-	slot->bits |= bit;
-	note(&r->slices[0], now_ms, fresh);
+	row = find_row(young, key);
+	fresh = row->bits == 0;
+	row->key = key;
+	row->bits |= bit;
+	note(young, now_ms, fresh);
 	return 1;
 }
 
@@ -193,6 +226,6 @@ replay_count(const struct replay *r)
 	unsigned i;
 
 	for (i = 0; i < SLICES; i++)
-		n += r->slices[i].marks;
+		n += r->slices[i].noted;
 	return n;
 }

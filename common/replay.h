@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A set of marks that forgets by time: what was seen within the last window is known for
- * certain, memory is bounded by what arrives in a window and a quarter. Marks are hashes
- * (16 octets each) or numbers (a bit each when they come nearly in a row); one set holds
- * either the one or the other.
+ * certain, memory is bounded by what arrives in a window and a quarter. Marks are hashes,
+ * of which 8 octets are kept (a replay has the same ones for certain; that another has
+ * them is one in 10^13 with a million kept), or numbers (a bit each when they come nearly
+ * in a row). One set holds either the one or the other.
  */
 #ifndef AEGIS_REPLAY_H
 #define AEGIS_REPLAY_H
 
 #include <stdint.h>
 
-#define REPLAY_MARK_LEN 32 /* of a hash; its first half is what is kept */
+#define REPLAY_MARK_LEN 32 /* of a hash */
+#define REPLAY_KEPT 8      /* of its octets, the first */
 
 struct replay;
 

@@ -5,6 +5,7 @@
  * socket; its files are the database, the ledger's and nothing else.
  */
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -252,6 +253,9 @@ main(int argc, char **argv)
 	struct event *tick;
 
 	proc_begin(ROLE_JUDGE, argc, argv);
+	/* tables that grew go back to the system when they are replaced; libc would raise
+	 * this by itself and keep them */
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
 	proc_configure(rows);
 	snprintf(judge_conf.tenant, sizeof(judge_conf.tenant), "%s",

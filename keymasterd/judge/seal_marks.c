@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two files in turn, `marks-0` and `marks-1`, of batches: a head with a checksum, then
- * the first halves of the marks. When one file is older than the window the other is
- * emptied and goes on. A batch covers the rows (after, upto]; a row that is still to be
- * written may have its mark in it already, which does no harm. Judge only; the files may
- * hold anything after a crash.
+ * of each mark what the set keeps of it. When one file is older than the window the other
+ * is emptied and goes on. A batch covers the rows (after, upto]; a row that is still to
+ * be written may have its mark in it already, which does no harm. Judge only; the files
+ * may hold anything after a crash.
  */
 #include "keymasterd/judge/seal_marks.h"
 
@@ -25,7 +25,7 @@
 #include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/seal_verify.h"
 
-#define HALF ((size_t)REPLAY_MARK_LEN / 2) /* what the set keeps of a mark */
+#define KEPT ((size_t)REPLAY_KEPT) /* octets of a mark */
 #define BATCH_MAX (64u << 20)
 #define KEEP (1u << 20)
 
@@ -53,7 +53,7 @@ sum_make(const struct batch *b, const void *marks, uint8_t sum[SHA256_LEN])
 	memcpy(head, b, offsetof(struct batch, sum));
 	memcpy(head + offsetof(struct batch, sum), ledger_chain(),
 	    strnlen(ledger_chain(), 64));
-	sha256_two(head, sizeof(head), marks, b->count * HALF, sum);
+	sha256_two(head, sizeof(head), marks, b->count * KEPT, sum);
 }
 
 /* ---- reading ---- */
@@ -107,14 +107,14 @@ read_file(struct pieces *p, unsigned i)
 	while (len - at >= sizeof(head)) {
 		memcpy(&head, p->octets[i] + at, sizeof(head));
 		at += sizeof(head);
-		if (memcmp(head.magic, "aegismk1", 8) != 0 ||
-		    head.count > (len - at) / HALF)
+		if (memcmp(head.magic, "aegismk2", 8) != 0 ||
+		    head.count > (len - at) / KEPT)
 			return;
 		sum_make(&head, p->octets[i] + at, sum);
 		if (memcmp(sum, head.sum, sizeof(sum)) != 0 ||
 		    note_piece(p, &head, p->octets[i] + at) == -1)
 			return;
-		at += head.count * HALF;
+		at += head.count * KEPT;
 		if (p->end[i] == 0)
 			p->begun_ms[i] = head.unix_ms;
 		p->end[i] = at;
@@ -149,11 +149,11 @@ by_row(const void *a, const void *b)
 }
 
 static int
-put_half(struct replay *r, const uint8_t *half, uint64_t mono_ms)
+put_kept(struct replay *r, const uint8_t *kept, uint64_t mono_ms)
 {
 	uint8_t mark[REPLAY_MARK_LEN] = {0};
 
-	memcpy(mark, half, HALF);
+	memcpy(mark, kept, KEPT);
 	return replay_mark(r, mark, mono_ms) == -1 ? -1 : 0;
 }
 
@@ -209,7 +209,7 @@ load_batches(struct loading *l, const struct pieces *p, uint64_t *after)
 	for (i = first; i < p->n; i++)
 		for (k = 0; p->list[i].head.upto > *after && k < p->list[i].head.count;
 		     k++)
-			if (put_half(l->set, p->list[i].marks + k * HALF, l->mono_ms) ==
+			if (put_kept(l->set, p->list[i].marks + k * KEPT, l->mono_ms) ==
 			    -1)
 				return -1;
 	if (*after < p->list[p->n - 1].head.upto)
@@ -254,7 +254,7 @@ seal_marks_load(struct replay *set, uint64_t window_ms)
 void
 seal_marks_note(const uint8_t mark[REPLAY_MARK_LEN])
 {
-	if (buf_put(&fresh, mark, HALF) == -1)
+	if (buf_put(&fresh, mark, KEPT) == -1)
 		lost = 1;
 }
 
@@ -278,14 +278,14 @@ seal_marks_save(void)
 	struct batch b = {.after = covered,
 	    .upto = ledger_seq(),
 	    .unix_ms = now,
-	    .count = fresh.len / HALF};
+	    .count = fresh.len / KEPT};
 	int fd;
 
 	if (b.upto == covered)
 		return;
 	turn_over(now);
 	fd = ledger_dir.marks[current];
-	memcpy(b.magic, "aegismk1", 8);
+	memcpy(b.magic, "aegismk2", 8);
 	sum_make(&b, fresh.p, b.sum);
 	/* a batch that is missing is read from the rows */
 	if (!lost && ledger_pwrite(fd, &b, sizeof(b), end) == 0 &&

@@ -194,7 +194,7 @@ START_TEST(batches_that_are_damaged)
 	calls(120, 130);
 	fd = marks_file(0);
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	ck_assert_int_gt(st.st_size, 120 * 16);
+	ck_assert_int_gt(st.st_size, 120 * REPLAY_KEPT);
 	srand(3);
 	for (i = 0; i < 40; i++) {
 		at = rand() % st.st_size;
@@ -241,7 +241,7 @@ START_TEST(rows_that_are_gone)
 	check(65);
 	fd = marks_file(0);
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	ck_assert_int_eq(st.st_size, 3 * 72 + 65 * 16);
+	ck_assert_int_eq(st.st_size, 3 * 72 + 65 * REPLAY_KEPT);
 	close(fd);
 }
 END_TEST
