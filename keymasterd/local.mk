@@ -198,3 +198,4 @@ tests_unit_ratelimit_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_store_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 EXTRA_PROGRAMS += tests/bench/judge_hot
 tests_bench_judge_hot_LDADD = libjudge.a $(JUDGE_LIBS)
+tests_bench_judge_hot_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ledger_append

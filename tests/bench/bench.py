@@ -168,6 +168,29 @@ def proxy_table(results):
     return "\n".join(lines)
 
 
+def ledger_table(build, results, rounds):
+    """What the ledger costs: the judge's code with its rows written and not written, in turns as
+    long as they are at 1, 10 and 50 connections; beside the CPU of a whole request."""
+    lines = ["| connections | requests a turn | judge without rows | with | a row | of a request's CPU without it |",
+             "|---|---|---|---|---|---|"]
+    for c, turn in ((1, 1), (10, 4), (50, 16)):
+        rs = [json.loads(subprocess.run(
+            ["taskset", "-c", str(TARGET), str(build / "tests/bench/judge_hot"), "100000", str(turn)],
+            capture_output=True, text=True, check=True).stdout) for _ in range(rounds)]
+
+        def med(what):
+            return statistics.median(what(r) for r in rs)
+
+        row = med(lambda r: r["row"])
+        request = statistics.median(r["cpu_us"] for r in results["plain", c, "aegis"])
+        lines.append(
+            f"| {c} | {turn} | {med(lambda r: r['decision_off'] + r['completion_off']):.1f} µs | "
+            f"{med(lambda r: r['decision'] + r['completion'] + r['sync']):.1f} µs | **{row:.1f} µs** | "
+            f"**+{200 * row / (request - 2 * row):.0f} %** |")
+    return ("What the ledger costs the judge, without sockets, `fdatasync` thread included "
+            "(`tests/bench/judge_hot`; two rows a request):\n\n" + "\n".join(lines))
+
+
 def seal_round(lab, token, connections, count, directory, tool="noop"):
     """`count` fresh envelopes, signed beforehand, as fast as they are answered."""
     client = SealClient(lab.url, token, "bench")
@@ -195,9 +218,10 @@ def seal_round(lab, token, connections, count, directory, tool="noop"):
 
 def seal_row(lab, token, connections, args, directory, tool):
     count = args.calls if connections > 1 and tool == "noop" else args.calls // 4
-    rs, ops = [], []
+    rs, ops, sodium = [], [], []
     for _ in range(args.rounds):
         ops.append(openssl_verifies())
+        sodium.append(sodium_verifies(lab.loader))
         rs.append(seal_round(lab, token, connections, count, directory, tool))
         print(f"  seal {tool} c={connections} {rs[-1]['rate']:.0f}/s", file=sys.stderr)
 
@@ -207,10 +231,12 @@ def seal_row(lab, token, connections, args, directory, tool):
     def short(title):
         return ":".join(part.split("/")[-1] for part in title.split(":")[:2])
 
-    ratio = statistics.median(r["rate"] / o for r, o in zip(rs, ops))
+    ratio = statistics.median(r["rate"] / s for r, s in zip(rs, sodium))
+    rest = statistics.median(sum(r["cpu_us"].values()) - 1e6 / s for r, s in zip(rs, sodium))
     cpu = ", ".join(f"{short(t)} {v:.1f}" for t, v in rs[-1]["cpu_us"].items() if v > 0.2)
     return (f"| {connections} | {med('rate'):,.0f} | {med('p50'):.0f} µs | {med('p99'):.0f} µs | "
-            f"{statistics.median(ops):,.0f} | {ratio:.2f} | {cpu} |")
+            f"{statistics.median(ops):,.0f} | {statistics.median(sodium):,.0f} | **{ratio:.2f}** | "
+            f"**{rest:.0f} µs** | {cpu} |")
 
 
 def strict_table(lab, strict, tokens, rounds, seconds):
@@ -245,6 +271,12 @@ def openssl_verifies():
     out = subprocess.run(["taskset", "-c", str(TARGET), "openssl", "speed", "-seconds", "1",
                           "ed25519"], capture_output=True, text=True, check=True).stdout
     return float(out.split()[-1])
+
+
+def sodium_verifies(loader):
+    out = subprocess.run(["taskset", "-c", str(TARGET), str(loader), "verify"],
+                         capture_output=True, text=True, check=True).stdout
+    return float(out)
 
 
 def memory(lab):
@@ -325,7 +357,8 @@ def main():
                 results = proxy_rounds(lab, proxy, token, args.rounds, args.seconds)
                 ours = {c: median_ratio(results["plain", c, "aegis"], results["plain", c, "nginx"], "rate")
                         for c in (10, 50)}
-                out += ["## Proxied requests\n", proxy_table(results), "", peers_table(ours), ""]
+                out += ["## Proxied requests\n", proxy_table(results), "", ledger_table(args.build, results, args.rounds),
+                        "", peers_table(ours), ""]
             if args.only in (None, "more"):
                 for pid in tree(lab.process.pid) + tree(proxy.process.pid):
                     os.sched_setaffinity(pid, {TARGET})
@@ -340,8 +373,9 @@ def main():
             if args.only in (None, "seal"):
                 for pid in tree(lab.process.pid):
                     pin(pid, TARGET)
-                rows = ["| tool server | connections | calls/s | p50 | p99 | openssl verifies/s | ratio | CPU per call by process |",
-                        "|---|---|---|---|---|---|---|---|"]
+                rows = ["| tool server | connections | calls/s | p50 | p99 | openssl verifies/s | libsodium verifies/s "
+                        "| calls over the latter | CPU but for the signature | CPU per call by process |",
+                        "|---|---|---|---|---|---|---|---|---|---|"]
                 for tool, server in (("noop", "quick_tool, answers at once"),
                                      ("echo", "server-everything, on Node")):
                     for c in (1, 10, 50):

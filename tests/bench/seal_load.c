@@ -6,12 +6,15 @@
  *
  *	seal_load HOST PORT CONNECTIONS FILE
  *	seal_load HOST PORT CONNECTIONS SESSIONS CONTEXT
+ *	seal_load verify
  *
- * The second form reads lines: the agent's token, then numbers of calls to make.
+ * The second form reads lines: the agent's token, then numbers of calls to make. The
+ *third says how many signatures libsodium verifies in a second of CPU.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,12 +256,37 @@ soak(int ep, int n, const char *context)
 	return 0;
 }
 
+static int
+verify_speed(void)
+{
+	enum { TIMES = 5000 };
+	static uint8_t text[1024];
+	uint8_t pk[32], sk[64], signature[64];
+	struct timespec from, to;
+	int i, good = 0;
+
+	crypto_sign_keypair(pk, sk);
+	crypto_sign_detached(signature, NULL, text, sizeof(text), sk);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	for (i = 0; i < TIMES; i++)
+		good +=
+		    crypto_sign_verify_detached(signature, text, sizeof(text), pk) == 0;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	printf("%.0f\n",
+	    good /
+		((double)(to.tv_sec - from.tv_sec) +
+		    (double)(to.tv_nsec - from.tv_nsec) / 1e9));
+	return good != TIMES;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET};
 	int n, ep;
 
+	if (argc == 2 && strcmp(argv[1], "verify") == 0)
+		return sodium_init() == -1 ? 1 : verify_speed();
 	if ((argc != 5 && argc != 6) || (n = atoi(argv[3])) < 1 || n > MAX)
 		return 2;
 	sin.sin_port = htons((in_port_t)atoi(argv[2]));
