@@ -18,6 +18,7 @@
 #include "aegis/confsend.h"
 #include "aegis/numbers.h"
 #include "aegis/openbao.h"
+#include "aegis/policies.h"
 #include "aegis/process.h"
 #include "aegis/reload.h"
 #include "aegis/spawn.h"
@@ -45,6 +46,7 @@ static const struct permit permit_judge[] = {
     {MSG_process_ask, CHAN_READY, 0, process_ask},
     {MSG_reload_want, CHAN_READY, 0, reload_want},
     {MSG_stats, CHAN_READY, 0, stats_asked},
+    {MSG_policy_reload, CHAN_READY, 0, policies_asked},
     PERMIT_LAST,
 };
 static const struct permit permit_dispatcher[] = {

@@ -398,6 +398,8 @@ cli_config_flags(const struct cli *cli, struct config_flags *flags)
 	    .tls = cli_given(cli, "tls"),
 	    .cert = cli_text(cli, "cert"),
 	    .key = cli_text(cli, "key"),
+	    .policies_dir = cli_text(cli, "policies-dir"),
+	    .policy_mode = cli_text(cli, "policy-mode"),
 	    .no_agent_auth = cli_given(cli, "no-agent-auth"),
 	    .require_agent_auth = cli_given(cli, "require-agent-auth")};
 	flags_common(cli, flags);

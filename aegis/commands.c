@@ -32,6 +32,7 @@
 	TEXT("upstream", 0, "URL", "scheme://[host][:port] instead of https://DOMAIN:443"), \
 	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
 #define AGENT NEED("agent", 0, "NAME", "Agent")
+#define POLICIES_DIR TEXT("policies-dir", 0, "PATH", "Policies: a file or a directory of them")
 #define SINCE TEXT("since", 0, "TIME", "2026-03-01, a timestamp, or an age such as 2h, 7d")
 
 const struct command commands[] = {
@@ -45,7 +46,9 @@ const struct command commands[] = {
 	    TEXT("cert", 0, "FILE", "Certificate chain (PEM)"),
 	    TEXT("key", 0, "FILE", "Private key (PEM)"),
 	    SWITCH("no-agent-auth", 0, "Serve requests without an agent's token too"),
-	    SWITCH("require-agent-auth", 0, "Refuse them (the default)")), cmd_gate},
+	    SWITCH("require-agent-auth", 0, "Refuse them (the default)"),
+	    POLICIES_DIR,
+	    TEXT("policy-mode", 0, "MODE", "enforce, dry-run or off")), cmd_gate},
 
     {"vault", "add", "", 0, "Add a credential",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),
@@ -110,6 +113,22 @@ const struct command commands[] = {
 	    TEXT("arguments", 0, "JSON", "Arguments of the call ({})"),
 	    TEXT("session", 0, "ID", "With this session's patterns and rate limits")),
 	cmd_context_test},
+
+    {"policy", "validate", "[PATH]", 1, "Check policy files: one, or those of a directory",
+	FLAGS(POLICIES_DIR), cmd_policy_validate},
+    {"policy", "list", "[PATH]", 1, "List the policies in force, or those of files",
+	FLAGS(POLICIES_DIR), cmd_policy_list},
+    {"policy", "show", "AGENT", 1, "Print an agent's policy as JSON",
+	FLAGS(TEXT("agent", 'a', "NAME", "Agent"), POLICIES_DIR), cmd_policy_show},
+    {"policy", "test", "[PATH]", 1, "Would a request be allowed, and which rule says so?",
+	FLAGS(NEED("agent", 'a', "NAME", "Agent"), NEED("service", 's', "NAME", "Service"),
+	    NEED("method", 'm', "METHOD", "Method of the request"),
+	    NEED("path", 0, "PATH", "Path at the upstream, such as /repos/x"),
+	    TEXT("time", 0, "TIME", "At this time (now), such as 2026-03-29T01:30:00Z"),
+	    SWITCH("exit-code", 0, "Exit with 3 when it is denied"), POLICIES_DIR),
+	cmd_policy_test},
+    {"policy", "reload", "", 0, "Read the files again; what is wrong changes nothing", NULL,
+	cmd_policy_reload},
 
     {"session", "list", "", 0, "List the sessions of agents", NULL, cmd_session_list},
     {"session", "show", "SESSION", 1, "Print a session as JSON",

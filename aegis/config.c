@@ -15,6 +15,7 @@
 
 #include "aegis/config_int.h"
 #include "aegis/keys.h"
+#include "aegis/policy_file.h"
 #include "aegis/problem.h"
 #include "aegis/yaml.h"
 #include "common/secret.h"
@@ -385,6 +386,8 @@ read_flags(struct loading *l, const struct config_flags *f)
 		set_flag(l, "gate.tls.cert", "certs/aegis.crt");
 	if (f->tls && l->c->tls_key == NULL && f->key == NULL)
 		set_flag(l, "gate.tls.key", "certs/aegis.key");
+	set_flag(l, "gate.policies_dir", f->policies_dir);
+	set_flag(l, "gate.policy_mode", f->policy_mode);
 	set_flag(l, "gate.tls.cert", f->cert);
 	set_flag(l, "gate.tls.key", f->key);
 }
@@ -415,6 +418,9 @@ config_load(const struct config_flags *flags)
 	config_read_contexts(&l);
 	config_read_tools(&l);
 	config_read_issuers(&l);
+	/* other commands, such as those that help to correct policies, do without them */
+	if (l.serve && c->policies_dir != NULL && c->policy_mode != POLICY_OFF)
+		c->policies = policies_read(c->policies_dir, &l.problems);
 	if (l.problems.text.len > 0 && flags->problems != NULL)
 		(void)buf_put(flags->problems, l.problems.text.p, l.problems.text.len);
 	else if (l.problems.text.len > 0)
@@ -450,6 +456,7 @@ config_free(struct config *c)
 	config_free_tools(c);
 	config_free_issuers(c);
 	config_free_contexts(c);
+	policies_free(c->policies);
 	free(c->file);
 	free(c->base_dir);
 	free(c->tenant);

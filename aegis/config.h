@@ -14,6 +14,7 @@
 #include "common/jwks.h"
 
 struct buf;
+struct policies;
 struct secret;
 
 /* A secret variable of a tool server: secret:NAME in the vault, or a value from env:NAME.
@@ -76,6 +77,11 @@ struct config {
 	bool require_agent_auth;
 	bool metrics, metrics_auth;
 	unsigned max_connections, max_connections_per_agent;
+	char *policies_dir; /* file or directory, or NULL */
+	int policy_mode;    /* enum policy_mode */
+	bool policy_allow;  /* agents without a policy */
+	struct policies
+	    *policies; /* as read at the start, or NULL; the master takes it */
 	unsigned max_header_bytes;
 	uint64_t max_body_size;
 	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, request_timeout_ms,
@@ -150,6 +156,7 @@ struct config_flags {
 	unsigned port;
 	bool tls, no_agent_auth, require_agent_auth;
 	const char *cert, *key;
+	const char *policies_dir, *policy_mode;
 	const char *data_dir;
 	bool serve; /* a gate will run: what its tool servers need must be there */
 	struct buf *problems; /* what is wrong goes here, not to stderr; or NULL */

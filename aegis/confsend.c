@@ -14,6 +14,7 @@
 #include "aegis/cgroup.h"
 #include "aegis/child.h"
 #include "aegis/config.h"
+#include "aegis/policies.h"
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/priv.h"
@@ -467,7 +468,10 @@ confsend_child(struct child *child, const struct config *c)
 			r = send_gate(child, c);
 			break;
 		case ROLE_JUDGE:
-			r = send_rules(child, c) == 0 ? send_tools(child, c) : -1;
+			r = policies_send(child->door) == 0 &&
+				send_rules(child, c) == 0
+			    ? send_tools(child, c)
+			    : -1;
 			break;
 		case ROLE_VAULT:
 			r = send_vault(child, c);

@@ -18,10 +18,14 @@ libconfig_a_SOURCES = \
 	aegis/keys.c \
 	aegis/keys.h \
 	aegis/keys_map.c \
+	aegis/policy_file.c \
+	aegis/policy_file.h \
 	aegis/problem.c \
 	aegis/problem.h \
 	aegis/yaml.c \
-	aegis/yaml.h
+	aegis/yaml.h \
+	aegis/zoneinfo.c \
+	aegis/zoneinfo.h
 libconfig_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
 
 noinst_LIBRARIES += libverify.a
@@ -54,6 +58,9 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_agent.c \
 	aegis/cmd_config.c \
 	aegis/cmd_context.c \
+	aegis/cmd_policy.c \
+	aegis/cmd_policy.h \
+	aegis/cmd_policy_test.c \
 	aegis/cmd_session.c \
 	aegis/cmd_daemon.c \
 	aegis/cmd_doctor.c \
@@ -95,6 +102,8 @@ aegis_aegis_SOURCES = \
 	aegis/out.h \
 	aegis/out_file.c \
 	aegis/out_file.h \
+	aegis/policies.c \
+	aegis/policies.h \
 	aegis/process.c \
 	aegis/process.h \
 	aegis/reload.c \

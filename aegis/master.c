@@ -29,6 +29,7 @@
 #include "aegis/numbers.h"
 #include "aegis/openbao.h"
 #include "aegis/reload.h"
+#include "aegis/policies.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -458,6 +459,7 @@ master_run(struct config *c, enum master_mode m, int fd)
 	child_setup(c);
 	numbers_setup();
 	openbao_setup(c);
+	policies_setup(c);
 	spawn_setup(c);
 	if (mode == MASTER_ALL && c->ntools > 0)
 		cgroup_setup();

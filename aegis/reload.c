@@ -14,6 +14,7 @@
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "aegis/confsend.h"
+#include "aegis/policies.h"
 #include "common/buf.h"
 #include "common/jsonw.h"
 #include "common/log.h"
@@ -197,6 +198,11 @@ finish(void)
 
 	if (fresh != NULL && refused)
 		reload_swap(running, fresh);
+	if (fresh != NULL && !refused) {
+		running->policies = fresh->policies;
+		fresh->policies = NULL;
+		policies_setup(running);
+	}
 	if (fresh != NULL)
 		tell_all(!refused);
 	config_free(fresh);
@@ -307,6 +313,8 @@ begin(void)
 		take_problems(&problems);
 	} else {
 		reload_compare(running, fresh, &diff);
+		if (!policies_same(fresh))
+			on_changed("policies", NULL);
 		reload_swap(running, fresh);
 		ask_children();
 	}

@@ -65,12 +65,17 @@ libcommon_a_SOURCES = \
 	common/nfa.h \
 	common/nfa_compile.c \
 	common/nfa_int.h \
+	common/policy.c \
+	common/policy.h \
+	common/policy_eval.c \
 	common/priv.c \
 	common/priv.h \
 	common/proc.c \
 	common/proc.h \
 	common/proc_boot.c \
 	common/proto.h \
+	common/rate.c \
+	common/rate.h \
 	common/reference.c \
 	common/reference.h \
 	common/reflect.c \
@@ -104,7 +109,9 @@ libcommon_a_SOURCES = \
 	common/utf8.c \
 	common/utf8.h \
 	common/wire.c \
-	common/wire.h
+	common/wire.h \
+	common/zone.c \
+	common/zone.h
 
 # TLS for those who have it, apart so that the others do not link libssl
 noinst_LIBRARIES += libstream.a

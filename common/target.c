@@ -210,6 +210,26 @@ target_path_decode(struct span path, char *out, size_t cap)
 	return (ssize_t)n;
 }
 
+size_t
+target_path_plain(struct span decoded, char *out)
+{
+	bool cut = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < decoded.len; i++) {
+		char c = decoded.p[i];
+
+		if (c == '/')
+			cut = false;
+		else if (c == ';')
+			cut = true;
+		if (cut || (c == '/' && n > 0 && out[n - 1] == '/'))
+			continue;
+		out[n++] = c;
+	}
+	return n;
+}
+
 const char *
 target_strerror(int err)
 {

@@ -64,6 +64,13 @@ ssize_t target_upstream(const struct target *t, char *out, size_t cap);
  */
 ssize_t target_path_decode(struct span path, char *out, size_t cap);
 
+/*
+ * The decoded path as servers read it that take several slashes for one and cut off what
+ * follows a semicolon in a segment. out takes path.len octets; returns the length. The
+ * same octets when there is nothing to read differently.
+ */
+size_t target_path_plain(struct span decoded, char *out);
+
 /* Text for people. */
 const char *target_strerror(int err);
 

@@ -64,6 +64,8 @@ JUDGE_CORE = \
 	keymasterd/judge/again.c keymasterd/judge/again.h \
 	keymasterd/judge/attest_method.h keymasterd/judge/attest_process.c \
 	keymasterd/judge/attest_token.c \
+	keymasterd/judge/policies.c keymasterd/judge/policies.h keymasterd/judge/policy_windows.c \
+	keymasterd/judge/authorize_policy.c \
 	keymasterd/judge/process.c keymasterd/judge/process.h \
 	keymasterd/judge/authorize.c keymasterd/judge/authorize.h \
 	keymasterd/judge/credentials.c \
@@ -109,6 +111,7 @@ JUDGE_SEAL = \
 	keymasterd/judge/admin_context.c \
 	keymasterd/judge/admin_key.c keymasterd/judge/admin_operator.c \
 	keymasterd/judge/receipt.c keymasterd/judge/receipt.h keymasterd/judge/receipt_make.c \
+	keymasterd/judge/admin_policy.c \
 	keymasterd/judge/admin_seal.c \
 	keymasterd/judge/admin_tool.c \
 	keymasterd/judge/api.c keymasterd/judge/api.h \

@@ -18,6 +18,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/permit.h"
+#include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/user.h"
@@ -42,6 +43,7 @@ on_gone(struct chan *c)
 	reload_act_gone(c);
 	seal_gate_gone(c);
 	admin_tool_forget(c);
+	policies_forget(c);
 	turn_forget(c);
 }
 

@@ -11,6 +11,7 @@
 
 #include "common/host.h"
 #include "common/loop.h"
+#include "common/policy.h"
 #include "common/proto.h"
 #include "common/rfc3339.h"
 #include "common/target.h"
@@ -25,6 +26,7 @@ struct ask {
 	struct target target;
 	struct agent *agent;
 	struct credential *credential;
+	const struct policy_rule *rule;
 	char authority[300];
 	char retry[48];
 };
@@ -227,15 +229,24 @@ check_grant(struct decide *d, const struct credential *c, const struct agent *ag
 	return -1;
 }
 
-/* Both windows are looked at before either is counted in. */
+/* All windows are looked at before any is counted in. */
 static int
 check_rates(struct ask *a)
 {
 	struct limiter *of_agent = a->agent != NULL ? a->agent->limiter : NULL;
-	struct limiter *of_credential = a->credential->limiter;
+	struct limiter *of_credential = a->credential->limiter, *of_policy;
 	uint64_t now = judge_limit_ms();
 	uint32_t wait;
 
+	of_policy = authorize_policy_rate(&a->d, a->rule, now, &wait);
+	if (wait != 0) {
+		snprintf(a->retry, sizeof(a->retry), "Retry-After: %u\r\n", wait);
+		a->d.headers = a->retry;
+		decide_refuse(&a->d, 429, "policy_rate_limit",
+		    "Policy rate limit exceeded", NULL, DK("agent", a->agent->row.name),
+		    DK("limit", a->rule->rate_text), DKU("retryAfter", wait));
+		return -1;
+	}
 	if (of_agent != NULL && (wait = limiter_check(of_agent, now)) != 0) {
 		snprintf(a->retry, sizeof(a->retry), "Retry-After: %u\r\n", wait);
 		a->d.headers = a->retry;
@@ -252,6 +263,9 @@ check_rates(struct ask *a)
 		    DK("limit", a->credential->row.rate_limit), DKU("retryAfter", wait));
 		return -1;
 	}
+	a->d.row.counted = 1;
+	if (of_policy != NULL)
+		limiter_take(of_policy, now);
 	if (of_agent != NULL)
 		limiter_take(of_agent, now);
 	if (of_credential != NULL)
@@ -360,8 +374,9 @@ proxy_authorize(struct chan *c, uint64_t reqid, void *msg)
 	if (parsed == -100 || check_agent(&a) == -1 || check_service(&a, parsed) == -1 ||
 	    check_expiry(&a.d, a.credential) == -1 ||
 	    check_scope(&a.d, a.credential, a.m->method) == -1 ||
-	    check_grant(&a.d, a.credential, a.agent) == -1 || check_rates(&a) == -1 ||
-	    check_domain(&a) == -1 || check_length(&a) == -1)
+	    check_grant(&a.d, a.credential, a.agent) == -1 ||
+	    authorize_policy(&a.d, a.agent, a.m->headers, &a.rule) == -1 ||
+	    check_rates(&a) == -1 || check_domain(&a) == -1 || check_length(&a) == -1)
 		return 0;
 	grant(&a);
 	return 0;

@@ -9,10 +9,25 @@
 #include "keymasterd/judge/decide.h"
 #include "keymasterd/judge/registry.h"
 
+struct limiter;
+struct policy_rule;
+
 /* Handlers for the gate. */
 int proxy_authorize(struct chan *, uint64_t reqid, void *msg);
 int refusal_record(struct chan *, uint64_t reqid, void *msg);
 int body_found(struct chan *, uint64_t reqid, void *msg);
+
+/*
+ * Asks the agent's policy about the request of d->row; agent may be NULL. *rule is the
+ * rule that allows it, NULL when no policy has a say. 0, or -1 when it was refused (and
+ * answered).
+ */
+int authorize_policy(struct decide *, const struct agent *, struct span headers,
+    const struct policy_rule **rule);
+/* What to count in when the request is let through, NULL: nothing. *wait: it has to wait
+ * so many seconds. */
+struct limiter *authorize_policy_rate(
+    struct decide *, const struct policy_rule *, uint64_t now_ms, uint32_t *wait);
 
 /* Before a request that waited gets its grant: what may have changed meanwhile. 0, or -1
  * when it was refused (and answered). */

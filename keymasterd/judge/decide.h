@@ -35,6 +35,7 @@ struct decide {
 	int budget;   /* enum ledger_cause of a refusal before authentication, -1: none */
 	uint8_t seal; /* if the commit fails, say so in SEAL's error body */
 	uint8_t close;       /* close the agent's connection after the answer */
+	char policy[120];    /* row.policy points here */
 	const char *headers; /* extra header lines of the answer, NULL: none */
 };
 

@@ -49,10 +49,12 @@ struct ledger_row {
 	struct span exec;     /* the session's execution id */
 	struct span workload; /* what attested, in its own words */
 	struct span oper;     /* who asked through the API */
+	struct span policy;   /* what policies said of a request */
 	uint8_t decision;     /* 0 absent, LEDGER_ALLOWED, LEDGER_BLOCKED */
 	struct span code;     /* why, for machines: "domain_guard", "1003" */
 	uint32_t status;      /* HTTP status, 0 absent */
 	struct span reason;   /* why, for people; an outcome's name in completions */
+	uint8_t counted;      /* rates were taken from before it was refused */
 	uint8_t has_bytes, has_duration;
 	uint64_t bytes_in, bytes_out, duration_us;
 	const uint8_t *judged; /* 32 octets: SHA-256 of what a grant was given for */

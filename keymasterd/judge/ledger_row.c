@@ -202,6 +202,7 @@ ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
 	bad |= PUT_TEXT(out, "exec", r->exec);
 	bad |= PUT_TEXT(out, "workload", r->workload);
 	bad |= PUT_TEXT(out, "operator", r->oper);
+	bad |= PUT_TEXT(out, "policy", r->policy);
 	if (r->decision != 0)
 		bad |= PUT_TEXT(out, "decision",
 		    span_str(r->decision == LEDGER_ALLOWED ? "allowed" : "blocked"));
@@ -209,6 +210,8 @@ ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
 	if (r->status != 0)
 		bad |= put_uint(out, ",\"status\":", r->status);
 	bad |= PUT_TEXT(out, "reason", r->reason);
+	if (r->counted && r->decision == LEDGER_BLOCKED)
+		bad |= PUT_TEXT(out, "counted", span_str("yes"));
 	bad |= put_numbers(out, r);
 	bad |= put_hex(out, ",\"judged\":\"", r->judged, 32);
 	bad |= put_proof(out, r->proof);

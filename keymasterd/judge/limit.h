@@ -13,19 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/span.h"
+#include "common/rate.h"
 
 struct buf;
 struct limiter;
-
-struct limit_rate {
-	uint32_t count;
-	uint64_t window_ms;
-};
-
-/* "100/min": digits, then sec, second, min, minute, hr, hour or day in any case, count
- * 1 to 1,000,000. 0 or -1. */
-int limit_parse(struct span, struct limit_rate *);
 
 struct limiter *limiter_new(struct limit_rate);
 void limiter_free(struct limiter *);

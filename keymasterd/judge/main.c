@@ -25,6 +25,7 @@
 #include "keymasterd/judge/ledger_sync.h"
 #include "keymasterd/judge/peers.h"
 #include "keymasterd/judge/permit.h"
+#include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
@@ -183,6 +184,7 @@ begin(void)
 	loop_on_turn(turn_end, NULL);
 	check_starter();
 	ledger_start_row(NULL);
+	policies_started();
 	if (seal_started() == -1)
 		fatalx("the database cannot be written: %s", store_error(judge_store));
 }
@@ -206,8 +208,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	mcp_session_tick();
 	if (ticks % (TICKS_SECOND * SAVE_SECONDS) == 0)
 		windows_save();
-	if (ticks % (TICKS_SECOND * PURGE_SECONDS) == 0)
+	if (ticks % (TICKS_SECOND * PURGE_SECONDS) == 0) {
 		tokens_purge(judge_now_ms());
+		policy_windows_sweep();
+	}
 }
 
 static void
@@ -243,6 +247,10 @@ main(int argc, char **argv)
 	    {MSG_conf_issuer, trust_conf_issuer},
 	    {MSG_conf_issuer_key, trust_conf_key},
 	    {MSG_conf_mcp, mcp_configure},
+	    {MSG_policy_begin, policies_conf_begin},
+	    {MSG_policy_zone, policies_conf_zone},
+	    {MSG_policy_add, policies_conf_add},
+	    {MSG_policy_commit, policies_conf_commit},
 	    {0, NULL},
 	};
 	static const struct proc_serve serve = {

@@ -17,6 +17,7 @@
 #include "keymasterd/judge/openbao.h"
 #include "keymasterd/judge/operator.h"
 #include "keymasterd/judge/peers.h"
+#include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
@@ -80,6 +81,11 @@ const struct permit permit_judge_master[] = {
     {MSG_conf_check, CHAN_READY, 0, again_check},
     {MSG_conf_apply, CHAN_READY, 0, again_apply},
     {MSG_reloaded, CHAN_READY, 0, again_reloaded},
+    {MSG_policy_begin, CHAN_READY, 0, policies_begin},
+    {MSG_policy_zone, CHAN_READY, 0, policies_zone},
+    {MSG_policy_add, CHAN_READY, 0, policies_add},
+    {MSG_policy_commit, CHAN_READY, 0, policies_commit},
+    {MSG_policy_refused, CHAN_READY, 0, policies_refused},
     PERMIT_LAST,
 };
 
@@ -106,6 +112,8 @@ const struct permit permit_judge_admin[] = {
     {MSG_context_show, CHAN_READY, 0, admin_context_show},
     {MSG_context_remove, CHAN_READY, 0, admin_context_remove},
     {MSG_context_test, CHAN_READY, 0, admin_context_test},
+    {MSG_policy_list, CHAN_READY, 0, admin_policy_list},
+    {MSG_policies_reload, CHAN_READY, 0, admin_policies_reload},
     {MSG_session_list, CHAN_READY, 0, admin_session_list},
     {MSG_session_revoke, CHAN_READY, 0, admin_session_revoke},
     {MSG_session_show, CHAN_READY, 0, admin_session_show},

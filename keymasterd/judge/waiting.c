@@ -103,6 +103,7 @@ waiting_add(struct decide *d, struct credential *c, const struct decide_proxy *p
 	w->d.row.path = keep(&at, row->path);
 	w->d.row.domain = keep(&at, row->domain);
 	w->d.row.agent = keep(&at, row->agent);
+	w->d.row.policy.p = w->d.row.policy.p != NULL ? w->d.policy : NULL;
 	w->d.row.tenant = span_str(c->row.tenant);
 	w->d.row.credential = span_str(c->row.name);
 	w->proxy.method = w->d.row.method = keep(&at, p->method);

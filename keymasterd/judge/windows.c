@@ -17,6 +17,7 @@
 #include "keymasterd/judge/ledger_int.h"
 #include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/limit.h"
+#include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/registry_int.h"
 #include "keymasterd/judge/turn.h"
 
@@ -39,28 +40,36 @@ load_one(const char *tenant, const char *key, const void *blob, size_t len, void
 	} else if (strncmp(key, "credential:", 11) == 0) {
 		c = credential_by_id(tenant, key + 11);
 		l = c != NULL ? c->limiter : NULL;
+	} else if (strncmp(key, "policy:", 7) == 0) {
+		l = policy_window(span_str(key + 7));
 	}
 	if (l != NULL && limiter_load(l, blob, len, now) == -1)
 		LOG_ERROR("window.load", LS("key", key));
 	return 0;
 }
 
-/* Did this row take from the limits? Those refused after them did, too. */
+/* Did this row take from the limits? Requests that were refused afterwards say so. */
 static int
 counts(struct span text)
 {
-	struct span code;
-
 	if (!span_eq(ledger_text_get(text, "kind"), "decision"))
 		return 0;
 	/* attestations and SEAL's lists take from no limit: they name neither */
 	if (!ledger_text_has(text, "service") && !ledger_text_has(text, "tool"))
 		return 0;
-	if (span_eq(ledger_text_get(text, "decision"), "allowed"))
-		return 1;
-	code = ledger_text_get(text, "code");
-	return span_eq(code, "domain_guard") || span_eq(code, "body_too_large") ||
-	    span_eq(code, "worker_unavailable");
+	return span_eq(ledger_text_get(text, "decision"), "allowed") ||
+	    ledger_text_has(text, "counted");
+}
+
+/* "rule 2 0123456789abcdef": the window of that key. */
+static struct limiter *
+window_of(struct span policy)
+{
+	const size_t len = POLICY_KEY_SIZE - 1;
+
+	if (policy.len < len + 6 || memcmp(policy.p, "rule ", 5) != 0)
+		return NULL;
+	return policy_window(span_mem(policy.p + policy.len - len, len));
 }
 
 static int
@@ -70,6 +79,7 @@ replay_row(const struct ledger_line *row, void *arg)
 	uint64_t now = judge_limit_ms(), ms;
 	struct credential *c;
 	struct agent *a;
+	struct limiter *l;
 	struct span name;
 
 	(void)arg;
@@ -86,6 +96,9 @@ replay_row(const struct ledger_line *row, void *arg)
 	c = name.len > 0 ? credential_by_name(tenant, name) : NULL;
 	if (c != NULL && c->limiter != NULL)
 		limiter_count_past(c->limiter, ms, now);
+	l = window_of(ledger_text_get(row->text, "policy"));
+	if (l != NULL)
+		limiter_count_past(l, ms, now);
 	return 0;
 }
 
@@ -122,6 +135,14 @@ save_one(struct limiter *l, const char *tenant, const char *kind, const char *id
 	return 0;
 }
 
+static int bad_policy;
+
+static void
+save_policy(struct limiter *l, const char *key)
+{
+	bad_policy |= save_one(l, judge_conf.tenant, "policy", key);
+}
+
 /* What was saved in a turn that failed has to be saved again. */
 static void
 saved(int ok, void *arg)
@@ -140,6 +161,7 @@ saved(int ok, void *arg)
 	TAILQ_FOREACH (c, &credentials, link)
 		if (c->limiter != NULL)
 			limiter_dirty_set(c->limiter, 1);
+	policy_windows_unsaved();
 }
 
 void
@@ -159,6 +181,9 @@ windows_save(void)
 		if (c->limiter != NULL && limiter_dirty(c->limiter))
 			bad |=
 			    save_one(c->limiter, c->row.tenant, "credential", c->row.id);
+	bad_policy = 0;
+	policy_windows_dirty(save_policy);
+	bad |= bad_policy;
 	saving_seq = ledger_seq_pending();
 	turn_then(saved, NULL);
 	snprintf(text, sizeof(text), "%" PRIu64, saving_seq);
