@@ -468,8 +468,7 @@ confsend_child(struct child *child, const struct config *c)
 			r = send_gate(child, c);
 			break;
 		case ROLE_JUDGE:
-			r = policies_send(child->door) == 0 &&
-				send_rules(child, c) == 0
+			r = policies_send(child->door) == 0 && send_rules(child, c) == 0
 			    ? send_tools(child, c)
 			    : -1;
 			break;

@@ -34,7 +34,9 @@ report_unknown(const struct config_key *table, const struct yaml_node *n,
 		words[used++] = table[i].path;
 		dot = strcspn(table[i].path, ".");
 		if (dot < sizeof(sections[0]) && nsections < 20 &&
-		    table[i].path[dot] == '.') {
+		    table[i].path[dot] == '.' &&
+		    (nsections == 0 || strlen(sections[nsections - 1]) != dot ||
+			memcmp(sections[nsections - 1], table[i].path, dot) != 0)) {
 			memcpy(sections[nsections], table[i].path, dot);
 			sections[nsections][dot] = '\0';
 			words[used++] = sections[nsections++];

@@ -152,7 +152,7 @@ policies_asked(struct chan *judge, uint64_t reqid, void *msg)
 
 	(void)msg;
 	buf_init(&errors);
-	a.good = policies_reload(message, sizeof(message), &errors) == 0;
+	a.code = policies_reload(message, sizeof(message), &errors) != 0;
 	a.message = span_str(message);
 	a.errors = span_mem(errors.p, errors.len);
 	r = chan_answer(judge, reqid, MSG_policy_reloaded, &a);

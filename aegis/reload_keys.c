@@ -26,8 +26,8 @@ static const char *const live[] = {"gate.require_agent_auth", "gate.max_connecti
     "operators.tenant_claim", "operators.admin_roles", "operators.operator_roles",
     "operators.readonly_roles", "mcp.hosts", "mcp.session_idle", "egress.ca_file",
     "egress.ca_dir", "egress.connect_timeout", "egress.worker_idle", "egress.keepalive",
-    "egress.max_idle", "contexts_dir", "gate.policies_dir",
-    "gate.policy_mode", "gate.policy_default", NULL};
+    "egress.max_idle", "contexts_dir", "gate.policies_dir", "gate.policy_mode",
+    "gate.policy_default", NULL};
 
 static bool
 is_live(const char *path, const struct config *a, const struct config *b)

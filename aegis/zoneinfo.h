@@ -10,8 +10,9 @@
 
 struct buf;
 
-#define ZONEINFO_YEARS 20 /* a table reaches so far; made anew at each start and reload \
-			   */
+#define ZONEINFO_YEARS                                                   \
+	20 /* a table reaches so far; made anew at each start and reload \
+	    */
 
 /* Is it in the database? The C library takes an unknown one for UTC without a word. */
 int zoneinfo_known(const char *name);

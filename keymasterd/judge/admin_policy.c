@@ -94,7 +94,7 @@ on_reloaded(struct chan *master, enum chan_status status, void *msg, void *arg)
 	buf_init(&out);
 	jsonw_init(&w, &out);
 	jsonw_obj_open(&w);
-	jsonw_key_bool(&w, "reloaded", m->good != 0);
+	jsonw_key_bool(&w, "reloaded", m->code == 0);
 	jsonw_key_str(&w, "message", text);
 	jsonw_key(&w, "errors");
 	jsonw_strn(&w, m->errors.p, m->errors.len);
@@ -103,7 +103,7 @@ on_reloaded(struct chan *master, enum chan_status status, void *msg, void *arg)
 	if (jsonw_done(&w) != 0)
 		buf_reset(&out);
 	turn_admin_done(reloading.asker, reloading.reqid,
-	    m->good != 0 ? ADMIN_OK : ADMIN_REFUSED, m->good != 0 ? "" : text,
+	    m->code == 0 ? ADMIN_OK : ADMIN_REFUSED, m->code == 0 ? "" : text,
 	    span_mem(out.p, out.len));
 	buf_free(&out);
 }
