@@ -68,6 +68,7 @@ static const struct permit permit_vault[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     {MSG_secret_id_want, CHAN_READY, 0, openbao_secret_id},
+    {MSG_tool_old, CHAN_READY, 0, spawn_old},
     PERMIT_LAST,
 };
 

@@ -9,6 +9,7 @@ int cmd_init(struct cli *);
 int cmd_gate(struct cli *);
 
 int cmd_vault_add(struct cli *);
+int cmd_vault_leases(struct cli *);
 int cmd_vault_list(struct cli *);
 int cmd_vault_remove(struct cli *);
 int cmd_vault_refresh(struct cli *);

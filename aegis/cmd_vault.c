@@ -135,6 +135,20 @@ cmd_vault_list(struct cli *cli)
 }
 
 int
+cmd_vault_leases(struct cli *cli)
+{
+	static const struct column columns[] = {{"STATE", "state", COLUMN_PLAIN},
+	    {"SERVER", "server", COLUMN_PLAIN}, {"EXECUTION", "execution", COLUMN_PLAIN},
+	    {"REFERENCE", "reference", COLUMN_PLAIN},
+	    {"OBTAINED", "obtained_at", COLUMN_PLAIN}, {"ENDS", "ends_at", COLUMN_PLAIN},
+	    {"RENEWALS", "renewals", COLUMN_PLAIN}, {"LEASE", "lease", COLUMN_PLAIN},
+	    {"TROUBLE", "trouble", COLUMN_PLAIN}, {NULL, NULL, COLUMN_PLAIN}};
+	MSG_INIT(lease_list, m);
+
+	return admin_list(cli, MSG_lease_list, &m, columns, "No leases.");
+}
+
+int
 cmd_vault_remove(struct cli *cli)
 {
 	MSG_INIT(credential_remove, m);

@@ -56,6 +56,7 @@ const struct command commands[] = {
 	    SECRET_FLAGS,
 	    NEED("domains", 'd', "LIST", "Hosts it may be sent to, separated by commas"),
 	    INJECT_FLAGS), cmd_vault_add},
+    {"vault", "leases", "", 0, "List leases of database credentials", NULL, cmd_vault_leases},
     {"vault", "list", "", 0, "List credentials, never their secrets", NULL, cmd_vault_list},
     {"vault", "remove", "", 0, "Remove a credential and its grants",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential")), cmd_vault_remove},

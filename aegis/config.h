@@ -100,6 +100,7 @@ struct config {
 	char *openbao_role_id, *openbao_secret_id; /* the latter: where it is kept */
 	char *openbao_transit, *openbao_token_key, *openbao_token_key2;
 	char *openbao_kv, *openbao_board_key;
+	char *openbao_lease_role;
 	unsigned openbao_renew_s;
 	bool openbao_wrapped; /* the secret id */
 	char *openbao_host; /* of these, made of those above */

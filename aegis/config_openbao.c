@@ -200,6 +200,7 @@ config_finish_openbao(struct loading *l)
 	check_path(l, "transit_mount", c->openbao_transit);
 	check_path(l, "kv_mount", c->openbao_kv);
 	check_path(l, "transit_keys.blackboard", c->openbao_board_key);
+	check_path(l, "lease_role", c->openbao_lease_role);
 	if (c->openbao_token_key == NULL) {
 		c->openbao_token_key = c->openbao_token_key2;
 		c->openbao_token_key2 = NULL;

@@ -12,6 +12,7 @@
 #include "aegis/config_int.h"
 #include "aegis/keys.h"
 #include "aegis/yaml.h"
+#include "common/reference.h"
 #include "common/secret.h"
 
 #define TOOLS_MAX 64
@@ -260,6 +261,36 @@ add_from_environment(struct reading *r, const struct yaml_node *n, const char *k
 	return add_secret(r->t, n->key, NULL, value != NULL ? value : "");
 }
 
+/*
+ * A user of a database that is named without a field: NAME holds both parts, and
+ * NAME_USERNAME and NAME_PASSWORD one each.
+ */
+static int
+add_reference(struct reading *r, const struct yaml_node *n)
+{
+	static const char *const parts[][2] = {
+	    {"_USERNAME", REFERENCE_USERNAME}, {"_PASSWORD", REFERENCE_PASSWORD}};
+	char name[129], reference[520];
+	struct reference ref;
+	size_t i;
+
+	if (add_secret(r->t, n->key, n->text, NULL) == -1)
+		return -1;
+	if (reference_parse(span_str(n->text), &ref) != NULL || !ref.dynamic ||
+	    ref.field[0] != '\0')
+		return 0;
+	for (i = 0; i < 2; i++) {
+		if (snprintf(name, sizeof(name), "%s%s", n->key, parts[i][0]) >=
+			(int)sizeof(name) ||
+		    variable_taken(r->t, name))
+			continue; /* named by itself */
+		snprintf(reference, sizeof(reference), "%s#%s", n->text, parts[i][1]);
+		if (add_secret(r->t, name, reference, NULL) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 add_variable(struct reading *r, const struct yaml_node *n, bool credential)
 {
@@ -296,8 +327,8 @@ add_variable(struct reading *r, const struct yaml_node *n, bool credential)
 	if (strncmp(n->text, "vault:", 6) == 0 || strncmp(n->text, "secret:", 7) == 0) {
 		const char *why = config_check_reference(r->l->c, n->text);
 
-		if (why == NULL && strlen(n->text) <= 512)
-			return add_secret(r->t, n->key, n->text, NULL);
+		if (why == NULL && strlen(n->text) <= 500)
+			return add_reference(r, n);
 		complain(r, n, key, "found \"%.80s\": %s", n->text,
 		    why != NULL ? why : "it is too long");
 		return 0;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -338,10 +339,41 @@ send_openbao(struct child *child, const struct config *c)
 	m.token_key = span_str(c->openbao_token_key);
 	m.kv_mount = span_str(c->openbao_kv);
 	m.board_key = span_str(c->openbao_board_key);
+	m.lease_role = span_str(c->openbao_lease_role);
 	m.renew_ms = c->openbao_renew_s * 1000u;
 	if (c->openbao_tls && open_or_none(c->openbao_ca, &m.ca_bundle) == -1)
 		return -1;
 	return chan_note(child->door, MSG_conf_openbao, &m);
+}
+
+/* So that leases of tool servers that have gone meanwhile are revoked. */
+static int
+send_alive(struct child *vault)
+{
+	const struct child *c;
+
+	TAILQ_FOREACH (c, &children, entry) {
+		MSG_INIT(conf_tool_alive, m);
+
+		m.instance = c->instance;
+		if (c->role == ROLE_TOOLEXEC &&
+		    chan_note(vault->door, MSG_conf_tool_alive, &m) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Which life of the master this is. */
+static const uint8_t *
+run_id(void)
+{
+	static uint8_t id[16];
+	static bool made;
+
+	if (!made)
+		randombytes_buf(id, sizeof(id));
+	made = true;
+	return id;
 }
 
 static int
@@ -355,9 +387,11 @@ send_vault(struct child *child, const struct config *c)
 	m.create = create_vault;
 	m.admin_uid = admin_caller;
 	m.master_key = dup(master_key_fd);
+	memcpy(m.run, run_id(), sizeof(m.run));
 	if (chan_note(child->door, MSG_conf_vault, &m) == -1)
 		return -1;
-	if (c->openbao_addresses != NULL && send_openbao(child, c) == -1)
+	if (c->openbao_addresses != NULL &&
+	    (send_openbao(child, c) == -1 || send_alive(child) == -1))
 		return -1;
 	for (i = 0; i < c->ntools; i++)
 		for (j = 0; c->tools[i].enabled && j < c->tools[i].nvariables; j++) {

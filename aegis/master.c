@@ -41,7 +41,8 @@
 #define RESTART_MAX_MS 2000
 #define STEADY_MS 5000 /* who lived this long starts again at once */
 #define STOP_GRACE_MS 5000
-#define VAULT_STOP_MS 1500 /* it may have a token to revoke elsewhere */
+#define VAULT_DRAIN_MS 2000 /* for leases, and then it has a token to revoke */
+#define VAULT_STOP_MS (VAULT_DRAIN_MS + 1500)
 #define TOOL_GRACE_MS 6000 /* tool servers may take five seconds after their SIGTERM */
 #define START_FAILURES_MAX 5
 
@@ -229,6 +230,7 @@ continue_stop(void)
 			chan_note(c->door, MSG_stop, &m);
 		if (c->role == ROLE_VAULT && child_of_role(ROLE_JUDGE) == NULL &&
 		    vault_told_ms == 0) {
+			m.drain_ms = VAULT_DRAIN_MS;
 			chan_note(c->door, MSG_stop, &m);
 			vault_told_ms = loop_now_ms();
 		}

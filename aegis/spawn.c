@@ -116,7 +116,8 @@ tool_uid(unsigned server, bool fixed)
 	return 0; /* which toolexec refuses */
 }
 
-/* A server and one that is ending, for each session, and a test. */
+/* A server, the one that takes its place and one that is ending, for each session, and a
+ * test. */
 static unsigned
 most_tools(void)
 {
@@ -124,7 +125,7 @@ most_tools(void)
 	size_t i;
 
 	for (i = 0; i < config->ntools; i++)
-		n += 2 *
+		n += 3 *
 		    (config->tools[i].per_session ? config->tools[i].max_instances : 1);
 	return n;
 }
@@ -197,6 +198,36 @@ spawn_kill(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
+int
+spawn_old(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_tool_old *m = msg;
+	const struct child *child = child_find(m->instance);
+	struct child *asker;
+	MSG_INIT(tool_old, note);
+
+	(void)c;
+	(void)reqid;
+	if (child == NULL || child->role != ROLE_TOOLEXEC)
+		return 0; /* gone already */
+	asker = child_find(child->asked_by);
+	note.instance = child->instance;
+	if (asker != NULL && asker->door != NULL)
+		chan_note(asker->door, MSG_tool_old, &note);
+	return 0;
+}
+
+static void
+tell_vault(const struct child *child)
+{
+	const struct child *vault = child_of_role(ROLE_VAULT);
+	MSG_INIT(tool_ended, m);
+
+	m.instance = child->instance;
+	if (vault != NULL && vault->door != NULL) /* else it is told who lives */
+		chan_note(vault->door, MSG_tool_ended, &m);
+}
+
 void
 spawn_boxed(const struct child *child, struct span level)
 {
@@ -216,8 +247,10 @@ spawn_exited(const struct child *child, int status)
 	struct child *asker = child_find(child->asked_by);
 	MSG_INIT(child_exited, m);
 
-	if (child->role == ROLE_TOOLEXEC)
+	if (child->role == ROLE_TOOLEXEC) {
 		cgroup_drop(child->instance);
+		tell_vault(child);
+	}
 	if (asker == NULL || asker->door == NULL)
 		return;
 	m.instance = child->instance;

@@ -138,6 +138,13 @@ enum reload_code {
 	RELOAD_BUSY     /* another one is under way */
 };
 
+enum lease_state {
+	LEASE_WAITS = 1, /* for its turn, or for the token that it will hang on */
+	LEASE_ASKED,     /* the token is known, on the disk too, and used */
+	LEASE_HELD,
+	LEASE_ENDING /* to be revoked */
+};
+
 /* Exit codes of the command line. */
 enum admin_code {
 	ADMIN_OK = 0,

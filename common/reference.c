@@ -57,6 +57,19 @@ read_version(struct span s, unsigned *version)
 	return 0;
 }
 
+/* A role has no slash in its name, and what is made has two fields and no versions. */
+static const char *
+check_dynamic(struct reference *r)
+{
+	r->dynamic = true;
+	if (strchr(r->path + 6, '/') != NULL || r->version != 0 ||
+	    (r->field[0] != '\0' && strcmp(r->field, REFERENCE_USERNAME) != 0 &&
+		strcmp(r->field, REFERENCE_PASSWORD) != 0))
+		return "expected vault:database/creds/ROLE, #username or #password "
+		       "behind it if wanted";
+	return NULL;
+}
+
 const char *
 reference_parse(struct span text, struct reference *r)
 {
@@ -110,6 +123,6 @@ reference_parse(struct span text, struct reference *r)
 		return form;
 	if ((strcmp(r->mount, "db") == 0 || strcmp(r->mount, "database") == 0) &&
 	    strncmp(r->path, "creds/", 6) == 0)
-		return "credentials of the database engine are not supported yet";
+		return check_dynamic(r);
 	return NULL;
 }

@@ -18,6 +18,12 @@ libvault_a_SOURCES = \
 	keymasterd/vault/event.c keymasterd/vault/event.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
+	keymasterd/vault/lease.c keymasterd/vault/lease.h \
+	keymasterd/vault/lease_bao.c keymasterd/vault/lease_bao.h \
+	keymasterd/vault/lease_journal.c keymasterd/vault/lease_journal.h \
+	keymasterd/vault/lease_queue.c \
+	keymasterd/vault/lease_report.c keymasterd/vault/lease_report.h \
+	keymasterd/vault/lease_table.c keymasterd/vault/lease_table.h \
 	keymasterd/vault/line.c keymasterd/vault/line.h \
 	keymasterd/vault/offer.c keymasterd/vault/offer.h \
 	keymasterd/vault/openbao.c keymasterd/vault/openbao.h \
@@ -60,6 +66,7 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
 	keymasterd/judge/admin_reload.c \
 	keymasterd/judge/openbao.c keymasterd/judge/openbao.h \
+	keymasterd/judge/admin_lease.c \
 	keymasterd/judge/admin_vault.c \
 	keymasterd/judge/again.c keymasterd/judge/again.h \
 	keymasterd/judge/attest_method.h keymasterd/judge/attest_process.c \

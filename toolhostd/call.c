@@ -359,7 +359,7 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 		call_send(c);
 	else if (s->state == TOOL_STOPPED || loop_now_ms() >= s->retry_at_ms)
 		server_start(s);
-	else if (s->state == TOOL_FAILED)
+	else if (s->state == TOOL_FAILED && s->successor == NULL)
 		call_fail(c, OUTCOME_TOOL_DOWN, 503,
 		    "the tool server does not start; try later");
 out:

@@ -7,7 +7,7 @@ toolhostd_toolhostd_SOURCES = \
 	toolhostd/mcp_list.c \
 	toolhostd/mcp_session.c \
 	toolhostd/permit.c toolhostd/permit.h \
-	toolhostd/registry.c \
+	toolhostd/registry.c toolhostd/replace.c \
 	toolhostd/report.c toolhostd/report.h \
 	toolhostd/server.h \
 	toolhostd/supervise.c \

@@ -74,7 +74,19 @@ on_child_boxed(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
+static int
+on_tool_old(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_tool_old *m = msg;
+
+	(void)c;
+	(void)reqid;
+	server_replace(m->instance);
+	return 0;
+}
+
 static const struct permit master_permits[] = {
+    {MSG_tool_old, CHAN_READY, 0, on_tool_old},
     {MSG_child_exited, CHAN_READY, 0, on_child_exited},
     {MSG_child_boxed, CHAN_READY, 0, on_child_boxed},
     PERMIT_LAST,

@@ -23,6 +23,19 @@
 static void on_readable(evutil_socket_t, short, void *);
 static void on_writable(evutil_socket_t, short, void *);
 
+static int
+watch(struct server *s)
+{
+	s->readable =
+	    event_new(loop_base(), s->out, EV_READ | EV_PERSIST, on_readable, s);
+	s->writable = event_new(loop_base(), s->in, EV_WRITE, on_writable, s);
+	if (s->readable == NULL || s->writable == NULL)
+		return -1;
+	if (s->writing && event_add(s->writable, NULL) == -1)
+		return -1;
+	return event_add(s->readable, NULL);
+}
+
 int
 mcp_open(struct server *s, int in, int out)
 {
@@ -30,11 +43,17 @@ mcp_open(struct server *s, int in, int out)
 	s->out = out;
 	if (fcntl(in, F_SETFL, O_NONBLOCK) == -1 || fcntl(out, F_SETFL, O_NONBLOCK) == -1)
 		return -1;
-	s->readable = event_new(loop_base(), out, EV_READ | EV_PERSIST, on_readable, s);
-	s->writable = event_new(loop_base(), in, EV_WRITE, on_writable, s);
-	if (s->readable == NULL || s->writable == NULL)
-		return -1;
-	return event_add(s->readable, NULL);
+	return watch(s);
+}
+
+int
+mcp_adopt(struct server *s)
+{
+	if (s->out < 0)
+		return 0; /* it has none */
+	event_free(s->readable);
+	event_free(s->writable);
+	return watch(s);
 }
 
 void

@@ -74,6 +74,7 @@ server_clone(struct server *of, struct span execution)
 void
 server_free(struct server *s)
 {
+	replace_forget(s);
 	TAILQ_REMOVE(&servers, s, entry);
 	mcp_close(s);
 	buf_free(&s->tools);
@@ -103,7 +104,7 @@ server_for(uint32_t number, struct span execution, bool *full)
 	if (execution.len == 0)
 		return NULL;
 	TAILQ_FOREACH (s, &servers, entry) {
-		if (s->of != of || s->trial != NULL)
+		if (s->of != of || s->trial != NULL || s->predecessor != NULL)
 			continue;
 		if (!s->over && span_eq(execution, s->execution))
 			return s;

@@ -45,9 +45,11 @@ struct server {
 	struct server *of;
 	char execution[65];
 	struct trial *trial;
-	bool over; /* no more calls; goes when its process has gone */
+	bool over;                  /* no more calls; goes when its process has gone */
+	struct server *successor;   /* takes its place once it runs (replace.c) */
+	struct server *predecessor; /* whose place this one takes; nobody calls it yet */
 	uint64_t used_ms;
-	/* life */
+	/* from here on what belongs to the process, and goes with it (replace.c) */
 	enum tool_state state;
 	uint32_t instance; /* of its process at the master; 0: none */
 	uint32_t leaving;  /* of one that was told to end, and has not yet; 0: none */
@@ -128,7 +130,17 @@ void server_tick(uint64_t now_ms);
 /* Ends all; loop_stop() when they are gone, or after a little more than five seconds. */
 void server_stop_all(void);
 
+/* replace.c */
+/* What its process was given ends soon: a new one takes its place without a lost call. */
+void server_replace(uint32_t instance);
+/* A successor runs, or does not start; one without a predecessor has no purpose. */
+void replace_tick(uint64_t now_ms);
+/* This server is about to go: neither takes the other's place. */
+void replace_forget(struct server *);
+
 /* mcp_io.c */
+/* The process's pipes are this server's from now on. 0 or -1. */
+int mcp_adopt(struct server *);
 int mcp_open(struct server *, int in, int out);
 void mcp_close(struct server *);
 /* Queues one line (without its newline). -1: the server does not read; fail it. */

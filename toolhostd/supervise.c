@@ -111,6 +111,8 @@ void
 server_end(struct server *s, const char *why)
 {
 	s->over = true;
+	if (s->successor != NULL)
+		server_end(s->successor, why);
 	end_process(s, STOP_GRACE_MS);
 	server_state_set(s, TOOL_STOPPED, why);
 	call_fail_all(s, OUTCOME_TOOL_DOWN, 503, "the tool server was stopped");
@@ -149,7 +151,8 @@ server_start(struct server *s)
 	MSG_INIT(tool_spawn, m);
 
 	/* two of them at once would be one user, and write the same files */
-	if (s->spawning || s->instance != 0 || s->leaving != 0 || s->over || stopping)
+	if (s->spawning || s->instance != 0 || s->leaving != 0 || s->over || stopping ||
+	    s->successor != NULL)
 		return;
 	m.server = s->number;
 	m.execution = span_str(s->execution);
@@ -223,6 +226,7 @@ server_execution_end(struct chan *judge, uint64_t reqid, void *msg)
 	(void)reqid;
 	TAILQ_FOREACH (s, &servers, entry)
 		if (s->of != NULL && s->trial == NULL && !s->over &&
+		    s->predecessor == NULL && m->execution.len > 0 &&
 		    span_eq(m->execution, s->execution))
 			server_end(s, "its session is over");
 	return 0;
@@ -232,7 +236,7 @@ server_execution_end(struct chan *judge, uint64_t reqid, void *msg)
 static void
 tick_instance(struct server *s, uint64_t now_ms)
 {
-	if (s->ncalls > 0)
+	if (s->ncalls > 0 || s->predecessor != NULL)
 		s->used_ms = now_ms;
 	else if (!s->over && now_ms - s->used_ms >= s->instance_idle_ms)
 		server_end(s, "its session did not use it");
@@ -270,6 +274,8 @@ server_tick(uint64_t now_ms)
 		if (s->of != NULL && s->trial == NULL)
 			tick_instance(s, now_ms);
 	}
+	if (!stopping)
+		replace_tick(now_ms);
 	trial_tick(now_ms);
 	if (stopping && (!left || now_ms >= stop_at_ms))
 		loop_stop();

@@ -238,8 +238,12 @@ upcall_answer(struct server *s, const struct json_doc *d)
 	    json_raw(d, id, &p, &len) == -1)
 		return -1;
 	u = find_number(strtoull(text + sizeof(ID_PREFIX) - 1, &end, 10));
-	if (u == NULL || *end != '\0' || u->call->server != s || u->ask != 0 ||
-	    u->instance != s->instance)
+	if (u == NULL || *end != '\0' || u->ask != 0 ||
+	    u->call->server->number != s->number ||
+	    strcmp(u->call->server->execution, s->execution) != 0)
+		return -1;
+	s = u->call->server; /* the process that asked, if it still lives */
+	if (u->instance != s->instance)
 		return -1;
 	at = (size_t)(p - d->base);
 	buf_init(&line);

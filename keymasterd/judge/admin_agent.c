@@ -13,6 +13,7 @@
 #include "common/proto.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/admin_credential.h"
+#include "keymasterd/judge/mcp_session.h"
 #include "keymasterd/judge/process.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
@@ -369,6 +370,7 @@ admin_agent_run_end(struct chan *c, uint64_t reqid, void *msg)
 		return 0;
 	}
 	session_run_ended(t->row.tenant, t->row.agent_id, t->row.run);
+	mcp_token_ended(t->row.hash);
 	token_forget(t);
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;

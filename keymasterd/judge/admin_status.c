@@ -76,6 +76,7 @@ put_vault(struct jsonw *w)
 	if (judge_keys.have) {
 		put_uint(w, "credentials", judge_keys.credentials);
 		put_uint(w, "saves_missing", vault_mark_missing());
+		lease_counts_put(w);
 		jsonw_key_str(w, "token_kid", judge_keys.token_kid);
 		jsonw_key_str(w, "ledger_kid", judge_keys.ledger_kid);
 		(void)hex_encode(judge_keys.ledger_pub, 32, pub, sizeof(pub));

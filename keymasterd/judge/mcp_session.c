@@ -208,6 +208,18 @@ mcp_agent_changed(const char *agent_id, const char *context)
 }
 
 void
+mcp_token_ended(const uint8_t token_hash[STORE_HASH_LEN])
+{
+	struct mcp_session *s, *next;
+
+	for (s = TAILQ_FIRST(&mcp_sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (memcmp(s->token_hash, token_hash, sizeof(s->token_hash)) == 0)
+			mcp_session_end(s);
+	}
+}
+
+void
 mcp_session_tick(void)
 {
 	uint64_t now = loop_now_ms();

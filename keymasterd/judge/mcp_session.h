@@ -73,6 +73,8 @@ struct session *mcp_rates(const struct agent *, const char *context);
 /* The agent was removed or has another token (context NULL), or may not use this context
  * any more. */
 void mcp_agent_changed(const char *agent_id, const char *context);
+/* A token is no more: the sessions that began with it end. */
+void mcp_token_ended(const uint8_t token_hash[STORE_HASH_LEN]);
 /* Once a second: ends those that are idle. */
 void mcp_session_tick(void);
 

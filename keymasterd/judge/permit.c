@@ -66,6 +66,7 @@ const struct permit permit_judge_vault[] = {
     {MSG_token_keys, CHAN_READY, 0, peer_token_keys},
     {MSG_openbao_event, CHAN_READY, 0, openbao_event},
     {MSG_access_context, CHAN_READY, 0, access_context},
+    {MSG_lease_counts, CHAN_READY, 0, peer_lease_counts},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };
@@ -97,6 +98,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_credential_remove, CHAN_READY, 0, admin_credential_remove},
     {MSG_credential_list, CHAN_READY, 0, admin_credential_list},
     {MSG_vault_refresh, CHAN_READY, 0, admin_vault_refresh},
+    {MSG_lease_list, CHAN_READY, 0, admin_lease_list},
     {MSG_agent_add, CHAN_READY, 0, admin_agent_add},
     {MSG_agent_list, CHAN_READY, 0, admin_agent_list},
     {MSG_agent_remove, CHAN_READY, 0, admin_agent_remove},

@@ -31,7 +31,8 @@ struct call {
 	const char *method;
 	char path[1024], ns[336];
 	struct buf body;
-	bool once;
+	bool once, backend;
+	const struct secret *token;
 	enum call_state { CALL_WAITS, CALL_SENT, CALL_PAUSES, CALL_CHECKS } state;
 	unsigned tries, logins;
 	uint64_t due_ms;
@@ -224,14 +225,29 @@ on_answer(const struct bao_answer *a, void *arg)
 		call_fail(c, VAULT_AWAY, a->text);
 		return;
 	}
-	if (is_trouble(a)) {
+	if (c->backend && (a->outcome == BAO_LATE || a->outcome == BAO_BROKEN)) {
+		r.code = VAULT_AWAY;
+		r.why = a->text;
+		r.unanswered = 1;
+		if (a->outcome == BAO_BROKEN)
+			bao_circuit_bad(a);
+		call_end(c, &r);
+		return;
+	}
+	if (is_trouble(a) && !(c->backend && a->status == 500)) {
 		c->state = CALL_SENT; /* not to be failed with the others */
 		bao_circuit_bad(a);
 		call_again(c, a);
 		return;
 	}
 	bao_circuit_good();
-	if (a->status == 403 && c->logins == 0) {
+	if (a->status == 500) {
+		r.code = VAULT_AWAY;
+		r.why = "the server behind OpenBao is in trouble";
+		call_end(c, &r);
+		return;
+	}
+	if (a->status == 403 && c->logins == 0 && c->token == NULL) {
 		/* the token's end, or the policy? */
 		c->logins++;
 		c->state = CALL_CHECKS;
@@ -259,7 +275,7 @@ call_try(struct call *c)
 	struct bao_request r = {.method = c->method,
 	    .path = c->path,
 	    .ns = c->ns,
-	    .token = bao_login_token(),
+	    .token = c->token != NULL ? c->token : bao_login_token(),
 	    .body = span_mem(c->body.p, c->body.len),
 	    .once = c->once};
 
@@ -276,7 +292,8 @@ call_try(struct call *c)
 	}
 	c->tries++;
 	c->state = CALL_SENT;
-	r.timeout_ms = c->due_ms - now < TRY_MS ? (uint32_t)(c->due_ms - now) : TRY_MS;
+	r.timeout_ms =
+	    c->due_ms - now < TRY_MS || c->backend ? (uint32_t)(c->due_ms - now) : TRY_MS;
 	bao_http_send(&r, on_answer, c);
 }
 
@@ -336,6 +353,8 @@ bao_session_call(const struct bao_call *spec, bao_result_fn done, void *arg)
 	buf_init(&c->body);
 	c->method = spec->method;
 	c->once = spec->once != 0;
+	c->backend = spec->backend != 0;
+	c->token = spec->token;
 	c->done = done;
 	c->arg = arg;
 	c->due_ms = loop_now_ms() + BAO_CALL_MS;

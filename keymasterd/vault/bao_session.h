@@ -23,9 +23,13 @@ struct bao_session_conf {
 
 struct bao_call {
 	const char *method, *path;
-	const char *ns;   /* instead of the session's; NULL: that one */
-	struct span body; /* copied */
-	int once;         /* makes something new each time: never sent twice */
+	const char *ns;             /* instead of the session's; NULL: that one */
+	struct span body;           /* copied */
+	int once;                   /* makes something new each time: never sent twice */
+	const struct secret *token; /* instead of the session's; until done */
+	/* Another server does the work: when that is slow or in trouble (500) OpenBao is
+	 * not, and other calls go on. */
+	int backend;
 };
 
 /* What came of a call. code VAULT_OK: OpenBao answered with status and body, 2xx or 404.
@@ -35,6 +39,7 @@ struct bao_result {
 	int status;
 	struct span body; /* until the callback returns */
 	const char *why;  /* for people, without secrets */
+	int unanswered;   /* sent, but no answer came: it may have been done */
 };
 
 typedef void (*bao_result_fn)(const struct bao_result *, void *arg);

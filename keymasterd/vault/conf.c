@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "keymasterd/vault/kdf.h"
+#include "keymasterd/vault/lease.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/toolenv.h"
 
@@ -37,6 +38,7 @@ take_vault(void *msg)
 		       "that \"aegis init\" showed");
 	vault_conf.create = m->create;
 	vault_conf.admin_uid = m->admin_uid;
+	lease_run(m->run);
 	vault_conf.given = 1;
 	return span_copy(m->vault_name, vault_conf.name, sizeof(vault_conf.name));
 }
@@ -52,9 +54,18 @@ take_tool_secret(void *msg)
 	return 0;
 }
 
+static int
+take_alive(void *msg)
+{
+	const struct msg_conf_tool_alive *m = msg;
+
+	return lease_alive(m->instance);
+}
+
 const struct proc_conf_row conf_rows[] = {
     {MSG_conf_vault, take_vault},
     {MSG_conf_openbao, openbao_configure},
+    {MSG_conf_tool_alive, take_alive},
     {MSG_conf_tool_secret, take_tool_secret},
     {0, NULL},
 };

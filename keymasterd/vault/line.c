@@ -42,6 +42,8 @@ serve_line_gone(struct chan *c, void *owner)
 	if (l == NULL)
 		return;
 	LIST_REMOVE(l, entry);
+	if (chan_peer_role(c) == ROLE_TOOLEXEC)
+		serve_provider->lease_over(l->instance, 0);
 	free(l);
 }
 

@@ -19,6 +19,7 @@
 #include "keymasterd/vault/access.h"
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/event.h"
+#include "keymasterd/vault/lease_report.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/permit.h"
 #include "keymasterd/vault/serve.h"
@@ -33,6 +34,7 @@ judge_ready(struct chan *c, void *owner)
 	(void)owner;
 	access_flush();
 	event_flush();
+	lease_report_changed();
 }
 
 static const struct proc_peer_row peers[] = {
@@ -86,14 +88,23 @@ open_vault(int dirfd)
 	vault_conf.master_key = NULL;
 }
 
+/* The master waits a moment, then it ends us. */
 static void
-on_stop(uint32_t drain_ms)
+on_drained(void)
 {
-	(void)drain_ms; /* the master waits a moment, then it ends us */
 	if (serve_provider->stop != NULL)
 		serve_provider->stop(loop_stop);
 	else
 		loop_stop();
+}
+
+static void
+on_stop(uint32_t drain_ms)
+{
+	if (serve_provider->drain != NULL)
+		serve_provider->drain(drain_ms, on_drained);
+	else
+		on_drained();
 }
 
 int

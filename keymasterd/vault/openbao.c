@@ -17,6 +17,7 @@
 #include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
+#include "keymasterd/vault/lease_bao.h"
 
 static struct bao_http_conf http;
 static struct bao_session_conf session;
@@ -95,6 +96,7 @@ openbao_configure(void *msg)
 	    span_copy(m->auth_mount, session.mount, sizeof(session.mount)) == -1 ||
 	    bao_transit_setup(m->transit_mount, m->token_key) == -1 ||
 	    bao_place_setup(m->name_space, m->kv_mount) == -1 ||
+	    lease_bao_setup(m->lease_role) == -1 ||
 	    span_copy(m->role_id, session.role_id, sizeof(session.role_id)) == -1)
 		return -1;
 	http.port = (uint16_t)m->port;

@@ -70,6 +70,8 @@ pending_tell(
 							: serve_text(answer->code)),
 	    .version = answer->version,
 	    .cached = answer->cached != 0,
+	    .lease = span_str(answer->lease),
+	    .lease_s = answer->lease_s,
 	    .latency_us = access_clock_us() - p->began_us};
 
 	return access_tell(&a) == 0 || answer->code != VAULT_OK ? answer : &untold;

@@ -15,6 +15,7 @@ const struct permit permit_vault_master[] = {
     {MSG_conf_openbao, CHAN_READY, 0, again_conf_openbao},
     {MSG_conf_check, CHAN_READY, 0, again_check},
     {MSG_conf_apply, CHAN_READY, 0, again_apply},
+    {MSG_tool_ended, CHAN_READY, 0, serve_tool_ended},
     PERMIT_LAST,
 };
 
@@ -29,6 +30,7 @@ const struct permit permit_vault_judge[] = {
     {MSG_key_rotate, CHAN_READY, 0, serve_key_rotate},
     {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},
     {MSG_stats, CHAN_READY, 0, stats_asked},
+    {MSG_lease_next, CHAN_READY, 0, serve_lease_next},
     PERMIT_LAST,
 };
 

@@ -57,6 +57,15 @@ struct vault_answer {
 	unsigned version;  /* fetch, resolve: of the secret; 0: its home has none */
 	int cached;        /* fetch, resolve: it was read a while ago */
 	uint64_t until_ms; /* of loop_now_ms(): it ends then; 0: not known to end */
+	const char *lease; /* lease: its name in rows */
+	uint32_t lease_s;
+	int open; /* lease: a user's name, which may be seen */
+};
+
+/* The process of a tool server that a credential is made for. */
+struct vault_holder {
+	uint32_t instance; /* toolexec */
+	struct span tenant, server, execution;
 };
 
 /*
@@ -96,6 +105,18 @@ struct vault_provider {
 	 * VAULT_BAD_REFERENCE: this provider knows no such ones.
 	 */
 	void (*resolve)(const struct vault_question *, vault_done_fn done, void *arg);
+	/*
+	 * A credential that is made for this process alone, by a dynamic reference
+	 * (reference.h), and revoked when the process ends; all its fields are of one
+	 * lease. May take 8 s.
+	 */
+	void (*lease)(const struct vault_holder *, struct span reference,
+	    vault_done_fn done, void *arg);
+	/* This process has all that it came for, or (ended) is no more. */
+	void (*lease_over)(uint32_t instance, int ended);
+	/* Before the end, and before stop: finishes what can be finished within ms, then
+	 * calls done. NULL: there is nothing. */
+	void (*drain)(uint32_t ms, void (*done)(void));
 	/* Forgets what was read elsewhere: what is asked for next is read again. */
 	void (*refresh)(void);
 	/*

@@ -275,6 +275,26 @@ embedded_resolve(const struct vault_question *q, vault_done_fn done, void *arg)
 }
 
 static void
+embedded_lease(
+    const struct vault_holder *h, struct span reference, vault_done_fn done, void *arg)
+{
+	static const struct vault_answer no = {.code = VAULT_BAD_REFERENCE,
+	    .why = "a dynamic credential needs vault.provider: openbao and "
+		   "secrets.openbao"};
+
+	(void)h;
+	(void)reference;
+	done(&no, arg);
+}
+
+static void
+embedded_lease_over(uint32_t instance, int ended)
+{
+	(void)instance;
+	(void)ended;
+}
+
+static void
 embedded_refresh(void)
 {
 	/* the file is the only copy */
@@ -482,6 +502,8 @@ const struct vault_provider provider_embedded = {
     .describe = embedded_describe,
     .fetch = embedded_fetch,
     .resolve = embedded_resolve,
+    .lease = embedded_lease,
+    .lease_over = embedded_lease_over,
     .refresh = embedded_refresh,
     .sign = embedded_sign,
     .public_key = embedded_public_key,

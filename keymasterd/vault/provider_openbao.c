@@ -11,6 +11,7 @@
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
 #include "keymasterd/vault/bao_wrap.h"
+#include "keymasterd/vault/lease.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/provider.h"
 
@@ -21,6 +22,7 @@ openbao_open(const struct vault_open *o, char *why, size_t size)
 		return -1;
 	bao_wrap_open(o->dirfd);
 	bao_session_start();
+	(void)lease_start(o->dirfd); /* what cannot be leased is told to who asks */
 	if (bao_transit_on())
 		bao_transit_start(o->keys_changed);
 	return 0;
@@ -30,6 +32,7 @@ static void
 openbao_close(void)
 {
 	bao_session_close();
+	lease_close();
 	bao_transit_close();
 	bao_kv_forget();
 	bao_wrap_close();
@@ -74,6 +77,9 @@ openbao_resolve(const struct vault_question *q, vault_done_fn done, void *arg)
 	struct reference ref;
 
 	a.why = bao_place_reference(q->reference, &ref);
+	if (a.why == NULL && ref.dynamic)
+		a.why = "what is made for each execution can only be a variable of a "
+			"tool server";
 	if (a.why == NULL) {
 		a.code = VAULT_DENIED;
 		a.why = bao_place_of(q->tenant, name_space);
@@ -85,8 +91,18 @@ openbao_resolve(const struct vault_question *q, vault_done_fn done, void *arg)
 }
 
 static void
+openbao_lease_over(uint32_t instance, int ended)
+{
+	if (ended)
+		lease_ended(instance);
+	else
+		lease_handed(instance);
+}
+
+static void
 openbao_refresh(void)
 {
+	lease_again();
 	bao_kv_forget();
 	if (bao_transit_on())
 		bao_transit_refresh();
@@ -171,6 +187,9 @@ const struct vault_provider provider_openbao = {
     .describe = openbao_describe,
     .fetch = openbao_fetch,
     .resolve = openbao_resolve,
+    .lease = lease_get,
+    .lease_over = openbao_lease_over,
+    .drain = lease_drain,
     .refresh = openbao_refresh,
     .sign = openbao_sign,
     .public_key = openbao_public_key,

@@ -41,6 +41,11 @@ void serve_credential_changed(struct span tenant, struct span name, int gone);
 /* What toolexec may ask. */
 int serve_env_fetch(struct chan *, uint64_t reqid, void *msg);
 
+/* What the master says of tool servers' processes. */
+int serve_tool_ended(struct chan *, uint64_t reqid, void *msg);
+/* What the judge may ask about leases (lease_report.c). */
+int serve_lease_next(struct chan *, uint64_t reqid, void *msg);
+
 /* Lines to workers and to toolexec, for proc_peer_row. */
 void *serve_line_new(
     struct chan *, uint32_t instance, const char *tenant, const char *name);

@@ -12,11 +12,12 @@
 
 static int
 answer_env(struct chan *c, uint64_t reqid, const char *variable, enum vault_code code,
-    const char *why, struct secret *value)
+    const char *why, struct secret *value, int open)
 {
 	MSG_INIT(env_item, a);
 
 	a.code = code;
+	a.open = open != 0;
 	if (code != VAULT_OK)
 		a.message = span_str(why != NULL ? why : serve_text(code));
 	else
@@ -36,7 +37,7 @@ resolved(const struct vault_answer *answer, void *arg)
 	    LS("why", answer->why));
 	if (p->chan != NULL)
 		(void)answer_env(p->chan, p->reqid, p->variable, answer->code,
-		    answer->why, answer->secret);
+		    answer->why, answer->secret, answer->open);
 	pending_free(p);
 }
 
@@ -54,10 +55,10 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 	row = toolenv_get(l->name, m->index);
 	if (row == NULL)
 		return answer_env(c, reqid, NULL, VAULT_MISSING,
-		    "this tool server has no such variable", NULL);
+		    "this tool server has no such variable", NULL, 0);
 	p = pending_new(c, reqid);
 	if (p == NULL)
-		return answer_env(c, reqid, row->variable, VAULT_IO, NULL, NULL);
+		return answer_env(c, reqid, row->variable, VAULT_IO, NULL, NULL, 0);
 	(void)span_copy(span_str(l->tenant[0] != '\0' ? l->tenant : proc_self.tenant),
 	    p->tenant, sizeof(p->tenant));
 	(void)span_copy(span_str(l->name), p->subject, sizeof(p->subject));
@@ -67,6 +68,13 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 	    span_str(row->reference[0] != '\0' ? row->reference : "the configuration"),
 	    p->reference, sizeof(p->reference));
 	p->number = m->index;
+	if (toolenv_is_dynamic(row)) {
+		const struct vault_holder h = {l->instance, span_str(p->tenant),
+		    span_str(p->subject), span_str(p->execution)};
+
+		serve_provider->lease(&h, span_str(row->reference), resolved, p);
+		return 0;
+	}
 	if (row->reference[0] != '\0') {
 		const struct vault_question q = {
 		    .tenant = span_str(p->tenant), .reference = span_str(row->reference)};
@@ -76,5 +84,16 @@ serve_env_fetch(struct chan *c, uint64_t reqid, void *msg)
 	}
 	a.secret = row->value;
 	resolved(&a, p);
+	return 0;
+}
+
+int
+serve_tool_ended(struct chan *master, uint64_t reqid, void *msg)
+{
+	const struct msg_tool_ended *m = msg;
+
+	(void)master;
+	(void)reqid;
+	serve_provider->lease_over(m->instance, 1);
 	return 0;
 }

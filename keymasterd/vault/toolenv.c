@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "common/reference.h"
 #include "common/secret.h"
 
 static struct toolenv *rows;
@@ -40,6 +41,14 @@ toolenv_get(const char *server, unsigned index)
 		if (strcmp(rows[i].server, server) == 0 && index-- == 0)
 			return &rows[i];
 	return NULL;
+}
+
+bool
+toolenv_is_dynamic(const struct toolenv *row)
+{
+	struct reference ref;
+
+	return reference_parse(span_str(row->reference), &ref) == NULL && ref.dynamic;
 }
 
 void

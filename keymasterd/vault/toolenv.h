@@ -6,6 +6,8 @@
 #ifndef AEGIS_VAULT_TOOLENV_H
 #define AEGIS_VAULT_TOOLENV_H
 
+#include <stdbool.h>
+
 #include "common/span.h"
 
 struct secret;
@@ -25,6 +27,9 @@ int toolenv_add(struct span server, struct span variable, struct span reference,
 
 /* Variable number `index` of a server, in the order of configuration; NULL at the end. */
 const struct toolenv *toolenv_get(const char *server, unsigned index);
+
+/* A reference to a credential that is made for each process. */
+bool toolenv_is_dynamic(const struct toolenv *);
 
 void toolenv_clear(void);
 

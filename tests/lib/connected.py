@@ -84,17 +84,17 @@ class Connected(Lab):
     """An Aegis on this OpenBao with one tool server that can be asked for its variables."""
 
     def __init__(self, prefix, place, bao, ca, variables, port=None, role="aegis", more="",
-                 namespace=NAMESPACE, **role_settings):
+                 namespace=NAMESPACE, policies=POLICIES, tools=None, **role_settings):
         self.bao, self.role, self.namespace = bao, role, namespace
         self.secret_file = place / "secret-id"
-        role_id = bao.approle(role, namespace, POLICIES, token_no_default_policy=True,
+        role_id = bao.approle(role, namespace, policies, token_no_default_policy=True,
                               **role_settings)
         self.rotate()
         program = place / "odd_tool.py"
         shutil.copy(Path(__file__).parent / "odd_tool.py", program)
         program.chmod(0o755)
         lines = "".join(f'        {name}: "{ref}"\n' for name, ref in variables.items())
-        super().__init__(prefix, place / "aegis", ca=ca, tools=f"""\
+        super().__init__(prefix, place / "aegis", ca=ca, tools=tools or f"""\
 tools:
   mcp_servers:
     - name: odd
@@ -107,7 +107,7 @@ tools:
 {lines}""", contexts="""\
 contexts:
   - name: all
-    capabilities: [{tool_pattern: "odd.*"}]
+    capabilities: [{tool_pattern: "*"}]
 """, extra=f"""\
 secrets:
   openbao:

@@ -430,7 +430,7 @@ def test_without_openbao_tokens_verify_and_none_is_made(transit, bao):
     (("provider: openbao", "provider: embedded"), "vault.provider"),
     (("vault:kv/tools/search", "vault:kv/../sys/search"), "expected vault:MOUNT/PATH"),
     (("vault:kv/tools/search", "vault:kv/%2e%2e/search"), "expected vault:MOUNT/PATH"),
-    (("vault:kv/tools/search", "vault:db/creds/role"), "database"),
+    (("vault:kv/tools/search", "vault:db/creds/role@2"), "database"),
 ])
 def test_mistakes_in_the_configuration(prefix, bao, ca, place, change, says):
     lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"}, role="conf")

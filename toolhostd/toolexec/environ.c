@@ -22,6 +22,8 @@
 static struct secret *values[ENVIRON_SECRETS_MAX];
 static char names[ENVIRON_SECRETS_MAX][129];
 static size_t nvalues;
+static struct secret *hidden[ENVIRON_SECRETS_MAX]; /* those of them that stay secret */
+static size_t nhidden;
 
 void
 environ_fetch(int line)
@@ -53,6 +55,8 @@ environ_fetch(int line)
 			    item->message.p);
 		values[i] = item->value;
 		item->value = NULL;
+		if (!item->open)
+			hidden[nhidden++] = values[i];
 		nvalues++;
 	}
 	sync_done(&vault);
@@ -63,8 +67,8 @@ environ_fetch(int line)
 size_t
 environ_secrets(struct secret *const **list)
 {
-	*list = values;
-	return nvalues;
+	*list = hidden;
+	return nhidden;
 }
 
 struct joined {
