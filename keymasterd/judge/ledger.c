@@ -341,6 +341,17 @@ ledger_write(void)
 	return 0;
 }
 
+int
+ledger_flush(void)
+{
+	if (ledger_dir.n == 0 || ledger_synced_len() >= ledger_dir.len || sync_all)
+		return 0;
+	if (ledger_sync_flush(ledger_dir.last) == 0)
+		return 0;
+	errno = ledger_sync_failed();
+	return ledger_dir_fail("fdatasync");
+}
+
 /* The file is long enough. When that fails this one grows on, and it is tried again. */
 static void
 next_file(void)

@@ -136,6 +136,11 @@ void ledger_tick(uint64_t now_ms);
 int ledger_pending(void);
 /* Writes the turn's rows, with one call. 0, or -1 with nothing of them left. */
 int ledger_write(void);
+/*
+ * All rows are on the disk when this returns 0: what the database is about to say must
+ * not outlive, after a power cut, the rows that tell of it. -1: as ledger_write().
+ */
+int ledger_flush(void);
 /* Why the last write failed, for logs. */
 const char *ledger_error(void);
 /* The turn was committed, or rolled back: the head moves, or goes back and what

@@ -214,6 +214,21 @@ ledger_sync_now(int fd, uint64_t seq, uint64_t len)
 	return r;
 }
 
+int
+ledger_sync_flush(int fd)
+{
+	int r;
+
+	pthread_mutex_lock(&lock);
+	while (syncing) /* the kernel tells a failure once only, perhaps to the thread */
+		(void)pthread_cond_wait(&idle, &lock);
+	if (failed == 0 && fdatasync(fd) == -1)
+		failed = errno;
+	r = failed == 0 ? 0 : -1;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
 uint64_t
 ledger_synced(void)
 {

@@ -24,6 +24,9 @@ void ledger_sync_known(int fd, uint64_t seq, uint64_t len);
 /* Puts them there now. 0; -1: they are not, or others before them are not, which
  * ledger_sync_failed() then says. */
 int ledger_sync_now(int fd, uint64_t seq, uint64_t len);
+/* The same for octets that may still be cut off again: nothing is noted as on the disk.
+ */
+int ledger_sync_flush(int fd);
 /* The last row that is on the disk, and the octets of its file that are. */
 uint64_t ledger_synced(void);
 uint64_t ledger_synced_len(void);

@@ -51,7 +51,7 @@ struct then {
 	void *arg;
 	STAILQ_ENTRY(then) link;
 };
-static STAILQ_HEAD(, then) thens = STAILQ_HEAD_INITIALIZER(thens);
+static STAILQ_HEAD(then_list, then) thens = STAILQ_HEAD_INITIALIZER(thens);
 
 static struct queued *
 queue_add(struct chan *c, uint64_t reqid, enum msg_type type)
@@ -248,13 +248,16 @@ turn_then(void (*fn)(int, void *), void *arg)
 	STAILQ_INSERT_TAIL(&thens, t, link);
 }
 
+/* Those that are there: what they themselves wait for is another commit's. */
 static void
 thens_run(int ok)
 {
+	struct then_list now = STAILQ_HEAD_INITIALIZER(now);
 	struct then *t;
 
-	while ((t = STAILQ_FIRST(&thens)) != NULL) {
-		STAILQ_REMOVE_HEAD(&thens, link);
+	STAILQ_CONCAT(&now, &thens);
+	while ((t = STAILQ_FIRST(&now)) != NULL) {
+		STAILQ_REMOVE_HEAD(&now, link);
 		t->fn(ok, t->arg);
 		free(t);
 	}
@@ -278,7 +281,8 @@ failed(void)
 	if (touched)
 		for (i = 0; i < nhooks; i++)
 			hooks[i].fn(hooks[i].arg);
-	thens_run(0);
+	while (!STAILQ_EMPTY(&thens))
+		thens_run(0);
 	for (n = 0; n < nqueue; n++) {
 		if (queue[n].type == MSG_decision &&
 		    queue[n].m.decision.verdict != VERDICT_ANSWER)
@@ -289,7 +293,8 @@ failed(void)
 }
 
 /*
- * Rows first: what the database then says has its row. If the database fails after them
+ * Rows first, on the disk if the database changes as well: what it then says has its row,
+ * after a power cut too. If the database fails after them
  * the rows are taken back, nobody has been told of them; if the process dies in between
  * they stay, and tell of something that was tried.
  */
@@ -298,7 +303,8 @@ commit(void)
 {
 	int state = store_pending(judge_store), wrote = state || ledger_pending();
 
-	if (store_failed(judge_store) || ledger_write() == -1) {
+	if (store_failed(judge_store) || ledger_write() == -1 ||
+	    (state && ledger_flush() == -1)) {
 		why_failed =
 		    store_failed(judge_store) ? store_error(judge_store) : ledger_error();
 		store_rollback(judge_store);
@@ -317,30 +323,45 @@ commit(void)
 	return 0;
 }
 
-void
-turn_end(void *unused)
+static void
+turn_done(void)
 {
-	int r = commit();
-	size_t n;
-
-	(void)unused;
-	if (r == 0) {
-		thens_run(1);
-		/* what waited for the commit may have written rows of its own */
-		if (store_pending(judge_store) || ledger_pending())
-			r = commit();
-	}
-	if (r == -1)
-		failed();
-	else
-		for (n = 0; n < nqueue; n++)
-			if (queue[n].chan != NULL)
-				send_queued(&queue[n]);
-	if (flight_count() > 0)
-		loop_soon();
 	nqueue = 0;
 	touched = 0;
 	buf_reset(&text);
+}
+
+static int
+more(void)
+{
+	return nqueue > 0 || !STAILQ_EMPTY(&thens) || store_pending(judge_store) ||
+	    ledger_pending();
+}
+
+void
+turn_end(void *unused)
+{
+	int ran;
+	size_t n;
+
+	(void)unused;
+	/* what waited for a commit may write rows of its own, which are another commit:
+	 * if that one fails, what rests on the first holds all the same */
+	do {
+		if (commit() == -1) {
+			failed();
+			turn_done();
+			break;
+		}
+		for (n = 0; n < nqueue; n++)
+			if (queue[n].chan != NULL)
+				send_queued(&queue[n]);
+		turn_done();
+		ran = !STAILQ_EMPTY(&thens);
+		thens_run(1);
+	} while (ran && more());
+	if (flight_count() > 0)
+		loop_soon();
 	if (text.cap > 4 * 1024 * 1024)
 		buf_free(&text);
 }

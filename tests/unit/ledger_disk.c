@@ -42,9 +42,11 @@ judge_born_ms(void)
 static struct {
 	int write, sync, trim; /* errno, 0: works */
 	int next;              /* of a file's header: a part of it is written */
+	int after;             /* writes that work before `write` */
 	size_t room;           /* octets that are written before `write` */
 } fail;
-static int quick; /* nothing is waited for */
+static int quick;              /* nothing is waited for */
+static _Atomic unsigned syncs; /* of the last file */
 
 ssize_t
 pwrite(int fd, const void *p, size_t n, off_t at)
@@ -62,6 +64,10 @@ pwrite(int fd, const void *p, size_t n, off_t at)
 	}
 	if (fail.write == 0 || fd != ledger_dir.last)
 		return real(fd, p, n, at);
+	if (fail.after > 0) {
+		fail.after--;
+		return real(fd, p, n, at);
+	}
 	if (fail.room > 0) {
 		n = n < fail.room ? n : fail.room;
 		fail.room -= n;
@@ -80,6 +86,8 @@ fdatasync(int fd)
 		*(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
 	if (quick)
 		return 0;
+	if (fd == ledger_dir.last)
+		syncs++;
 	if (fail.sync == 0 || fd != ledger_dir.last)
 		return real(fd);
 	errno = fail.sync;
@@ -299,6 +307,99 @@ next_moment(void)
 	loop_stop();
 	loop_run(); /* the loop's clock goes on */
 }
+
+/* What waited for a commit writes rows that cannot be written. */
+static int told[2];
+
+static void
+second_then(int ok, void *arg)
+{
+	(void)arg;
+	told[1] = ok ? 1 : -1;
+}
+
+static void
+first_then(int ok, void *arg)
+{
+	(void)arg;
+	told[0] = ok ? 1 : -1;
+	append("second");
+	ck_assert_int_eq(store_meta_set(judge_store, "second", "v"), 0);
+	turn_then(second_then, NULL);
+}
+
+static int
+kept(const char *key)
+{
+	char value[8];
+
+	return store_meta_get(judge_store, key, value, sizeof(value)) == 0;
+}
+
+START_TEST(second_commit_fails)
+{
+	uint64_t seq;
+
+	append_many(10, 5);
+	seq = ledger_seq();
+	memset(told, 0, sizeof(told));
+	append("first");
+	ck_assert_int_eq(store_meta_set(judge_store, "first", "v"), 0);
+	turn_then(first_then, NULL);
+	if (_i == 1) {
+		fail.after = 1;
+		fail.write = ENOSPC;
+	}
+	turn_end(NULL);
+	memset(&fail, 0, sizeof(fail));
+	/* the first holds, and the second was told how its own went */
+	ck_assert_int_eq(told[0], 1);
+	ck_assert_int_eq(told[1], _i == 1 ? -1 : 1);
+	ck_assert(kept("first"));
+	ck_assert_int_eq(kept("second"), _i == 0);
+	ck_assert_uint_eq(ledger_seq(), seq + (_i == 0 ? 2 : 1));
+	ck_assert_uint_eq(ledger_lost(), _i == 0 ? 0 : 1);
+	append("after");
+	turn_end(NULL);
+	check_rows(ledger_seq());
+	close_all();
+	open_all();
+	check_rows(ledger_seq());
+	ck_assert(kept("first"));
+}
+END_TEST
+
+/* The database does not outlive its rows: they are on the disk before it changes, those
+ * of turns before as well; and when they cannot be brought there, it does not change. */
+START_TEST(rows_are_there_before_the_database)
+{
+	unsigned before;
+
+	append_many(10, 5);
+	/* the thread has nothing to do, and does nothing, before it is told */
+	wait_synced(ledger_seq());
+	before = syncs;
+	append("a row");
+	turn_end(NULL);
+	ck_assert_int_eq(store_meta_set(judge_store, "k", "v"), 0);
+	turn_end(NULL); /* at once: the thread rests for longer */
+	ck_assert_uint_eq(syncs, before + 1);
+	ck_assert(kept("k"));
+	wait_synced(ledger_seq());
+	fail.sync = EIO;
+	append("another row");
+	ck_assert_int_eq(store_meta_set(judge_store, "k2", "v"), 0);
+	turn_end(NULL);
+	ck_assert(!kept("k2"));
+	ck_assert_uint_eq(ledger_lost(), 1);
+	memset(&fail, 0, sizeof(fail));
+	next_moment();
+	append("after");
+	turn_end(NULL);
+	ck_assert_uint_eq(ledger_lost(), 0);
+	check_rows(ledger_seq());
+}
+END_TEST
 
 /* fdatasync() fails behind our back: nothing more is decided, until the rows that may be
  * gone are written again. */
@@ -705,6 +806,8 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, disk_errors, 0, 2);
 	tcase_add_loop_test(t, commit_fails, 0, 2);
+	tcase_add_loop_test(t, second_commit_fails, 0, 2);
+	tcase_add_test(t, rows_are_there_before_the_database);
 	tcase_add_test(t, a_sync_that_fails);
 	tcase_add_test(t, a_sync_that_lost_rows);
 	tcase_add_test(t, power_cuts);
