@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,6 +141,8 @@ ledger_dir_open(const char *dir, char *err, size_t err_size)
 	snprintf(path, sizeof(l->path), "%s/ledger", dir);
 	if (make_dir(dir, path) == -1 ||
 	    (l->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
+	    /* two who write would each cut off what the other one wrote */
+	    flock(l->fd, LOCK_EX | LOCK_NB) == -1 ||
 	    (l->index = openat(l->fd, "index", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) ==
 		-1 ||
 	    (l->head = openat(l->fd, "head", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1 ||
@@ -148,7 +151,11 @@ ledger_dir_open(const char *dir, char *err, size_t err_size)
 	    (l->marks[1] =
 		    openat(l->fd, "marks-1", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1 ||
 	    list_files() == -1 || open_last() == -1) {
-		snprintf(err, err_size, "%s: %s", path, strerror(errno));
+		snprintf(err, err_size, "%s: %s", path,
+		    errno == EWOULDBLOCK
+			? "another gate writes this ledger: stop that one first, or name "
+			  "another data directory"
+			: strerror(errno));
 		ledger_dir_close();
 		return -1;
 	}

@@ -142,9 +142,12 @@ open_files(void)
 {
 	char path[1100], err[512];
 
+	/* first the ledger: it has the lock that keeps a second judge out */
+	if (ledger_dir_open(proc_self.dir, err, sizeof(err)) == -1)
+		fatalx("%s", err);
 	snprintf(path, sizeof(path), "%s/judge.db", proc_self.dir);
 	judge_store = store_open(path, judge_conf.ledger_sync, err, sizeof(err));
-	if (judge_store == NULL || ledger_dir_open(proc_self.dir, err, sizeof(err)) == -1)
+	if (judge_store == NULL)
 		fatalx("%s", err);
 	if (store_helper_start(judge_store) == -1 || ledger_sync_start() == -1)
 		fatal("the helper threads could not be started");

@@ -540,6 +540,16 @@ def test_kill_and_start_again(prefix):
     j.stop()
 
 
+def test_a_second_judge_on_the_same_ledger_is_refused(judge):
+    second = puppet.Puppet(judge.prefix, "JUDGE", puppet.conf_judge(), directory=judge.dir)
+    with pytest.raises(proto.Closed):
+        second.master.wait("ready", 10)
+    assert second.stop() == 1
+    assert "another gate writes this ledger: stop that one first" in second.log()
+    judge.agent("after-a-second-one")
+    assert judge.rows(event="agent.add", agent="after-a-second-one")
+
+
 def test_windows_outlive_a_kill(prefix):
     j = Judge(prefix)
     j.act("context_put", json=json.dumps(CONTEXT))
