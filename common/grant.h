@@ -36,7 +36,7 @@ struct grant {
 	uint8_t request_id[16];
 	uint8_t
 	    id[GRANT_ID_LEN];  /* a number (native order) that no grant shares; random */
-	uint64_t not_after_ms; /* Unix time */
+	uint64_t not_after_ms; /* loop_boot_ms(): one machine, one clock, set by nobody */
 	uint8_t mac[GRANT_MAC_LEN];
 };
 

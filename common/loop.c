@@ -133,6 +133,12 @@ loop_now_ms(void)
 }
 
 uint64_t
+loop_boot_ms(void)
+{
+	return clock_us(CLOCK_BOOTTIME) / 1000;
+}
+
+uint64_t
 loop_unix_ms(void)
 {
 	return clock_us(CLOCK_REALTIME) / 1000;

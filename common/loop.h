@@ -22,6 +22,9 @@ void loop_run(void);
 void loop_stop(void);
 /* Milliseconds of the monotonic clock at the start of this turn. */
 uint64_t loop_now_ms(void);
+/* Milliseconds since the machine started, now, the same in every process; nobody sets it.
+ */
+uint64_t loop_boot_ms(void);
 /* Unix time in milliseconds and microseconds, now. */
 uint64_t loop_unix_ms(void);
 uint64_t loop_unix_us(void);

@@ -24,18 +24,21 @@ struct slice {
 	struct row *rows;
 	uint64_t nslots, taken, noted;
 	uint64_t born_ms, last_ms;
+	int64_t stamp; /* the greatest */
 };
 
 struct replay {
 	struct slice slices[SLICES]; /* the young one first */
 	uint64_t window_ms;
-	uint64_t odd; /* where marks lie is not for those to choose who make them */
+	uint64_t odd;    /* where marks lie is not for those to choose who make them */
+	int64_t horizon; /* the greatest stamp of what was forgotten */
 };
 
 struct replay *
 replay_new(uint64_t window_ms)
 {
 	struct replay *r = calloc(1, sizeof(*r));
+	unsigned i;
 
 	if (r == NULL)
 		return NULL;
@@ -45,6 +48,9 @@ replay_new(uint64_t window_ms)
 		return NULL;
 	}
 	r->odd |= 1;
+	r->horizon = INT64_MIN;
+	for (i = 0; i < SLICES; i++)
+		r->slices[i].stamp = INT64_MIN;
 	return r;
 }
 
@@ -53,7 +59,7 @@ slice_free(struct slice *s)
 {
 	free(s->marks);
 	free(s->rows);
-	memset(s, 0, sizeof(*s));
+	*s = (struct slice){.stamp = INT64_MIN};
 }
 
 void
@@ -125,6 +131,13 @@ resize_rows(struct slice *s, uint64_t nslots)
 	return 0;
 }
 
+void
+replay_forgot(struct replay *r, int64_t stamp)
+{
+	if (stamp > r->horizon)
+		r->horizon = stamp;
+}
+
 /* Forgets what is old enough and begins a new slice when the young one's time is over. */
 static void
 turn_over(struct replay *r, uint64_t now_ms)
@@ -139,13 +152,16 @@ turn_over(struct replay *r, uint64_t now_ms)
 	}
 	if (now_ms <= young->born_ms || now_ms - young->born_ms <= (r->window_ms + 3) / 4)
 		return;
-	for (s = young; s <= oldest; s++)
-		if (now_ms > s->last_ms && now_ms - s->last_ms > r->window_ms)
-			slice_free(s);
+	for (s = young; s <= oldest; s++) {
+		if (now_ms <= s->last_ms || now_ms - s->last_ms <= r->window_ms)
+			continue;
+		replay_forgot(r, s->stamp);
+		slice_free(s);
+	}
 	if (oldest->nslots != 0)
 		return; /* cannot be: its last mark is four quarters old */
 	memmove(young + 1, young, (SLICES - 1) * sizeof(*young));
-	memset(young, 0, sizeof(*young));
+	*young = (struct slice){.stamp = INT64_MIN};
 	young->born_ms = young->last_ms = now_ms;
 	while (before > START_SLOTS && used < before / 4)
 		before /= 2;
@@ -178,11 +194,26 @@ note(struct slice *s, uint64_t now_ms, int fresh)
 int
 replay_mark(struct replay *r, const uint8_t mark[REPLAY_MARK_LEN], uint64_t now_ms)
 {
+	return replay_stamped(r, mark, now_ms, INT64_MIN);
+}
+
+int64_t
+replay_horizon(const struct replay *r)
+{
+	return r->horizon;
+}
+
+int
+replay_stamped(
+    struct replay *r, const uint8_t mark[REPLAY_MARK_LEN], uint64_t now_ms, int64_t stamp)
+{
 	struct slice *young = &r->slices[0];
 	uint64_t own;
 	unsigned i;
 
 	turn_over(r, now_ms);
+	if (stamp != INT64_MIN && stamp <= r->horizon)
+		return 0;
 	memcpy(&own, mark, sizeof(own));
 	if (own == 0)
 		own = 1;
@@ -192,6 +223,8 @@ replay_mark(struct replay *r, const uint8_t mark[REPLAY_MARK_LEN], uint64_t now_
 	if (is_full(young) && resize_marks(r, young, larger(young)) == -1)
 		return -1;
 	*find_mark(r, young, own) = own;
+	if (stamp > young->stamp)
+		young->stamp = stamp;
 	note(young, now_ms, 1);
 	return 1;
 }

@@ -75,6 +75,7 @@ JUDGE_CORE = \
 	keymasterd/judge/authorize_policy.c \
 	keymasterd/judge/process.c keymasterd/judge/process.h \
 	keymasterd/judge/authorize.c keymasterd/judge/authorize.h \
+	keymasterd/judge/clock.c keymasterd/judge/clock.h \
 	keymasterd/judge/credentials.c \
 	keymasterd/judge/count.c keymasterd/judge/count.h \
 	keymasterd/judge/decide.c keymasterd/judge/decide.h \

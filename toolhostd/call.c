@@ -58,7 +58,7 @@ call_grant_key(struct chan *judge, uint64_t reqid, void *msg)
 	(void)reqid;
 	if (secret_len(m->key) != GRANT_KEY_LEN)
 		return -1;
-	grant_book_key_take(book, m->key, loop_unix_ms());
+	grant_book_key_take(book, m->key, loop_boot_ms());
 	m->key = NULL;
 	chan_note(judge, MSG_redeemer_ready, &ready);
 	return 0;
@@ -170,7 +170,7 @@ redeem(const struct msg_tool_call *m, const uint8_t *payload, size_t len)
 	memcpy(g.mac, m->mac, sizeof(g.mac));
 	if (grant_digest_tool(m->server, m->execution, payload, len, digest) == -1)
 		return GRANT_FORGED;
-	return grant_redeem(book, &g, loop_unix_ms(), digest);
+	return grant_redeem(book, &g, loop_boot_ms(), digest);
 }
 
 /* Keeps the lexeme of a JSON value. 0, or -1 when it is too long. */

@@ -83,7 +83,7 @@ redeem(const struct msg_proxy_open *m)
 	if (grant_digest_proxy(m->method, m->authority, m->target, m->headers,
 		m->body_len, m->max_body, digest) == -1)
 		return GRANT_FORGED;
-	return grant_redeem(worker_grants, &g, loop_unix_ms(), digest);
+	return grant_redeem(worker_grants, &g, loop_boot_ms(), digest);
 }
 
 static int

@@ -23,7 +23,7 @@ take_grant_key(struct chan *c, uint64_t reqid, void *msg)
 	(void)reqid;
 	if (secret_len(m->key) != GRANT_KEY_LEN)
 		return -1;
-	grant_book_key_take(worker_grants, m->key, loop_unix_ms());
+	grant_book_key_take(worker_grants, m->key, loop_boot_ms());
 	m->key = NULL;
 	secret_renew(0);
 	return 0;

@@ -187,7 +187,7 @@ verify(struct api_call *c, struct node **out, char id[65], struct seal_refusal *
 	sha256_two(id, strlen(id), e->signature, sizeof e->signature, mark);
 	/* what came before our start is known by its second only */
 	if (e->timestamp <= (int64_t)n->floor ||
-	    replay_mark(replay, mark, loop_now_ms()) != 1)
+	    replay_stamped(replay, mark, loop_now_ms(), e->timestamp) != 1)
 		return refuse(
 		    r, SEAL_EXPIRED, "This envelope has been received before", "replay");
 	*out = n;

@@ -169,7 +169,7 @@ grant_make(struct decide *d, struct redeemer *r, struct agent *agent, uint32_t t
     struct grant *g)
 {
 	memcpy(g->request_id, d->request_id, sizeof(g->request_id));
-	if (grant_seal(g, r->key, judge_now_ms(), d->row.judged) == -1 ||
+	if (grant_seal(g, r->key, loop_boot_ms(), d->row.judged) == -1 ||
 	    flight_new(r, agent, &d->row, g, timeout_ms) == NULL)
 		return -1;
 	d->row.decision = LEDGER_ALLOWED;

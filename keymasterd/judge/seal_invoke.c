@@ -4,6 +4,7 @@
  * Asks no database: sessions, contexts and limits are in memory. Each decision's row,
  * which is the envelope's replay mark too, is written before the answer leaves.
  */
+#include "keymasterd/judge/clock.h"
 #include "keymasterd/judge/seal_invoke.h"
 
 #include <stdio.h>
@@ -67,7 +68,10 @@ seal_invoke_init(void)
 	seal_envelope_init(&envelope);
 	if ((replay = replay_new(mark_ms())) == NULL)
 		return -1;
-	return seal_marks_load(replay, mark_ms());
+	if (clock_load() == -1 || seal_marks_load(replay, mark_ms()) == -1)
+		return -1;
+	clock_horizon(replay, mark_ms(), judge_conf.seal_window_s);
+	return 0;
 }
 
 /* ---- answers ---- */
@@ -441,7 +445,7 @@ static int
 verify(struct call *c, struct span octets, struct seal_refusal *r)
 {
 	const struct jwt_keyset *own = trust_own();
-	struct seal_world world = {.unix_ms = judge_now_ms(),
+	struct seal_world world = {.unix_ms = clock_now_ms(),
 	    .mono_ms = loop_now_ms(),
 	    .window_s = judge_conf.seal_window_s,
 	    .compat_spaced = judge_conf.seal_compat_spaced != 0,

@@ -18,6 +18,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/sha256.h"
+#include "keymasterd/judge/clock.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_file.h"
@@ -148,20 +149,21 @@ by_row(const void *a, const void *b)
 	return x->head.upto < y->head.upto ? -1 : x->head.upto > y->head.upto;
 }
 
+struct loading {
+	struct replay *set;
+	uint64_t mono_ms;
+	int64_t stamp; /* no envelope's time is later */
+	int bad;
+};
+
 static int
-put_kept(struct replay *r, const uint8_t *kept, uint64_t mono_ms)
+put_kept(struct loading *l, const uint8_t *kept)
 {
 	uint8_t mark[REPLAY_MARK_LEN] = {0};
 
 	memcpy(mark, kept, KEPT);
-	return replay_mark(r, mark, mono_ms) == -1 ? -1 : 0;
+	return replay_stamped(l->set, mark, l->mono_ms, l->stamp) == -1 ? -1 : 0;
 }
-
-struct loading {
-	struct replay *set;
-	uint64_t mono_ms;
-	int bad;
-};
 
 /*
  * Rows with `signed` have an envelope's signature that was verified. Its mark was taken
@@ -184,7 +186,7 @@ load_row(const struct ledger_line *row, void *arg)
 		return 0;
 	seal_mark(session, signature, mark);
 	/* as if seen now: it lives a little longer than it must */
-	if (replay_mark(l->set, mark, l->mono_ms) == -1)
+	if (replay_stamped(l->set, mark, l->mono_ms, l->stamp) == -1)
 		return l->bad = 1;
 	seal_marks_note(mark);
 	return 0;
@@ -209,8 +211,7 @@ load_batches(struct loading *l, const struct pieces *p, uint64_t *after)
 	for (i = first; i < p->n; i++)
 		for (k = 0; p->list[i].head.upto > *after && k < p->list[i].head.count;
 		     k++)
-			if (put_kept(l->set, p->list[i].marks + k * KEPT, l->mono_ms) ==
-			    -1)
+			if (put_kept(l, p->list[i].marks + k * KEPT) == -1)
 				return -1;
 	if (*after < p->list[p->n - 1].head.upto)
 		*after = p->list[p->n - 1].head.upto;
@@ -222,7 +223,9 @@ int
 seal_marks_load(struct replay *set, uint64_t window_ms)
 {
 	uint64_t now = judge_now_ms(), after;
-	struct loading l = {set, loop_now_ms(), 0};
+	struct loading l = {.set = set,
+	    .mono_ms = loop_now_ms(),
+	    .stamp = clock_stamp_max(judge_conf.seal_window_s)};
 	struct pieces p = {.n = 0};
 	int r = 0;
 

@@ -197,9 +197,13 @@ seal_verify(struct seal_envelope *e, const void *p, size_t len,
 		    "replay");
 
 	seal_mark(span_str(s->id), e->signature, mark);
-	if (replay_mark(world->replay, mark, world->mono_ms) != 1)
-		return refuse(
-		    r, SEAL_EXPIRED, "This envelope has been received before", "replay");
+	if (replay_stamped(world->replay, mark, world->mono_ms, e->timestamp) != 1)
+		return refuse(r, SEAL_EXPIRED,
+		    e->timestamp > replay_horizon(world->replay)
+			? "This envelope has been received before"
+			: "The gate's clock went back: this may have been received "
+			  "before",
+		    "replay");
 	seal_marks_note(mark);
 
 	if (!known) {

@@ -191,7 +191,7 @@ def answer(status, body=b'{"error":"no"}', **more):
 
 def grant(verdict=2, redeemer=100, **more):
     fields = dict(verdict=verdict, request_id=os.urandom(16), redeemer=redeemer,
-                  grant=os.urandom(16), not_after=int(time.time() * 1000) + 10000,
+                  grant=os.urandom(16), not_after=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) + 10000,
                   mac=os.urandom(32), authority="api.example:443", target="/up",
                   timeout_ms=3000)
     fields.update(more)

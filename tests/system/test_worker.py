@@ -179,7 +179,7 @@ class Grants(Base):
         u, w = self.pair(lambda r, c: ok())
         for change in (dict(target=b"/other"), dict(method=b"POST"), dict(headers=b"a: b\r\n"),
                        dict(authority=b"127.0.0.1:%d" % u.port), dict(body_len=UNKNOWN),
-                       dict(body_len=1, body=b"x"), dict(not_after=int(time.time() * 1000) + 11000),
+                       dict(body_len=1, body=b"x"), dict(not_after=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) + 11000),
                        dict(max_body=(1 << 30) + 1), dict(request_id=os.urandom(16)), dict(grant=os.urandom(16))):
             self.assertEqual(self.changed(w, u, change).head["status"], 403, change)
         self.assertEqual(u.connections, 0)
@@ -188,7 +188,7 @@ class Grants(Base):
         """A request whose field was changed after the seal."""
         import worker_harness as h
         f = dict(request_id=os.urandom(16), grant=os.urandom(16),
-                 not_after=int(time.time() * 1000) + 9000, method=b"GET",
+                 not_after=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) + 9000, method=b"GET",
                  authority=b"localhost:%d" % u.port, target=b"/x", headers=b"", body_len=0,
                  max_body=1 << 30, body=b"", timeout_ms=1000)
         f["mac"] = h.seal(w.key, f["request_id"], f["grant"], f["not_after"], h.digest_proxy(f))
@@ -202,10 +202,10 @@ class Grants(Base):
         return a
 
     def test_late(self):
-        self.refused(not_after=int(time.time() * 1000) - 1)
+        self.refused(not_after=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) - 1)
 
     def test_too_early(self):
-        self.refused(not_after=int(time.time() * 1000) + 3600000)
+        self.refused(not_after=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) + 3600000)
 
     def test_once(self):
         u, w = self.pair(lambda r, c: ok())

@@ -166,7 +166,7 @@ class Worker:
         """Sends a granted request. change: fields altered after the grant was sealed."""
         self.reqid += 1
         f = dict(request_id=os.urandom(16), grant=os.urandom(16),
-                 not_after=not_after or int(time.time() * 1000) + 10000, method=method,
+                 not_after=not_after or int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) + 10000, method=method,
                  authority=authority or b"localhost:%d" % port, target=target,
                  headers=headers, body_len=len(body) if body_len is None else body_len,
                  max_body=max_body, body=body, timeout_ms=timeout_ms)

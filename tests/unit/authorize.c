@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/grant.h"
+#include "common/loop.h"
 #include "common/hex.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -43,15 +44,6 @@ static char text[65536];
 static char token[128];
 
 /* -- the parts of a master that are needed -- */
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void
 launch(int require_auth)
@@ -465,7 +457,7 @@ worker_up(const char *name)
 	expect(&worker, MSG_grant_key);
 	grant_book_free(book);
 	book = grant_book_new();
-	grant_book_key_take(book, k->key, now_ms());
+	grant_book_key_take(book, k->key, loop_boot_ms());
 	k->key = NULL;
 	ck_assert_int_eq(sync_send(&worker, MSG_redeemer_ready, &m, 0), 0);
 }
@@ -490,8 +482,8 @@ granted(const char *method, const char *authority, const char *target, uint64_t 
 	    grant_digest_proxy(span_str(method), answer->authority, answer->target,
 		span_str("accept: */*\r\n"), body_len, 1000, digest),
 	    0);
-	ck_assert_int_eq(grant_redeem(book, &g, now_ms(), digest), GRANT_GOOD);
-	ck_assert_int_eq(grant_redeem(book, &g, now_ms(), digest), GRANT_REUSED);
+	ck_assert_int_eq(grant_redeem(book, &g, loop_boot_ms(), digest), GRANT_GOOD);
+	ck_assert_int_eq(grant_redeem(book, &g, loop_boot_ms(), digest), GRANT_REUSED);
 }
 
 static void

@@ -159,6 +159,33 @@ START_TEST(marks)
 }
 END_TEST
 
+/* What says its own time is not new again because the clock it is judged by went back. */
+START_TEST(stamps)
+{
+	struct replay *r = replay_new(1000);
+	uint8_t m[32] = {1}, other[32] = {2};
+
+	ck_assert_int_eq(replay_stamped(r, m, 5000, 100), 1);
+	ck_assert_int_eq(replay_stamped(r, m, 5000, 100), 0);
+	/* its time is over, and it is forgotten when the next one comes */
+	ck_assert_int_eq(replay_stamped(r, other, 9000, 104), 1);
+	ck_assert_uint_eq(replay_count(r), 1);
+	ck_assert_int_eq(replay_horizon(r), 100);
+	ck_assert_int_eq(replay_stamped(r, m, 9000, 100), 0);
+	other[0] = 3;
+	ck_assert_int_eq(replay_stamped(r, other, 9000, 100), 0);
+	ck_assert_int_eq(replay_stamped(r, other, 9000, 101), 1);
+	/* also when it is the one that lets the old ones be forgotten */
+	other[0] = 2;
+	ck_assert_int_eq(replay_stamped(r, other, 20000, 104), 0);
+	replay_forgot(r, 500);
+	other[0] = 4;
+	ck_assert_int_eq(replay_stamped(r, other, 20000, 500), 0);
+	ck_assert_int_eq(replay_stamped(r, other, 20000, 501), 1);
+	replay_free(r);
+}
+END_TEST
+
 START_TEST(numbers)
 {
 	struct replay *r = replay_new(1000);
@@ -219,6 +246,7 @@ main(void)
 	tcase_add_test(tc, old_key_ends);
 	tcase_add_test(tc, fields_do_not_run_together);
 	tcase_add_test(tc, marks);
+	tcase_add_test(tc, stamps);
 	tcase_add_test(tc, numbers);
 	tcase_add_test(tc, ids_count_on);
 	suite_add_tcase(s, tc);

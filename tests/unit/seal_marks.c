@@ -4,14 +4,17 @@
  * was accepted is known, and one that was not is not.
  */
 #include <check.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/loop.h"
+#include "keymasterd/judge/clock.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_file.h"
@@ -20,7 +23,8 @@
 #include "keymasterd/judge/seal_verify.h"
 #include "keymasterd/judge/turn.h"
 
-#define WINDOW 62000
+#define WINDOW 62000 /* of marks */
+#define SEAL_WINDOW_S 30
 #define SESSION "5f0c7a3e-0000-4000-8000-000000000000"
 
 struct judge_conf judge_conf;
@@ -32,6 +36,23 @@ uint64_t
 judge_born_ms(void)
 {
 	return 0;
+}
+
+/* The wall clock, which is set in these tests. */
+static int64_t offset_s;
+
+int
+clock_gettime(clockid_t id, struct timespec *t)
+{
+	static int (*real)(clockid_t, struct timespec *);
+	int r;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+	r = real(id, t);
+	if (id == CLOCK_REALTIME)
+		t->tv_sec += offset_s;
+	return r;
 }
 
 static char dir[64], path[96], err[512];
@@ -48,7 +69,9 @@ open_all(void)
 	    ledger_open(judge_store, "default", 0, err, sizeof(err)) == 0, "%s", err);
 	set = replay_new(WINDOW);
 	ck_assert_ptr_nonnull(set);
+	ck_assert_int_eq(clock_load(), 0);
 	ck_assert_int_eq(seal_marks_load(set, WINDOW), 0);
+	clock_horizon(set, WINDOW, SEAL_WINDOW_S);
 }
 
 static void
@@ -156,6 +179,105 @@ marks_file(unsigned i)
 	ck_assert_int_ge(fd, 0);
 	return fd;
 }
+
+/* The clock is set, and the loop's next turn sees it. */
+static void
+set_clock(int64_t s)
+{
+	offset_s = s;
+	usleep(2000);
+	loop_stop();
+	loop_run();
+}
+
+/* An envelope of now, and whether it is taken. */
+static int
+taken(unsigned n, int64_t stamp)
+{
+	uint8_t signature[64], mark[REPLAY_MARK_LEN];
+
+	(void)clock_now_ms();
+	signature_of(n, signature);
+	seal_mark(span_str(SESSION), signature, mark);
+	return replay_stamped(set, mark, loop_now_ms(), stamp);
+}
+
+static int64_t
+wall(void)
+{
+	return (int64_t)(judge_now_ms() / 1000);
+}
+
+/* Whatever the clock does between two starts: what was used is not new. _i: with files of
+ * marks. */
+START_TEST(the_clock_is_set)
+{
+	int64_t first, ahead;
+	uint64_t rows;
+
+	judge_conf.seal_window_s = SEAL_WINDOW_S;
+	set_clock(0);
+	first = wall();
+	call(1, NULL);
+	if (_i == 1)
+		seal_marks_save();
+	/* a day ahead, where the first is old, and another one is used; then back */
+	set_clock(86400);
+	close_all();
+	open_all();
+	ahead = wall();
+	ck_assert_int_eq(taken(2, ahead), 1);
+	call(2, NULL);
+	if (_i == 1)
+		seal_marks_save();
+	rows = ledger_seq();
+	set_clock(1);
+	ck_assert_int_eq(taken(1, first), 0);
+	turn_end(NULL);
+	ck_assert_uint_eq(ledger_seq(), rows + 1); /* clock.back, once */
+	ck_assert_int_eq(taken(1, first), 0);
+	turn_end(NULL);
+	ck_assert_uint_eq(ledger_seq(), rows + 1);
+	close_all();
+	open_all();
+	ck_assert_int_eq(taken(1, first), 0);
+	ck_assert_int_eq(taken(2, ahead), 0);
+	/* its day has come */
+	set_clock(86400 + 1);
+	close_all();
+	open_all();
+	ck_assert_int_eq(taken(2, ahead), 0);
+	/* and what is new counts when the clock is past all that was */
+	set_clock(86400 + SEAL_WINDOW_S + 5);
+	ck_assert_int_eq(taken(3, wall()), 1);
+	offset_s = 0;
+}
+END_TEST
+
+/* Back while nobody ran; and a step that is too small to matter is none. */
+START_TEST(the_clock_is_set_between)
+{
+	uint64_t rows;
+
+	judge_conf.seal_window_s = SEAL_WINDOW_S;
+	set_clock(86400);
+	call(1, NULL);
+	close_all();
+	set_clock(0);
+	open_all();
+	rows = ledger_seq();
+	ck_assert_int_eq(taken(1, wall() + 86400), 0);
+	ck_assert_int_eq(taken(2, wall()), 0);
+	turn_end(NULL);
+	ck_assert_uint_eq(ledger_seq(), rows + 1);
+	close_all();
+	set_clock(2 * 86400);
+	open_all();
+	ck_assert_int_eq(taken(1, wall() - 86400), 0);
+	ck_assert_int_eq(taken(2, wall()), 1);
+	offset_s = 0;
+}
+END_TEST
 
 START_TEST(from_rows_and_batches)
 {
@@ -271,6 +393,8 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, from_rows_and_batches);
+	tcase_add_loop_test(t, the_clock_is_set, 0, 2);
+	tcase_add_test(t, the_clock_is_set_between);
 	tcase_add_test(t, batches_that_are_damaged);
 	tcase_add_test(t, rows_that_are_gone);
 	tcase_add_test(t, unmarked);
