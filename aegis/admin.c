@@ -148,9 +148,7 @@ start_keymaster(struct config *c)
 
 	snprintf(path, sizeof(path), "%s/vault", c->data_dir);
 	if (access(path, F_OK) == -1 && errno == ENOENT) {
-		cli_error("Run \"aegis init\" first, or name the data directory with "
-			  "--data-dir.",
-		    "there is no vault in %s", c->data_dir);
+		layout_absent(c);
 		return ADMIN_FAILED;
 	}
 	if (c->master_key == NULL) {

@@ -83,6 +83,11 @@ struct config *cli_config_serve(struct cli *);
  */
 int cli_secret_fd(struct cli *);
 
+/* The same as a secret, for what the command line uses itself. NULL after saying why. */
+struct secret *cli_secret(struct cli *);
+/* Was one given, in whichever way? */
+bool cli_secret_given(const struct cli *);
+
 /* "✗ what", then "  next" when it is not NULL, on standard error. */
 void cli_error(const char *next, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

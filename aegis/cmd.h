@@ -49,6 +49,10 @@ int cmd_status(struct cli *);
 int cmd_mcp_serve(struct cli *);
 int cmd_mcp_config(struct cli *);
 
+int cmd_vault_create(struct cli *);
+int cmd_vault_vaults(struct cli *);
+int cmd_vault_destroy(struct cli *);
+
 int cmd_user_add(struct cli *);
 int cmd_user_list(struct cli *);
 int cmd_user_remove(struct cli *);

@@ -6,6 +6,7 @@
 #include "aegis/cmd.h"
 #include "aegis/config.h"
 #include "aegis/confsend.h"
+#include "aegis/layout.h"
 #include "aegis/master.h"
 #include "aegis/reload.h"
 #include "common/proto.h"
@@ -64,9 +65,7 @@ cmd_gate(struct cli *cli)
 		return ADMIN_FAILED;
 	snprintf(path, sizeof(path), "%s/vault", c->data_dir);
 	if (access(c->data_dir, F_OK) == -1 || access(path, F_OK) == -1) {
-		cli_error("Run \"aegis init\" first, or name the data directory with "
-			  "--data-dir.",
-		    "there is no vault in %s", c->data_dir);
+		layout_absent(c);
 		return ADMIN_FAILED;
 	}
 	if (!c->require_agent_auth)

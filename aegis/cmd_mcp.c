@@ -36,6 +36,17 @@ set_token(const void *p, size_t len, void *arg)
 	return r;
 }
 
+/* --agent-token, into the environment of the bridge. */
+static int
+take_token(struct cli *cli)
+{
+	struct secret *s = cli_secret(cli);
+	int r = s != NULL ? secret_use(s, set_token, NULL) : -1;
+
+	secret_free(s);
+	return r;
+}
+
 /* Where the gate is: the environment of `aegis run`, else the configuration. 0 or -1. */
 static int
 set_gate(struct cli *cli)
@@ -84,7 +95,7 @@ cmd_mcp_serve(struct cli *cli)
 
 	if (check_transport(cli, &transport, &port) == -1)
 		return ADMIN_USAGE;
-	if (cli->secret != NULL && secret_use(cli->secret, set_token, NULL) == -1) {
+	if (cli_secret_given(cli) && take_token(cli) == -1) {
 		cli_error(NULL, "--agent-token is no agent's token");
 		return ADMIN_USAGE;
 	}

@@ -71,6 +71,15 @@ const struct command commands[] = {
 	    INJECT_FLAGS,
 	    SWITCH("no-allow-private", 0, "Private addresses are refused again")), cmd_vault_update},
 
+    {"vault", "create", "", 0, "Make another vault, with a master key and a database of its own",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the vault; AEGIS_VAULT=NAME chooses it"),
+	    {"master-key", 0, FLAG_SECRET, false, "KEY", "64 digits instead of a new key; - reads standard input"}),
+	cmd_vault_create},
+    {"vault", "vaults", "", 0, "List the vaults", NULL, cmd_vault_vaults},
+    {"vault", "destroy", "", 0, "Destroy a vault and all its credentials; its ledger stays",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the vault"), SWITCH("confirm", 0, "Yes, destroy")),
+	cmd_vault_destroy},
+
     {"agent", "add", "", 0, "Register an agent and show its token once",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the agent"),
 	    TEXT("rate-limit", 0, "N/UNIT", "Such as 50/min")), cmd_agent_add},

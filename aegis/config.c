@@ -378,6 +378,7 @@ read_flags(struct loading *l, const struct config_flags *f)
 	snprintf(port, sizeof(port), "%u", f->port);
 	set_flag(l, "gate.port", f->port != 0 ? port : NULL);
 	set_flag(l, "vault.data_dir", f->data_dir);
+	set_flag(l, "vault.name", f->vault);
 	set_flag(l, "gate.require_agent_auth",
 	    f->no_agent_auth            ? "false"
 		: f->require_agent_auth ? "true"
@@ -461,6 +462,7 @@ config_free(struct config *c)
 	free(c->base_dir);
 	free(c->tenant);
 	free(c->vault_socket);
+	free(c->vaults_root);
 	free(c->origins);
 	free(c);
 }

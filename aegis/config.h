@@ -88,7 +88,8 @@ struct config {
 	    drain_timeout_ms;
 
 	char *vault_name;
-	char *data_dir;     /* absolute */
+	char *data_dir;     /* absolute; of a named vault vaults_root/vaults/NAME */
+	char *vaults_root;  /* vault.data_dir as it was given */
 	char *admin_socket; /* absolute */
 	char *vault_socket; /* the same with ".vault" behind it */
 	char *tenant;
@@ -159,6 +160,7 @@ struct config_flags {
 	const char *cert, *key;
 	const char *policies_dir, *policy_mode;
 	const char *data_dir;
+	const char *vault; /* in place of vault.name */
 	bool serve; /* a gate will run: what its tool servers need must be there */
 	struct buf *problems; /* what is wrong goes here, not to stderr; or NULL */
 };

@@ -147,6 +147,74 @@ key_from_file(struct loading *l, const char *path, const char *source)
 	return 1;
 }
 
+/* A named vault has a directory of its own below the default one's. */
+static void
+finish_vault(struct loading *l)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789_-";
+	struct config *c = l->c;
+	char *dir;
+
+	c->vaults_root = strdup(c->data_dir);
+	if (strcmp(c->vault_name, "default") == 0)
+		return;
+	if (c->vault_name[strspn(c->vault_name, allowed)] != '\0') {
+		problem_add(&l->problems, c->file, 0, 0, "vault.name",
+		    "found \"%s\", expected letters, digits, _ and -", c->vault_name);
+		return;
+	}
+	if (asprintf(&dir, "%s/vaults/%s", c->data_dir, c->vault_name) == -1) {
+		problem_add(&l->problems, c->file, 0, 0, "vault.name", "out of memory");
+		return;
+	}
+	free(c->data_dir);
+	c->data_dir = dir;
+}
+
+/* The key that `aegis vault create` wrote beside a named vault is that vault's, whatever
+ * else there is. 1: taken. */
+static int
+vault_key(struct loading *l)
+{
+	struct config *c = l->c;
+	struct secret *other = c->master_key;
+	char *path;
+	int r = 0;
+
+	if (strcmp(c->vault_name, "default") == 0 ||
+	    (path = key_path_join(c->data_dir, ".master-key")) == NULL)
+		return 0;
+	c->master_key = NULL;
+	r = key_from_file(l, path, ".master-key of this vault");
+	if (r == 1) {
+		config_warn_mode(path, "the master key");
+		secret_free(other);
+	} else {
+		c->master_key = other;
+	}
+	free(path);
+	return r == 1;
+}
+
+/* In the data directory, or where the configuration says; a gate on another vault must
+ * not take the place of this one's. */
+static void
+finish_socket(struct config *c)
+{
+	char *path;
+
+	if (c->admin_socket == NULL) {
+		c->admin_socket = key_path_join(c->data_dir, "admin.sock");
+	} else if (strcmp(c->vault_name, "default") != 0) {
+		if (asprintf(&path, "%s.%s", c->admin_socket, c->vault_name) == -1)
+			path = NULL;
+		free(c->admin_socket);
+		c->admin_socket = path;
+	}
+}
+
 static void
 finish_key(struct loading *l)
 {
@@ -157,6 +225,8 @@ finish_key(struct loading *l)
 	char *path;
 	int r = 0;
 
+	if (vault_key(l))
+		return;
 	if (c->master_key != NULL) {
 		c->master_key_source = sources[origin(c, "vault.master_key")];
 		return;
@@ -199,8 +269,8 @@ config_finish(struct loading *l)
 		problem_add(&l->problems, c->file, 0, 0, "gate.socket_mode",
 		    "found \"%s\", expected octal digits such as 0660", c->socket_mode);
 	finish_tls(l);
-	if (c->admin_socket == NULL)
-		c->admin_socket = key_path_join(c->data_dir, "admin.sock");
+	finish_vault(l);
+	finish_socket(c);
 	if (c->admin_socket == NULL ||
 	    asprintf(&c->vault_socket, "%s.vault", c->admin_socket) == -1)
 		problem_add(&l->problems, c->file, 0, 0, "admin.socket", "out of memory");

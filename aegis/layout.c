@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aegis/cli.h"
 #include "aegis/config.h"
 #include "common/priv.h"
 
@@ -76,6 +77,24 @@ layout_make(const struct config *c)
 		return -1;
 	snprintf(path, sizeof(path), "%s/vault", c->data_dir);
 	return make_dir(path, 0700, ROLE_VAULT);
+}
+
+void
+layout_absent(const struct config *c)
+{
+	char next[160];
+
+	if (strcmp(c->vault_name, "default") == 0)
+		snprintf(next, sizeof(next),
+		    "Run \"aegis init\" first, or name the data directory with "
+		    "--data-dir.");
+	else
+		snprintf(next, sizeof(next),
+		    "Make it with \"aegis vault create --name %s\", or choose another: "
+		    "aegis "
+		    "vault vaults",
+		    c->vault_name);
+	cli_error(next, "there is no vault in %s", c->data_dir);
 }
 
 int

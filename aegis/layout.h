@@ -12,6 +12,8 @@ struct config;
  * by their users) where absent. 0; -1 after saying why.
  */
 int layout_make(const struct config *);
+/* Says that there is no vault, and which command makes one. */
+void layout_absent(const struct config *);
 /* Takes the lock; returns its descriptor, or -1 (errno EWOULDBLOCK: another runs). */
 int layout_lock(const struct config *);
 /* 1 when a gate or another command holds the data directory. */

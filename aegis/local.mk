@@ -71,6 +71,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_receipt.c \
 	aegis/cmd_operator.c \
 	aegis/cmd_user.c \
+	aegis/cmd_vaults.c \
 	aegis/cmd_mcp.c \
 	aegis/cmd_run.c \
 	aegis/cmd_tool.c \

@@ -135,6 +135,19 @@ write_out(const void *p, size_t len, void *arg)
 	return write(*(int *)arg, p, len) == (ssize_t)len ? 0 : -1;
 }
 
+bool
+cli_secret_given(const struct cli *cli)
+{
+	return cli->secret != NULL || cli->secret_stdin;
+}
+
+struct secret *
+cli_secret(struct cli *cli)
+{
+	(void)secret_init(2u * 1024 * 1024);
+	return from_anywhere(cli);
+}
+
 int
 cli_secret_fd(struct cli *cli)
 {

@@ -89,6 +89,7 @@ int admin_ledger_seal(struct chan *, uint64_t, void *);
 int admin_status(struct chan *, uint64_t, void *);
 int admin_record(struct chan *, uint64_t, void *);
 /* Who is asking on this connection from now on. */
+int admin_permission_ask(struct chan *, uint64_t reqid, void *msg);
 int admin_user_login(struct chan *, uint64_t reqid, void *msg);
 
 /* The door is shut: acts that wait for vault finish without an answer. */

@@ -133,6 +133,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_daemon_reload, CHAN_READY, 0, admin_daemon_reload},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
     {MSG_user_login, CHAN_READY, 0, admin_user_login},
+    {MSG_permission_ask, CHAN_READY, 0, admin_permission_ask},
     {MSG_user_add, CHAN_READY, 0, admin_user_add},
     {MSG_user_list, CHAN_READY, 0, admin_user_list},
     {MSG_user_remove, CHAN_READY, 0, admin_user_remove},

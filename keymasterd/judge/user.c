@@ -67,6 +67,15 @@ user_role_may(enum user_role role, enum permission p)
 }
 
 enum permission
+permission_named(struct span name)
+{
+	for (unsigned p = PERMISSION_NONE + 1; p < PERMISSIONS; p++)
+		if (span_eq(name, permissions[p].name))
+			return (enum permission)p;
+	return PERMISSION_NONE;
+}
+
+enum permission
 permission_of(unsigned type)
 {
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)

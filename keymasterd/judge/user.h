@@ -41,6 +41,8 @@ enum user_role user_role_of(struct span name);
 /* "vault:read". */
 const char *permission_name(enum permission);
 int user_role_may(enum user_role, enum permission);
+/* PERMISSION_NONE when there is none of this name. */
+enum permission permission_named(struct span);
 /* What an administrator's message needs; an admin's permission when the table has no line
  * for it. */
 enum permission permission_of(unsigned type);

@@ -178,7 +178,7 @@ def test_bash_completion_completes(prefix, place):
 
     assert complete("aegis", "va") == ["vault"]
     assert set(complete("aegis", "vault", "")) == {
-        "add", "list", "refresh", "remove", "rotate", "update"}
+        "add", "create", "destroy", "list", "refresh", "remove", "rotate", "update", "vaults"}
     assert complete("aegis", "vault", "add", "--dom") == ["--domains"]
     assert complete("aegis", "gate", "--no-a") == ["--no-agent-auth"]
 
