@@ -71,6 +71,7 @@ int cmd_ledger_key(struct cli *);
 int cmd_ledger_receipt(struct cli *);
 
 int cmd_run(struct cli *);
+int cmd_openbao_setup(struct cli *);
 int cmd_daemon_reload(struct cli *);
 int cmd_doctor(struct cli *);
 int cmd_config_validate(struct cli *);

@@ -285,6 +285,39 @@ check_status(struct doctor *d, const struct config *c, const struct json_doc *j)
 		say(d, PASS, "credentials", "%lld", (long long)total);
 }
 
+/* vault's own findings (keymasterd/vault/bao_check.c). */
+static void
+check_openbao(struct doctor *d)
+{
+	struct admin_answer a = {0};
+	struct json_doc j;
+	struct json_iter it;
+	char what[64], result[16], text[600];
+	MSG_INIT(openbao_test, m);
+
+	json_init(&j);
+	if (admin_ask(MSG_openbao_test, &m, NULL, NULL, &a) == -1 || a.code != ADMIN_OK ||
+	    json_parse(&j, a.json.p, a.json.len, NULL) != JSON_OK)
+		say(d, FAIL, "openbao", "vault does not say: see the log");
+	json_iter_init(&it, &j, json_root(&j));
+	while (json_iter_next(&it, &j)) {
+		if (json_str_copy(&j, json_get(&j, it.value, "check"), what, sizeof(what),
+			NULL) == -1 ||
+		    json_str_copy(&j, json_get(&j, it.value, "result"), result,
+			sizeof(result), NULL) == -1 ||
+		    json_str_copy(&j, json_get(&j, it.value, "message"), text,
+			sizeof(text), NULL) == -1)
+			continue;
+		say(d,
+		    strcmp(result, "pass") == 0       ? PASS
+			: strcmp(result, "warn") == 0 ? WARN
+						      : FAIL,
+		    what, "%s", text);
+	}
+	json_free(&j);
+	admin_answer_free(&a);
+}
+
 static void
 check_keymaster(struct doctor *d, struct cli *cli)
 {
@@ -312,6 +345,8 @@ check_keymaster(struct doctor *d, struct cli *cli)
 	else {
 		say(d, PASS, "judge", "answers");
 		check_status(d, c, &j);
+		if (c->vault_provider == CONFIG_OPENBAO && d->gate)
+			check_openbao(d);
 	}
 	json_free(&j);
 	admin_answer_free(&a);

@@ -69,6 +69,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_init.c \
 	aegis/cmd_ledger.c \
 	aegis/cmd_receipt.c \
+	aegis/cmd_openbao.c \
 	aegis/cmd_operator.c \
 	aegis/cmd_user.c \
 	aegis/cmd_vaults.c \
@@ -133,3 +134,13 @@ tests_fuzz_fuzz_receipt_LDADD = $(FUZZ_LDFLAGS) libverify.a $(COMMON_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_config tests/fuzz/fuzz_export tests/fuzz/fuzz_receipt
 endif
+
+# what `aegis openbao setup` prints: the script and the least policies in it
+OPENBAO_TEXTS = $(srcdir)/contrib/openbao/setup.sh $(srcdir)/contrib/openbao/embed \
+	$(srcdir)/contrib/openbao/board.hcl $(srcdir)/contrib/openbao/kv.hcl \
+	$(srcdir)/contrib/openbao/session.hcl $(srcdir)/contrib/openbao/tenants.hcl \
+	$(srcdir)/contrib/openbao/transit.hcl
+BUILT_SOURCES += openbao_setup.inc
+CLEANFILES += openbao_setup.inc
+openbao_setup.inc: $(OPENBAO_TEXTS)
+	$(AM_V_GEN)sh $(srcdir)/contrib/openbao/embed $(srcdir)/contrib/openbao > $@

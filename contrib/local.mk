@@ -2,7 +2,7 @@
 EXTRA_DIST += contrib/bench contrib/build contrib/demo.py contrib/lint contrib/parts contrib/protocol-doc \
 	contrib/run contrib/setup contrib/test contrib/systemd/aegis.service.in \
 	contrib/systemd/no-tool-servers.conf \
-	contrib/openbao/README.md contrib/openbao/board.hcl contrib/openbao/kv.hcl contrib/openbao/session.hcl \
+	contrib/openbao/README.md contrib/openbao/embed contrib/openbao/setup.sh contrib/openbao/board.hcl contrib/openbao/kv.hcl contrib/openbao/session.hcl \
 	contrib/openbao/tenants.hcl contrib/openbao/transit.hcl
 
 # below the prefix, so that an installation anywhere works; packagers set these three

@@ -5,6 +5,7 @@ noinst_LIBRARIES += libvault.a
 libvault_a_SOURCES = \
 	keymasterd/vault/access.c keymasterd/vault/access.h \
 	keymasterd/vault/again.c keymasterd/vault/again.h \
+	keymasterd/vault/bao_check.c keymasterd/vault/bao_check.h \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
@@ -64,6 +65,7 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_credential.c keymasterd/judge/admin_credential.h \
 	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \
 	keymasterd/judge/admin_stats.c keymasterd/judge/admin_status.c \
+	keymasterd/judge/admin_openbao.c \
 	keymasterd/judge/admin_reload.c \
 	keymasterd/judge/openbao.c keymasterd/judge/openbao.h \
 	keymasterd/judge/admin_lease.c \

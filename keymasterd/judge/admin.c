@@ -42,6 +42,7 @@ on_gone(struct chan *c)
 	vault_act_gone(c);
 	reload_act_gone(c);
 	lease_list_gone(c);
+	openbao_act_gone(c);
 	seal_gate_gone(c);
 	admin_tool_forget(c);
 	policies_forget(c);

@@ -78,6 +78,8 @@ int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 int admin_vault_refresh(struct chan *, uint64_t reqid, void *msg);
 int admin_daemon_reload(struct chan *, uint64_t reqid, void *msg);
 void reload_act_gone(const struct chan *);
+int admin_openbao_test(struct chan *, uint64_t reqid, void *msg);
+void openbao_act_gone(const struct chan *);
 /* An administrator is gone: nobody waits for vault any more. */
 void vault_act_gone(const struct chan *);
 /* vault's leases, and how many there are (admin_lease.c). */

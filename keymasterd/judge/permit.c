@@ -131,6 +131,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_ledger_receipt, CHAN_READY, 0, admin_ledger_receipt},
     {MSG_status, CHAN_READY, 0, admin_status},
     {MSG_daemon_reload, CHAN_READY, 0, admin_daemon_reload},
+    {MSG_openbao_test, CHAN_READY, 0, admin_openbao_test},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
     {MSG_user_login, CHAN_READY, 0, admin_user_login},
     {MSG_permission_ask, CHAN_READY, 0, admin_permission_ask},

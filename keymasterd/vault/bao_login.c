@@ -48,6 +48,12 @@ bao_login_token(void)
 	return token;
 }
 
+unsigned
+bao_login_full_s(void)
+{
+	return full_ms / 1000;
+}
+
 const char *
 bao_login_trouble(void)
 {

@@ -31,6 +31,8 @@ void bao_login_again(bool other);
  * any case but trouble, with the same token or another.
  */
 void bao_login_check(void);
+/* The life the token had when it was new, in seconds. */
+unsigned bao_login_full_s(void);
 /* Why there is no token, or NULL. */
 const char *bao_login_trouble(void);
 

@@ -58,6 +58,14 @@ bao_transit_on(void)
 	return name[0] != '\0';
 }
 
+bool
+bao_transit_names(const char **m, const char **key)
+{
+	*m = mount;
+	*key = name;
+	return bao_transit_on();
+}
+
 const uint8_t *
 bao_transit_public(void)
 {

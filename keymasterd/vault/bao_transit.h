@@ -14,6 +14,8 @@
 /* Takes copies; key "": tokens are signed by our own key. 0, or -1: too long. */
 int bao_transit_setup(struct span mount, struct span key);
 bool bao_transit_on(void);
+/* Engine and key; false when there is none. */
+bool bao_transit_names(const char **mount, const char **key);
 /* changed is called when there is a new version, before anything is signed by it. */
 void bao_transit_start(void (*changed)(void));
 void bao_transit_close(void);

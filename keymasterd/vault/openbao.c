@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/msg.h"
+#include "keymasterd/vault/bao_check.h"
 #include "keymasterd/vault/bao_http.h"
 #include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
@@ -109,6 +110,7 @@ openbao_configure(void *msg)
 			fatalx("secrets.openbao.ca_cert holds no certificate");
 	}
 	given = 1;
+	bao_check_setup(http.tls != NULL, http.host);
 	bao_http_setup(&http);
 	bao_session_setup(&session);
 	return 0;

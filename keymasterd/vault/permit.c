@@ -7,6 +7,7 @@
 #include "keymasterd/vault/permit.h"
 
 #include "keymasterd/vault/again.h"
+#include "keymasterd/vault/bao_check.h"
 #include "common/stats.h"
 #include "keymasterd/vault/serve.h"
 
@@ -29,6 +30,7 @@ const struct permit permit_vault_judge[] = {
     {MSG_checkpoint_sign, CHAN_READY, 0, serve_checkpoint_sign},
     {MSG_key_rotate, CHAN_READY, 0, serve_key_rotate},
     {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},
+    {MSG_openbao_check, CHAN_READY, 0, serve_openbao_check},
     {MSG_stats, CHAN_READY, 0, stats_asked},
     {MSG_lease_next, CHAN_READY, 0, serve_lease_next},
     PERMIT_LAST,

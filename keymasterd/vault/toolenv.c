@@ -51,6 +51,12 @@ toolenv_is_dynamic(const struct toolenv *row)
 	return reference_parse(span_str(row->reference), &ref) == NULL && ref.dynamic;
 }
 
+const struct toolenv *
+toolenv_at(size_t n)
+{
+	return n < nrows ? &rows[n] : NULL;
+}
+
 void
 toolenv_clear(void)
 {

@@ -31,6 +31,9 @@ const struct toolenv *toolenv_get(const char *server, unsigned index);
 /* A reference to a credential that is made for each process. */
 bool toolenv_is_dynamic(const struct toolenv *);
 
+/* Number n of all servers' variables together; NULL at the end. */
+const struct toolenv *toolenv_at(size_t n);
+
 void toolenv_clear(void);
 
 #endif
