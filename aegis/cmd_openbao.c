@@ -20,7 +20,7 @@
 #include "common/proto.h"
 
 static const char script[] =
-#include "openbao_setup.inc"
+#include "aegis/openbao_setup.inc"
     ;
 
 #define SAFE                                                          \

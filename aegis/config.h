@@ -104,7 +104,7 @@ struct config {
 	char *openbao_lease_role;
 	unsigned openbao_renew_s;
 	bool openbao_wrapped; /* the secret id */
-	char *openbao_host; /* of these, made of those above */
+	char *openbao_host;   /* of these, made of those above */
 	unsigned openbao_port;
 	bool openbao_tls;
 	char *openbao_secret_file;     /* or else: */

@@ -140,7 +140,7 @@ OPENBAO_TEXTS = $(srcdir)/contrib/openbao/setup.sh $(srcdir)/contrib/openbao/emb
 	$(srcdir)/contrib/openbao/board.hcl $(srcdir)/contrib/openbao/kv.hcl \
 	$(srcdir)/contrib/openbao/session.hcl $(srcdir)/contrib/openbao/tenants.hcl \
 	$(srcdir)/contrib/openbao/transit.hcl
-BUILT_SOURCES += openbao_setup.inc
-CLEANFILES += openbao_setup.inc
-openbao_setup.inc: $(OPENBAO_TEXTS)
-	$(AM_V_GEN)sh $(srcdir)/contrib/openbao/embed $(srcdir)/contrib/openbao > $@
+BUILT_SOURCES += aegis/openbao_setup.inc
+CLEANFILES += aegis/openbao_setup.inc
+aegis/openbao_setup.inc: $(OPENBAO_TEXTS)
+	$(AM_V_GEN)$(MKDIR_P) aegis && sh $(srcdir)/contrib/openbao/embed $(srcdir)/contrib/openbao > $@

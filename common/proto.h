@@ -126,8 +126,8 @@ enum openbao_event {
 	OPENBAO_REFUSED,   /* the login */
 	OPENBAO_AWAY,      /* nobody waits for it any more */
 	OPENBAO_BACK,
-	OPENBAO_UNWRAPPED, /* a wrapped secret id was taken out */
-	OPENBAO_WRAP_USED, /* somebody else did, perhaps */
+	OPENBAO_UNWRAPPED,   /* a wrapped secret id was taken out */
+	OPENBAO_WRAP_USED,   /* somebody else did, perhaps */
 	OPENBAO_WRAP_FOREIGN /* what is wrapped is no secret id of this method */
 };
 
