@@ -98,6 +98,8 @@ make_script(struct setup *s, const struct cli *cli, const struct config *c)
 	    pick(cli, "token-key", c->openbao_token_key, known ? "" : "seal"));
 	put(s, "board_key", pick(cli, "board-key", c->openbao_board_key, ""));
 	put(s, "tenants", cli_given(cli, "tenants") ? "yes" : "no");
+	put(s, "lease_role",
+	    c->openbao_lease_role != NULL ? c->openbao_lease_role : "aegis-lease");
 	put(s, "database_mount", pick(cli, "database-mount", NULL, ""));
 	if (buf_puts(&s->text, script) == -1)
 		s->wrong = true;

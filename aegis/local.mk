@@ -138,6 +138,7 @@ endif
 # what `aegis openbao setup` prints: the script and the least policies in it
 OPENBAO_TEXTS = $(srcdir)/contrib/openbao/setup.sh $(srcdir)/contrib/openbao/embed \
 	$(srcdir)/contrib/openbao/board.hcl $(srcdir)/contrib/openbao/kv.hcl \
+	$(srcdir)/contrib/openbao/database.hcl $(srcdir)/contrib/openbao/lease.hcl \
 	$(srcdir)/contrib/openbao/session.hcl $(srcdir)/contrib/openbao/tenants.hcl \
 	$(srcdir)/contrib/openbao/transit.hcl
 BUILT_SOURCES += aegis/openbao_setup.inc

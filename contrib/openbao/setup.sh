@@ -78,7 +78,8 @@ policy()
 {
 	text=$(sed -e '/^#/d' -e "s#\"\(+/\)\{0,1\}kv/#\"\1$kv_mount/#" \
 		-e "s#\"\(+/\)\{0,1\}transit/#\"\1$transit_mount/#" \
-		-e "s#/seal\"#/$token_key\"#" -e "s#/blackboard\"#/$board_key\"#" |
+		-e "s#/seal\"#/$token_key\"#" -e "s#/blackboard\"#/$board_key\"#" \
+		-e "s#\"database/#\"$database_mount/#" -e "s#/aegis-lease\"#/$lease_role\"#" |
 		awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); printf "%s\\n", $0 }')
 	ask GET "sys/policies/acl/$role-$1"
 	if [ "$status" = 200 ] && grep -qF "\"policy\":\"$text\"" "$work/answer"; then
@@ -87,7 +88,7 @@ policy()
 		must PUT "sys/policies/acl/$role-$1" "{\"policy\":\"$text\"}"
 		new "policy $role-$1"
 	fi
-	policies=${policies:+$policies,}$role-$1
+	[ "$1" = lease ] || policies=${policies:+$policies,}$role-$1
 }
 
 policies=
@@ -126,6 +127,13 @@ fi
 if [ -n "$database_mount" ]; then
 	made "database engine $database_mount" "sys/mounts/$database_mount" POST \
 		"sys/mounts/$database_mount" '{"type":"database"}'
+	policy database <<'END'
+@database@END
+	policy lease <<'END'
+@lease@END
+	must POST "auth/token/roles/$lease_role" "{\"allowed_policies\":\"$role-lease\",
+\"orphan\":true,\"renewable\":false,\"token_no_default_policy\":true}"
+	kept "token role $lease_role with $role-lease"
 fi
 made "AppRole method $auth_mount" "sys/auth/$auth_mount" POST "sys/auth/$auth_mount" \
 	'{"type":"approle"}'

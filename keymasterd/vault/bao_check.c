@@ -21,6 +21,7 @@
 #include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
+#include "keymasterd/vault/lease_bao.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
@@ -108,6 +109,19 @@ add_path(struct check *k, const char *needs, const char *text, const char *what)
 	k->npaths++;
 }
 
+/* Tokens that credentials of databases hang on; what those may read is not asked here. */
+static void
+add_lease(struct check *k, const char *what)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "auth/token/create/%s", lease_bao_role());
+	add_path(k, "update", text, what);
+	add_path(k, "update", "auth/token/revoke-accessor", what);
+	add_path(k, "update", "sys/leases/renew", what);
+	add_path(k, "update", "sys/leases/revoke", what);
+}
+
 static void
 add_references(struct check *k)
 {
@@ -120,8 +134,12 @@ add_references(struct check *k)
 		if (t->reference[0] == '\0' ||
 		    bao_place_reference(span_str(t->reference), &ref) != NULL)
 			continue;
-		snprintf(text, sizeof(text), "%s/data/%s", ref.mount, ref.path);
 		snprintf(what, sizeof(what), "tool server %.40s", t->server);
+		if (ref.dynamic) {
+			add_lease(k, what);
+			continue;
+		}
+		snprintf(text, sizeof(text), "%s/data/%s", ref.mount, ref.path);
 		add_path(k, "read", text, what);
 	}
 }

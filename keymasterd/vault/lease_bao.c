@@ -29,6 +29,12 @@ lease_bao_setup(struct span name)
 	return span_copy(name, role, sizeof(role));
 }
 
+const char *
+lease_bao_role(void)
+{
+	return role;
+}
+
 /* Sends what w has written. A credential is never asked for twice, the rest may be. */
 static void
 call(struct lease *l, lease_reply_fn fn, bao_result_fn done, const char *method,

@@ -32,6 +32,8 @@ typedef void (*lease_reply_fn)(struct lease *, const struct lease_reply *);
 
 /* The token role; before the loop. 0, or -1: too long. */
 int lease_bao_setup(struct span role);
+/* The token role. */
+const char *lease_bao_role(void);
 /* Each calls fn exactly once, perhaps before it returns. The lease must outlive it. */
 void lease_bao_token(struct lease *, lease_reply_fn);  /* token, accessor */
 void lease_bao_read(struct lease *, lease_reply_fn);   /* id, username, password */

@@ -110,6 +110,16 @@ def test_the_script_says_what_it_would_do(fresh, place):
     assert not [x for x in done.stderr.splitlines() if x.startswith("+")]
 
 
+def test_with_a_database_engine(fresh, openbao_server):
+    made = {x[2:] for x in fresh.setup("--database-mount", "database").stderr.splitlines() if x[0] == "+"}
+    assert made == {"database engine database", "policy aegis-database", "policy aegis-lease"}
+    role = openbao_server.call("GET", "auth/token/roles/aegis-lease", HERE)["data"]
+    assert role["orphan"] and role["allowed_policies"] == ["aegis-lease"] and not role["renewable"]
+    policies = openbao_server.call("GET", "auth/approle/role/aegis", HERE)["data"]["token_policies"]
+    assert "aegis-database" in policies and "aegis-lease" not in policies
+    fresh.setup()  # as it was
+
+
 @pytest.mark.parametrize("flags, says", [
     (["--address", "https://x:1';rm"], "found"),
     (["--token-file", "/nowhere"], "Name a file with a token"),
