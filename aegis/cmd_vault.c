@@ -12,6 +12,7 @@
 #include "aegis/cmd.h"
 #include "aegis/offer.h"
 #include "aegis/out.h"
+#include "common/access.h"
 #include "common/credential_text.h"
 #include "common/proto.h"
 
@@ -23,7 +24,23 @@
  */
 struct sealed {
 	char domains[4097], scheme[8];
+	char methods[ACCESS_METHODS_MAX + 1];
+	char allow[ACCESS_PATHS_MAX + 1], deny[ACCESS_PATHS_MAX + 1];
 };
+
+static void
+read_limits(const struct cli *cli, struct msg_secret_offer *o, struct sealed *t)
+{
+	o->methods = span_str(cli_text(cli, "allow-methods"));
+	o->allow_paths = span_str(cli_text(cli, "allow-paths"));
+	o->deny_paths = span_str(cli_text(cli, "deny-paths"));
+	if (access_methods_text(o->methods, t->methods, sizeof(t->methods)) == NULL)
+		o->methods = span_str(t->methods);
+	if (access_paths_text(o->allow_paths, t->allow, sizeof(t->allow)) == NULL)
+		o->allow_paths = span_str(t->allow);
+	if (access_paths_text(o->deny_paths, t->deny, sizeof(t->deny)) == NULL)
+		o->deny_paths = span_str(t->deny);
+}
 
 static void
 read_texts(struct msg_secret_offer *o, struct sealed *t, const char *domains,
@@ -100,11 +117,15 @@ cmd_vault_add(struct cli *cli)
 	m.body_inspection = span_str(cli_text_or(cli, "body-inspection", "block"));
 	m.upstream = span_str(upstream);
 	m.allow_private = cli_given(cli, "allow-private");
+	m.methods = span_str(cli_text(cli, "allow-methods"));
+	m.allow_paths = span_str(cli_text(cli, "allow-paths"));
+	m.deny_paths = span_str(cli_text(cli, "deny-paths"));
 	o.add = 1;
 	o.name = m.name;
 	o.service = m.service;
 	o.allow_private = m.allow_private;
 	read_texts(&o, &texts, domains, upstream);
+	read_limits(cli, &o, &texts);
 	read_auth(&o, m.auth_type, m.header_name, m.query_param);
 	o.secret = cli_secret_fd(cli);
 	if (o.secret == -1)
@@ -123,6 +144,9 @@ cmd_vault_list(struct cli *cli)
 	    {"SERVICE", "service", COLUMN_PLAIN}, {"DOMAINS", "domains", COLUMN_PLAIN},
 	    {"AUTH", "auth_type", COLUMN_PLAIN}, {"SCOPES", "scopes", COLUMN_PLAIN},
 	    {"RATE", "rate_limit", COLUMN_PLAIN},
+	    {"METHODS", "allow_methods", COLUMN_PLAIN},
+	    {"PATHS", "allow_paths", COLUMN_PLAIN},
+	    {"DENIED", "deny_paths", COLUMN_PLAIN},
 	    {"BODY", "body_inspection", COLUMN_PLAIN},
 	    {"UPSTREAM", "upstream", COLUMN_PLAIN}, {"STATUS", "status", COLUMN_PLAIN},
 	    {"EXPIRES", "expires_at", COLUMN_TIME}, {NULL, NULL, COLUMN_PLAIN}};
@@ -208,6 +232,9 @@ cmd_vault_update(struct cli *cli)
 	m.rate_limit = field(cli, "rate-limit", CREDENTIAL_RATE_LIMIT, &set);
 	m.body_inspection = field(cli, "body-inspection", CREDENTIAL_INSPECTION, &set);
 	m.upstream = field(cli, "upstream", CREDENTIAL_UPSTREAM, &set);
+	m.methods = field(cli, "allow-methods", CREDENTIAL_METHODS, &set);
+	m.allow_paths = field(cli, "allow-paths", CREDENTIAL_ALLOW_PATHS, &set);
+	m.deny_paths = field(cli, "deny-paths", CREDENTIAL_DENY_PATHS, &set);
 	(void)field(cli, "ttl", CREDENTIAL_TTL, &set);
 	m.ttl_days = cli_number(cli, "ttl", 0);
 	(void)field(cli, "allow-private", CREDENTIAL_PRIVATE, &set);
@@ -233,6 +260,7 @@ cmd_vault_update(struct cli *cli)
 	o.header_name = m.header_name;
 	o.query_param = m.query_param;
 	read_texts(&o, &texts, cli_text(cli, "domains"), cli_text(cli, "upstream"));
+	read_limits(cli, &o, &texts);
 	if (set & CREDENTIAL_AUTH_TYPE) {
 		/* names of the type before go with it */
 		read_auth(&o, m.auth_type, m.header_name, m.query_param);

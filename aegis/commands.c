@@ -30,6 +30,9 @@
 	TEXT("rate-limit", 0, "N/UNIT", "Such as 100/min; units sec, min, hour, day"), \
 	TEXT("body-inspection", 0, "MODE", "Credentials in requests: off, warn, block (the default)"), \
 	TEXT("upstream", 0, "URL", "scheme://[host][:port] instead of https://DOMAIN:443"), \
+	TEXT("allow-methods", 0, "LIST", "Only these methods, such as GET,HEAD; none: all"), \
+	TEXT("allow-paths", 0, "LIST", "Only these paths, such as '/repos/**,/user'; none: all"), \
+	TEXT("deny-paths", 0, "LIST", "Never these paths, such as '/admin/**'; none: no such"), \
 	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
 #define AGENT NEED("agent", 0, "NAME", "Agent")
 #define POLICIES_DIR TEXT("policies-dir", 0, "PATH", "Policies: a file or a directory of them")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
+	common/access.c \
+	common/access.h \
 	common/addr.c \
 	common/addr.h \
 	common/admin_door.c \

@@ -91,8 +91,9 @@ enum outcome {
 	OUTCOME_TOOL_DOWN,
 	OUTCOME_TOOL_TIMEOUT,
 	OUTCOME_TOOL_BROKEN,
-	OUTCOME_UNREDEEMED, /* the grant ran out unused */
-	OUTCOME_LOST        /* the redeemer died; what became of it is unknown */
+	OUTCOME_UNREDEEMED,    /* the grant ran out unused */
+	OUTCOME_LOST,          /* the redeemer died; what became of it is unknown */
+	OUTCOME_ACCESS_REFUSED /* not a method or path sealed with the credential */
 };
 
 enum tool_state {
@@ -165,12 +166,16 @@ enum credential_field {
 	CREDENTIAL_RATE_LIMIT = 1 << 6,
 	CREDENTIAL_INSPECTION = 1 << 7,
 	CREDENTIAL_UPSTREAM = 1 << 8,
-	CREDENTIAL_PRIVATE = 1 << 9
+	CREDENTIAL_PRIVATE = 1 << 9,
+	CREDENTIAL_METHODS = 1 << 10,
+	CREDENTIAL_ALLOW_PATHS = 1 << 11,
+	CREDENTIAL_DENY_PATHS = 1 << 12
 };
 
 /* What vault seals together with the secret. */
-#define CREDENTIAL_SEALED                                                     \
-	(CREDENTIAL_DOMAINS | CREDENTIAL_AUTH_TYPE | CREDENTIAL_HEADER_NAME | \
-	    CREDENTIAL_QUERY_PARAM | CREDENTIAL_UPSTREAM | CREDENTIAL_PRIVATE)
+#define CREDENTIAL_SEALED                                                       \
+	(CREDENTIAL_DOMAINS | CREDENTIAL_AUTH_TYPE | CREDENTIAL_HEADER_NAME |   \
+	    CREDENTIAL_QUERY_PARAM | CREDENTIAL_UPSTREAM | CREDENTIAL_PRIVATE | \
+	    CREDENTIAL_METHODS | CREDENTIAL_ALLOW_PATHS | CREDENTIAL_DENY_PATHS)
 
 #endif

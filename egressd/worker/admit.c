@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "common/access.h"
 #include "common/chan.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -90,7 +91,9 @@ static int
 start(struct exchange *ex, struct msg_proxy_open *m)
 {
 	enum grant_verdict v = redeem(m);
+	enum access_verdict limit;
 	enum target_verdict t;
+	const char *why;
 
 	if (v != GRANT_GOOD) {
 		LOG_WARN("grant.refused", LS("why", grant_strverdict(v)),
@@ -114,6 +117,17 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 		    "Domain not in credential allowlist", NULL,
 		    "The list sealed with the credential does not cover this host and "
 		    "port.");
+	}
+	limit =
+	    access_check(ex->credential->access, m->method, m->target, m->headers, &why);
+	if (limit != ACCESS_GOOD) {
+		LOG_WARN("access.refused", LSN("method", m->method.p, m->method.len),
+		    LS("header", why));
+		return exchange_fail(ex, OUTCOME_ACCESS_REFUSED, 403,
+		    limit == ACCESS_METHOD ? "Method not permitted by this credential"
+					   : "Path not permitted by this credential",
+		    why,
+		    "The limits sealed with the credential do not cover this request.");
 	}
 	if (keep_text(ex, m) == -1)
 		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,

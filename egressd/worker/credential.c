@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/access.h"
 #include "common/http1_class.h"
 #include "common/msg.h"
 #include "common/secret.h"
@@ -76,6 +77,9 @@ fill(struct credential *c, struct msg_credential_secret *m)
 		return "no such port";
 	c->port = m->port != 0 ? (uint16_t)m->port : c->tls ? 443 : 80;
 	c->allow_private = m->allow_private != 0;
+	c->access = access_new(m->methods, m->allow_paths, m->deny_paths);
+	if (c->access == NULL)
+		return "its limits to methods and paths cannot be read";
 	c->sealed = m->sealed;
 	c->secret = m->secret;
 	m->secret = NULL;
@@ -119,5 +123,6 @@ credential_unref(struct credential *c)
 		return;
 	secret_free(c->secret);
 	reflect_free(c->reflect);
+	access_free(c->access);
 	free(c);
 }

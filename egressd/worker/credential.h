@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct access;
 struct msg_credential_secret;
 struct reflect;
 struct secret;
@@ -30,6 +31,7 @@ struct credential {
 	bool tls;
 	uint16_t port; /* where a name without a port leads */
 	bool allow_private;
+	struct access *access; /* to which methods and paths it is limited */
 };
 
 /* Longest secret as injected: percent escapes of all of it. */

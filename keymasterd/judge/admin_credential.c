@@ -168,6 +168,9 @@ act_ask(struct act *a)
 	m.query_param = span_str(a->row.query_param);
 	m.scheme = span_str(scheme);
 	m.allow_private = (uint8_t)a->row.allow_private;
+	m.methods = span_str(a->row.methods);
+	m.allow_paths = span_str(a->row.allow_paths);
+	m.deny_paths = span_str(a->row.deny_paths);
 	m.replace = (uint8_t)a->replace;
 	memcpy(m.offer, a->offer, sizeof(m.offer));
 	if (chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
@@ -190,11 +193,13 @@ act_go(int committed, void *arg)
 static void
 describe(const struct store_credential *row, char *out, size_t size)
 {
-	snprintf(out, size, "%s%s%s%s%s%s%s%s", row->domains,
+	snprintf(out, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s", row->domains,
 	    row->upstream[0] != '\0' ? "; upstream " : "", row->upstream,
 	    row->allow_private ? "; allow private" : "", "; body inspection ",
 	    row->inspection, row->rate_limit[0] != '\0' ? "; rate limit " : "",
-	    row->rate_limit);
+	    row->rate_limit, row->methods[0] != '\0' ? "; methods " : "", row->methods,
+	    row->allow_paths[0] != '\0' ? "; paths " : "", row->allow_paths,
+	    row->deny_paths[0] != '\0' ? "; denied paths " : "", row->deny_paths);
 }
 
 /* Row, then vault if it has to know (offer is not NULL), else the database at once. */
@@ -202,7 +207,7 @@ static int
 act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
     const struct store_credential *row, const uint8_t *offer)
 {
-	static char detail[sizeof(row->domains) + sizeof(row->upstream) + 128];
+	static char detail[sizeof(row->domains) + sizeof(row->upstream) + 2400];
 	struct act *a = calloc(1, sizeof(*a));
 
 	if (a == NULL) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/access.h"
 #include "common/buf.h"
 #include "common/credential_text.h"
 #include "common/host.h"
@@ -43,6 +44,28 @@ inspection_set(struct span s, struct store_credential *row, char *why, size_t si
 	if (!span_eq(s, "off") && !span_eq(s, "warn") && !span_eq(s, "block"))
 		return wrong(why, size, "body inspection", "is off, warn or block");
 	return span_copy(s, row->inspection, sizeof(row->inspection));
+}
+
+/* Those of the three lists that are meant. */
+static int
+limits_set(struct span methods, struct span allow, struct span deny, uint32_t set,
+    struct store_credential *row, char *why, size_t size)
+{
+	const char *bad = NULL;
+
+	if ((set & CREDENTIAL_METHODS) &&
+	    (bad = access_methods_text(methods, row->methods, sizeof(row->methods))) !=
+		NULL)
+		return wrong(why, size, "list of allowed methods", bad);
+	if ((set & CREDENTIAL_ALLOW_PATHS) &&
+	    (bad = access_paths_text(
+		 allow, row->allow_paths, sizeof(row->allow_paths))) != NULL)
+		return wrong(why, size, "list of allowed paths", bad);
+	if ((set & CREDENTIAL_DENY_PATHS) &&
+	    (bad = access_paths_text(deny, row->deny_paths, sizeof(row->deny_paths))) !=
+		NULL)
+		return wrong(why, size, "list of denied paths", bad);
+	return 0;
 }
 
 /* Header and query names belong to their auth types; each gets its usual default. */
@@ -123,6 +146,9 @@ credential_row_new(const struct msg_credential_add *m, struct store_credential *
 		    m->rate_limit, row->rate_limit, sizeof(row->rate_limit))) == -1 ||
 	    inspection_set(m->body_inspection, row, why, size) == -1)
 		return -1;
+	if (limits_set(m->methods, m->allow_paths, m->deny_paths, UINT32_MAX, row, why,
+		size) == -1)
+		return -1;
 	if (credential_ttl(row, m->ttl_days, now) == -1)
 		return wrong(why, size, "ttl", "is 0 to 36500 days");
 	judge_uuid(row->id);
@@ -165,6 +191,9 @@ credential_row_change(const struct msg_credential_update *m, struct store_creden
 		return -1;
 	if ((m->set & CREDENTIAL_INSPECTION) &&
 	    inspection_set(m->body_inspection, row, why, size) == -1)
+		return -1;
+	if (limits_set(
+		m->methods, m->allow_paths, m->deny_paths, m->set, row, why, size) == -1)
 		return -1;
 	if ((m->set & CREDENTIAL_TTL) && credential_ttl(row, m->ttl_days, now) == -1)
 		return wrong(why, size, "ttl", "is 0 to 36500 days");
@@ -248,6 +277,12 @@ credential_row_json(const struct store_credential *row, struct buf *out)
 	put_if(&w, "query_param", row->query_param);
 	put_list(&w, "scopes", row->scopes);
 	put_if(&w, "rate_limit", row->rate_limit);
+	if (row->methods[0] != '\0')
+		put_list(&w, "allow_methods", row->methods);
+	if (row->allow_paths[0] != '\0')
+		put_list(&w, "allow_paths", row->allow_paths);
+	if (row->deny_paths[0] != '\0')
+		put_list(&w, "deny_paths", row->deny_paths);
 	jsonw_key_str(&w, "body_inspection", row->inspection);
 	put_if(&w, "upstream", row->upstream);
 	jsonw_key_bool(&w, "allow_private", row->allow_private != 0);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/access.h"
 #include "common/host.h"
 #include "common/loop.h"
 #include "common/policy.h"
@@ -212,6 +213,38 @@ check_scope(struct decide *d, const struct credential *c, struct span method)
 	return -1;
 }
 
+/* What the credential itself is limited to; the worker holds the same, sealed. */
+static int
+check_access(struct ask *a)
+{
+	const struct store_credential *row = &a->credential->row;
+	const char *why;
+	char hint[300];
+	enum access_verdict v;
+
+	v = access_check(
+	    a->credential->access, a->m->method, a->target.path, a->m->headers, &why);
+	if (v == ACCESS_GOOD)
+		return 0;
+	snprintf(hint, sizeof(hint),
+	    "%s%sAn operator changes that with: aegis vault update --name %s %s",
+	    why != NULL ? why : "",
+	    why != NULL ? " may turn the request into another. " : "", row->name,
+	    v == ACCESS_METHOD ? "--allow-methods <list>"
+			       : "--allow-paths <list> --deny-paths <list>");
+	if (v == ACCESS_METHOD)
+		decide_refuse(&a->d, 403, "credential_method",
+		    "Method not permitted by this credential", hint,
+		    DKS("method", a->m->method), DKL("allowed", span_str(row->methods)));
+	else
+		decide_refuse(&a->d, 403, "credential_path",
+		    "Path not permitted by this credential", hint,
+		    DKS("path", a->target.path),
+		    DKL("allowed", span_str(row->allow_paths)),
+		    DKL("denied", span_str(row->deny_paths)));
+	return -1;
+}
+
 static int
 check_grant(struct decide *d, const struct credential *c, const struct agent *agent)
 {
@@ -374,7 +407,7 @@ proxy_authorize(struct chan *c, uint64_t reqid, void *msg)
 	if (parsed == -100 || check_agent(&a) == -1 || check_service(&a, parsed) == -1 ||
 	    check_expiry(&a.d, a.credential) == -1 ||
 	    check_scope(&a.d, a.credential, a.m->method) == -1 ||
-	    check_grant(&a.d, a.credential, a.agent) == -1 ||
+	    check_access(&a) == -1 || check_grant(&a.d, a.credential, a.agent) == -1 ||
 	    authorize_policy(&a.d, a.agent, a.m->headers, &a.rule) == -1 ||
 	    check_rates(&a) == -1 || check_domain(&a) == -1 || check_length(&a) == -1)
 		return 0;

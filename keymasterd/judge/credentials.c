@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/access.h"
 #include "common/credential_text.h"
 #include "common/host.h"
 #include "common/log.h"
@@ -187,15 +188,22 @@ struct credential *
 credential_set(const struct store_credential *row)
 {
 	struct credential *c = credential_by_id(row->tenant, row->id);
+	struct access *access = access_new(span_str(row->methods),
+	    span_str(row->allow_paths), span_str(row->deny_paths));
 
+	if (access == NULL)
+		return NULL;
 	if (c == NULL) {
 		c = calloc(1, sizeof(*c));
-		if (c == NULL)
+		if (c == NULL) {
+			access_free(access);
 			return NULL;
+		}
 		TAILQ_INIT(&c->waiting);
 		c->row = *row;
 		TAILQ_INSERT_TAIL(&credentials, c, link);
 		if (index_add(c) == -1) {
+			access_free(access);
 			credential_forget(c);
 			return NULL;
 		}
@@ -203,6 +211,8 @@ credential_set(const struct store_credential *row)
 	}
 	c->row = *row;
 	c->stale = 0;
+	access_free(c->access);
+	c->access = access;
 	split_patterns(c);
 	choose_authority(c);
 	c->scopes = scopes_of(row->scopes);
@@ -223,6 +233,7 @@ credential_forget(struct credential *c)
 	index_del(c);
 	TAILQ_REMOVE(&credentials, c, link);
 	limiter_free(c->limiter);
+	access_free(c->access);
 	free(c);
 }
 

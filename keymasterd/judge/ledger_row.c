@@ -230,8 +230,8 @@ ledger_outcome_name(unsigned outcome)
 	static const char *const names[] = {"", "ok", "agent_gone",
 	    "upstream_unreachable", "upstream_timeout", "upstream_broken",
 	    "address_refused", "domain_refused", "secret_echoed", "grant_refused",
-	    "too_large", "tool_down", "tool_timeout", "tool_broken", "unredeemed",
-	    "lost"};
+	    "too_large", "tool_down", "tool_timeout", "tool_broken", "unredeemed", "lost",
+	    "access_refused"};
 
 	return outcome > 0 && outcome < sizeof(names) / sizeof(names[0]) ? names[outcome]
 									 : "unknown";

@@ -106,8 +106,14 @@ static const char schema_7[] =
     " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
     " PRIMARY KEY(tenant_id, name)) WITHOUT ROWID;";
 
+/* Limits of credentials to methods and paths. */
+static const char schema_8[] =
+    "ALTER TABLE credentials ADD COLUMN methods TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE credentials ADD COLUMN allow_paths TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE credentials ADD COLUMN deny_paths TEXT NOT NULL DEFAULT '';";
+
 static const char *const steps[] = {
-    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
+    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

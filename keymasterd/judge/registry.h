@@ -15,9 +15,12 @@ enum { SCOPE_READ = 1, SCOPE_WRITE = 2, SCOPE_ALL = 4 };
 struct waiting;
 TAILQ_HEAD(waiting_list, waiting);
 
+struct access;
+
 struct credential {
 	struct store_credential row;
 	struct limiter *limiter; /* NULL: no limit */
+	struct access *access;   /* to methods and paths */
 	unsigned scopes;
 	enum inspect_mode inspect;
 	char *patterns[64]; /* the domains, into pattern_text */

@@ -76,7 +76,8 @@ struct store_credential {
 	char inspection[9];
 	char upstream[301];
 	int allow_private;
-	uint64_t expires_ms; /* 0: never */
+	char methods[65], allow_paths[1001], deny_paths[1001]; /* common/access.h */
+	uint64_t expires_ms;                                   /* 0: never */
 	uint64_t created_ms, updated_ms, rotated_ms;
 };
 /* Inserts, or overwrites the row with the same id. STORE_EXISTS: name or service taken.

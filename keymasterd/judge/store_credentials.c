@@ -11,9 +11,10 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	sqlite3_stmt *st = store_write(s, SLOT_CREDENTIAL_PUT,
 	    "INSERT INTO credentials(id, tenant_id, name, service, domains, auth_type,"
 	    " header_name, query_param, scopes, rate_limit, body_inspection, upstream,"
-	    " allow_private, expires_at, created_at, updated_at, rotated_at)"
+	    " allow_private, expires_at, created_at, updated_at, rotated_at,"
+	    " methods, allow_paths, deny_paths)"
 	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-	    "?16, ?17)"
+	    "?16, ?17, ?18, ?19, ?20)"
 	    " ON CONFLICT(id) DO UPDATE SET domains = excluded.domains,"
 	    " auth_type = excluded.auth_type, header_name = excluded.header_name,"
 	    " query_param = excluded.query_param, scopes = excluded.scopes,"
@@ -21,6 +22,8 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	    "excluded.body_inspection,"
 	    " upstream = excluded.upstream, allow_private = excluded.allow_private,"
 	    " expires_at = excluded.expires_at, updated_at = excluded.updated_at,"
+	    " methods = excluded.methods, allow_paths = excluded.allow_paths,"
+	    " deny_paths = excluded.deny_paths,"
 	    " rotated_at = excluded.rotated_at WHERE tenant_id = excluded.tenant_id");
 
 	if (st == NULL)
@@ -42,6 +45,9 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	bind_u64(st, 15, c->created_ms);
 	bind_u64(st, 16, c->updated_ms);
 	bind_u64(st, 17, c->rotated_ms);
+	bind_str(st, 18, c->methods);
+	bind_str(st, 19, c->allow_paths);
+	bind_str(st, 20, c->deny_paths);
 	return store_run(s, st);
 }
 
@@ -78,6 +84,9 @@ credential_read(sqlite3_stmt *st, struct store_credential *c)
 	c->created_ms = column_u64(st, 14);
 	c->updated_ms = column_u64(st, 15);
 	c->rotated_ms = column_u64(st, 16);
+	column_str(st, 17, c->methods, sizeof(c->methods));
+	column_str(st, 18, c->allow_paths, sizeof(c->allow_paths));
+	column_str(st, 19, c->deny_paths, sizeof(c->deny_paths));
 }
 
 int
@@ -88,7 +97,8 @@ store_credential_each(
 	    "SELECT id, tenant_id, name, service, domains, auth_type, header_name, "
 	    "query_param,"
 	    " scopes, rate_limit, body_inspection, upstream, allow_private, expires_at,"
-	    " created_at, updated_at, rotated_at FROM credentials ORDER BY tenant_id, "
+	    " created_at, updated_at, rotated_at, methods, allow_paths, deny_paths"
+	    " FROM credentials ORDER BY tenant_id, "
 	    "name");
 	struct store_credential *c = malloc(sizeof(*c));
 	int r = SQLITE_ERROR;

@@ -21,6 +21,8 @@
 #define CREDENTIAL_HEADER_MAX 128
 #define CREDENTIAL_QUERY_MAX 128
 #define CREDENTIAL_SCHEME_MAX 8
+#define CREDENTIAL_METHODS_MAX 64
+#define CREDENTIAL_PATHS_MAX 1000
 
 /* UTF-8 texts without NUL; whoever gives one out says how long they live. */
 struct credential {
@@ -30,6 +32,8 @@ struct credential {
 	struct span scheme; /* https or http */
 	uint32_t port;      /* 0: the scheme's own */
 	uint8_t allow_private;
+	/* limits, common/access.h; "" for none */
+	struct span methods, allow_paths, deny_paths;
 	uint64_t sealed;   /* counts: another number whenever it was sealed anew */
 	uint8_t reference; /* what is sealed is no secret but says where it is */
 };

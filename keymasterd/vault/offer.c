@@ -59,7 +59,8 @@ offer_keep(const struct chan *c, const struct credential *m, int add, uint32_t s
     struct secret *secret)
 {
 	size_t octets = m->tenant.len + m->name.len + m->service.len + m->domains.len +
-	    m->auth_type.len + m->header_name.len + m->query_param.len + m->scheme.len;
+	    m->auth_type.len + m->header_name.len + m->query_param.len + m->scheme.len +
+	    m->methods.len + m->allow_paths.len + m->deny_paths.len;
 	struct offer *o = calloc(1, sizeof(*o) + octets);
 	char *at;
 
@@ -82,6 +83,9 @@ offer_keep(const struct chan *c, const struct credential *m, int add, uint32_t s
 	keep_text(&o->meta.header_name, &at);
 	keep_text(&o->meta.query_param, &at);
 	keep_text(&o->meta.scheme, &at);
+	keep_text(&o->meta.methods, &at);
+	keep_text(&o->meta.allow_paths, &at);
+	keep_text(&o->meta.deny_paths, &at);
 	LIST_INSERT_HEAD(&offers, o, entry);
 	return o;
 }
@@ -158,6 +162,12 @@ static const struct detail {
 	SEALED("--query-param")},
     {CREDENTIAL_UPSTREAM, same_upstream, 0, SEALED("--upstream")},
     {CREDENTIAL_PRIVATE, same_private, 0, SEALED("--[no-]allow-private")},
+    {CREDENTIAL_METHODS, same_text, offsetof(struct credential, methods),
+	SEALED("--allow-methods")},
+    {CREDENTIAL_ALLOW_PATHS, same_text, offsetof(struct credential, allow_paths),
+	SEALED("--allow-paths")},
+    {CREDENTIAL_DENY_PATHS, same_text, offsetof(struct credential, deny_paths),
+	SEALED("--deny-paths")},
 };
 
 const char *

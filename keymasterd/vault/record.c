@@ -12,7 +12,9 @@
 #include "common/wire.h"
 #include "keymasterd/vault/seal.h"
 
-#define FLAG_REFERENCE 2 /* beside allow_private, in one octet */
+/* Beside allow_private, in one octet. */
+#define FLAG_REFERENCE 2
+#define FLAG_LIMITS 4 /* three texts follow */
 
 static struct record *
 record_alloc(size_t len)
@@ -25,6 +27,12 @@ record_alloc(size_t len)
 	if (r != NULL)
 		r->len = len;
 	return r;
+}
+
+static int
+has_limits(const struct credential *m)
+{
+	return m->methods.len + m->allow_paths.len + m->deny_paths.len > 0;
 }
 
 /* What is authenticated with the secret: the same octets as stand in the file. */
@@ -43,13 +51,21 @@ put_description(
 	wire_put_str(w, m->query_param, CREDENTIAL_QUERY_MAX);
 	wire_put_str(w, m->scheme, CREDENTIAL_SCHEME_MAX);
 	wire_put_u32(w, m->port);
-	wire_put_u8(w, (uint8_t)(m->allow_private | (m->reference ? FLAG_REFERENCE : 0)));
+	wire_put_u8(w,
+	    (uint8_t)(m->allow_private | (m->reference ? FLAG_REFERENCE : 0) |
+		(has_limits(m) ? FLAG_LIMITS : 0)));
+	if (!has_limits(m))
+		return;
+	wire_put_str(w, m->methods, CREDENTIAL_METHODS_MAX);
+	wire_put_str(w, m->allow_paths, CREDENTIAL_PATHS_MAX);
+	wire_put_str(w, m->deny_paths, CREDENTIAL_PATHS_MAX);
 }
 
 static void
 get_description(struct wire_r *r, struct record *rec)
 {
 	struct credential *m = &rec->meta;
+	uint8_t flags;
 
 	rec->kind = wire_get_u8(r);
 	rec->version = m->sealed = wire_get_u64(r);
@@ -62,9 +78,16 @@ get_description(struct wire_r *r, struct record *rec)
 	m->query_param = wire_get_str(r, CREDENTIAL_QUERY_MAX);
 	m->scheme = wire_get_str(r, CREDENTIAL_SCHEME_MAX);
 	m->port = wire_get_u32(r);
-	m->allow_private = wire_get_u8(r);
-	m->reference = (m->allow_private & FLAG_REFERENCE) != 0;
-	m->allow_private &= (uint8_t)~FLAG_REFERENCE;
+	flags = wire_get_u8(r);
+	m->reference = (flags & FLAG_REFERENCE) != 0;
+	m->allow_private = flags & (uint8_t) ~(FLAG_REFERENCE | FLAG_LIMITS);
+	if ((flags & FLAG_LIMITS) == 0)
+		return;
+	m->methods = wire_get_str(r, CREDENTIAL_METHODS_MAX);
+	m->allow_paths = wire_get_str(r, CREDENTIAL_PATHS_MAX);
+	m->deny_paths = wire_get_str(r, CREDENTIAL_PATHS_MAX);
+	if (!has_limits(m))
+		r->failed = 1; /* one content has one form */
 }
 
 /* A credential has a tenant and a name, a signing key has no description at all. */
@@ -83,14 +106,15 @@ description_ok(const struct record *rec)
 			m->scheme.len ==
 		    0 &&
 		    m->port == 0 && m->allow_private == 0 && m->reference == 0 &&
-		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
+		    !has_limits(m) && rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
 	case RECORD_TOKEN_OLD:
 		return m->tenant.len == 0 && m->name.len > 0 && m->service.len > 0 &&
 		    m->service.len <= 19 &&
 		    strspn(m->service.p, "0123456789") >= m->service.len &&
 		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
 	case RECORD_NODE_KEY:
-		return m->tenant.len + m->name.len + m->service.len == 0;
+		return m->tenant.len + m->name.len + m->service.len == 0 &&
+		    !has_limits(m);
 	case RECORD_CREDENTIAL:
 		return m->tenant.len > 0 && m->name.len > 0 && m->port <= UINT16_MAX &&
 		    m->allow_private <= 1;

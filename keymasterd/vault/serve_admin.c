@@ -102,7 +102,10 @@ serve_secret_offer(struct chan *c, uint64_t reqid, void *msg)
 	    .query_param = m->query_param,
 	    .scheme = m->scheme,
 	    .port = m->port,
-	    .allow_private = m->allow_private};
+	    .allow_private = m->allow_private,
+	    .methods = m->methods,
+	    .allow_paths = m->allow_paths,
+	    .deny_paths = m->deny_paths};
 	const char *why = refuse_offer(m);
 	enum vault_code code = why == NULL ? VAULT_OK : VAULT_REFUSED;
 	const struct offer *o = NULL;

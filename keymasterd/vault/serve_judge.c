@@ -87,7 +87,10 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 	    .query_param = m->query_param,
 	    .scheme = m->scheme,
 	    .port = m->port,
-	    .allow_private = m->allow_private};
+	    .allow_private = m->allow_private,
+	    .methods = m->methods,
+	    .allow_paths = m->allow_paths,
+	    .deny_paths = m->deny_paths};
 	struct offer *o = offer_find(m->offer);
 	enum vault_code code = VAULT_REFUSED;
 	const char *why = refuse_seal(m);

@@ -33,6 +33,9 @@ answer_fetch(struct chan *c, uint64_t reqid, const struct vault_answer *answer)
 	a.scheme = cred->scheme;
 	a.port = cred->port;
 	a.allow_private = cred->allow_private;
+	a.methods = cred->methods;
+	a.allow_paths = cred->allow_paths;
+	a.deny_paths = cred->deny_paths;
 	a.secret = answer->secret;
 	return chan_answer(c, reqid, MSG_credential_secret, &a);
 }

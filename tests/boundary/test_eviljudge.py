@@ -7,7 +7,7 @@ from puppet import AdminSocket, Directory, Puppet, conf_vault, memfd
 
 SECRET = "sk-of-the-administrator-5f/+Q=="
 SEALED = dict(tenant="default", name="github", service="github", domains="api.github.com",
-              auth_type="bearer", scheme="https")
+              auth_type="bearer", scheme="https", methods="GET", deny_paths="/admin/**")
 OTHERWISE = {
     "another name": dict(name="gitlab"),
     "another tenant": dict(tenant="other"),
@@ -22,6 +22,10 @@ OTHERWISE = {
     "in clear": dict(scheme="http"),
     "another port": dict(port=8443),
     "private addresses": dict(allow_private=1),
+    "a method more": dict(methods="GET,POST"),
+    "any method": dict(methods=""),
+    "other paths": dict(allow_paths="/x"),
+    "denied paths": dict(deny_paths=""),
 }
 
 

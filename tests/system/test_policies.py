@@ -311,3 +311,89 @@ def test_the_gate_does_not_start_with_wrong_policies(lab):
             assert lab.aegis("config", "validate", env=env).returncode == 0
     with pytest.raises(CommandFailed):
         lab.aegis("gate", "--policy-mode", "sometimes")
+
+
+# ---- limits of credentials: no policies needed ----
+
+@pytest.fixture(scope="module")
+def limited(lab, upstream):
+    lab.stop()
+    lab.config.write_text(lab.text.replace("  policies_dir: policies\n", ""))
+    lab.start()
+    lab.credential("lent", "lent", SECRET, "127.0.0.1", "--allow-private",
+                   "--upstream", f"http://127.0.0.1:{upstream.port}",
+                   "--allow-methods", "get, HEAD", "--allow-paths", "/repos/**,/user",
+                   "--deny-paths", "/repos/*/secrets/**")
+    lab.aegis("agent", "grant", "--agent", "bot", "--credential", "lent")
+    return lab
+
+
+@pytest.mark.parametrize("method,path,code", [
+    ("GET", "/repos", None),
+    ("GET", "/repos/a/b", None),
+    ("HEAD", "/user?x=/admin", None),
+    ("POST", "/repos/a", "credential_method"),
+    ("get", "/repos/a", "credential_method"),
+    ("OPTIONS", "/user", "credential_method"),
+    ("GET", "/users", "credential_path"),
+    ("GET", "/user/", "credential_path"),
+    ("GET", "/", "credential_path"),
+    ("GET", "/repos/a/secrets", "credential_path"),
+    ("GET", "/repos/a/secrets/key", "credential_path"),
+    ("GET", "/repos/a/%73ecrets/key", "credential_path"),
+    ("GET", "/repos/a/SECRETS/key", "credential_path"),
+    ("GET", "/repos/a//secrets/key", "credential_path"),
+    ("GET", "/repos/a/secrets;x=1/key", "credential_path"),
+    ("GET", "/repos/a/secrets/%E2%80%A8", "credential_path"),
+])
+def test_credentials_are_limited(limited, upstream, method, path, code):
+    before = len(upstream.seen)
+    with requests.Session() as s:
+        request = s.prepare_request(requests.Request(
+            method, limited.url, headers={"X-Aegis-Agent": limited.token}))
+        request.method, request.url = method, limited.url + "/lent" + path
+        answer = s.send(request, timeout=20)
+    row = row_of(limited, answer)
+    if code is None:
+        assert answer.status_code == 200 and row["decision"] == "allowed", answer.text
+        return
+    body = answer.json()
+    assert answer.status_code == 403 and (row["code"], row["agent"]) == (code, "bot")
+    assert "aegis vault update --name lent" in body["hint"] and len(upstream.seen) == before
+    assert body["allowed"] == (["GET", "HEAD"] if code == "credential_method" else ["/repos/**", "/user"])
+
+
+def test_limits_are_changed_and_listed(limited):
+    def lent():
+        return {c["name"]: c for c in limited.json("vault", "list")}["lent"]
+
+    assert lent()["allow_methods"] == ["GET", "HEAD"] and lent()["deny_paths"] == ["/repos/*/secrets/**"]
+    assert call(limited, "/lent/repos/x", **{"X-HTTP-Method-Override": "DELETE"}).status_code == 403
+    limited.aegis("vault", "update", "--name", "lent", "--allow-methods", "GET,POST")
+    assert call(limited, "/lent/repos/x", "POST").status_code == 200
+    assert call(limited, "/lent/repos/x/secrets").status_code == 403, "only one of them was changed"
+    limited.aegis("vault", "update", "--name", "lent", "--allow-paths", "none", "--deny-paths", "none",
+                  "--allow-methods", "none")
+    assert "allow_paths" not in lent() and "allow_methods" not in lent()
+    assert call(limited, "/lent/anything", "DELETE").status_code == 200
+    limited.aegis("vault", "update", "--name", "lent", "--deny-paths", "/private/**")
+    limited.stop()
+    limited.start()
+    assert call(limited, "/lent/private/x").status_code == 403
+    limited.aegis("vault", "rotate", "--name", "lent", "--secret-stdin", stdin=SECRET)
+    assert call(limited, "/lent/private").status_code == 403
+    detail = [r["detail"] for r in limited.ledger("--admin") if r["event"] == "credential.add" and r["credential"] == "lent"]
+    assert "; methods GET,HEAD; paths /repos/**,/user; denied paths /repos/*/secrets/**" in detail[0]
+
+
+@pytest.mark.parametrize("flag,value,word", [
+    ("--allow-methods", "GTE", "another word than GET"),
+    ("--allow-paths", "repos/**", "does not begin with /"),
+    ("--deny-paths", "/a?b", "holds one of"),
+    ("--deny-paths", "/a,,/b", "does not begin with /"),
+    ("--allow-paths", "/" + "a" * 200, "too long"),
+    ("--allow-paths", ",".join(["/a"] * 33), "too long"),
+])
+def test_wrong_limits(limited, flag, value, word):
+    done = limited.aegis("vault", "update", "--name", "lent", flag, value, check=False)
+    assert done.returncode == 3 and word in done.stderr, done.stderr

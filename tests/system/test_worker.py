@@ -20,6 +20,7 @@ from worker_harness import SECRET, UNKNOWN, Upstream, Worker, ok  # noqa: E402
 PROGRAM = os.environ.get("EGRESS_WORKER", "egressd/egressd-worker")
 (OK, AGENT_GONE, UNREACHABLE, TIMEOUT, BROKEN, ADDRESS, DOMAIN, ECHOED, GRANT,
  TOO_LARGE) = range(1, 11)
+ACCESS_REFUSED = 16
 
 
 class Base(unittest.TestCase):
@@ -240,6 +241,20 @@ class Targets(Base):
         a = w.get(authority=b"x.good.test")
         self.assertEqual((a.head["status"], a.done["outcome"]), (502, UNREACHABLE))
         self.assertIn(b'"cause":"resolve', a.head["body"])
+
+    def test_methods_and_paths_as_sealed(self):
+        """Whatever the judge has granted."""
+        u = self.upstream(lambda r, c: ok())
+        w = self.worker(u.port, methods="GET,POST", allow_paths="/a/**", deny_paths="/a/*/no")
+        for method, target, headers, status in (
+                (b"GET", b"/a/b?c=/x", b"", 200), (b"POST", b"/a", b"", 200),
+                (b"PUT", b"/a/b", b"", 403), (b"GET", b"/b", b"", 403),
+                (b"GET", b"/a/b/NO", b"", 403), (b"GET", b"/a//b;x/no", b"", 403),
+                (b"GET", b"/a/b", b"x-http-method-override: DELETE\r\n", 403),
+                (b"GET", b"/a/b", b"x-original-url: /b\r\n", 403)):
+            a = w.get(u.port, target, method=method, headers=headers)
+            self.assertEqual(a.head["status"], status, (method, target, headers))
+            self.assertEqual(a.done["outcome"], OK if status == 200 else ACCESS_REFUSED, target)
 
     def test_private_addresses(self):
         names = {"a.test": ["127.0.0.1"], "b.test": ["10.1.2.3", "::1"], "c.test": ["::ffff:127.0.0.1"],

@@ -131,7 +131,10 @@ START_TEST(an_old_ledger)
 	    "ALTER TABLE agents DROP COLUMN proc_exe;"
 	    "ALTER TABLE agents DROP COLUMN proc_sha256;"
 	    "ALTER TABLE agents DROP COLUMN proc_cgroup;"
-	    "DROP TABLE nodes; DROP TABLE node_nonces;"
+	    "DROP TABLE nodes; DROP TABLE node_nonces; DROP TABLE users;"
+	    "ALTER TABLE credentials DROP COLUMN methods;"
+	    "ALTER TABLE credentials DROP COLUMN allow_paths;"
+	    "ALTER TABLE credentials DROP COLUMN deny_paths;"
 	    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, tenant_id TEXT);"
 	    "CREATE TABLE checkpoints(seq INTEGER, tenant_id TEXT);"
 	    "CREATE TABLE replay_marks(seen_ms INTEGER, tenant_id TEXT);";
