@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include <event2/event.h>
+#include <openssl/crypto.h>
 
 static int
 cmp_octets(const void *p, size_t len, void *arg)
