@@ -3,6 +3,7 @@
 #include "keymasterd/judge/openbao.h"
 
 #include "common/chan.h"
+#include "common/log.h"
 #include "common/proto.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
@@ -30,8 +31,10 @@ openbao_event(struct chan *c, uint64_t reqid, void *msg)
 
 	(void)c;
 	(void)reqid;
-	if (m->event == 0 || m->event >= sizeof(rows) / sizeof(rows[0]))
-		return -1;
+	if (m->event == 0 || m->event >= sizeof(rows) / sizeof(rows[0])) {
+		LOG_WARN("openbao.event", LU("unknown", m->event));
+		return 0;
+	}
 	row.event = span_str(rows[m->event].event);
 	(void)ledger_append(&row, NULL);
 	if (rows[m->event].state == NULL)
