@@ -6,6 +6,7 @@
 struct cli;
 
 int cmd_init(struct cli *);
+int cmd_import(struct cli *);
 int cmd_gate(struct cli *);
 
 int cmd_vault_add(struct cli *);
@@ -60,6 +61,7 @@ int cmd_user_role(struct cli *);
 int cmd_user_regenerate(struct cli *);
 
 int cmd_operator_token(struct cli *);
+int cmd_key_where(struct cli *);
 int cmd_key_rotate(struct cli *);
 int cmd_key_list(struct cli *);
 

@@ -90,13 +90,13 @@ find_paths(struct init *in, const struct cli *cli)
 
 /* Nothing may be there that we would have to overwrite, or to take back later. */
 static int
-check_absent(const struct init *in)
+check_absent(const struct init *in, bool keep)
 {
 	static const char *const dirs[] = {"vault", "judge"};
 	char *path;
 	size_t i;
 
-	if (access(in->config_path, F_OK) == 0) {
+	if (!keep && access(in->config_path, F_OK) == 0) {
 		cli_error(
 		    "init overwrites nothing: move it away first, or use \"aegis gate\".",
 		    "%s exists", in->config_path);
@@ -205,7 +205,7 @@ write_files(struct init *in, const struct cli *cli)
 			return -1;
 		in->where = in->key_path;
 	}
-	return write_config(in, cli, in_config);
+	return cli_given(cli, "keep-config") ? 0 : write_config(in, cli, in_config);
 }
 
 /* Vault makes its file, the judge its database. */
@@ -306,11 +306,19 @@ cmd_init(struct cli *cli)
 		cli_error(NULL, "--write-secrets and --env-file exclude each other");
 		return ADMIN_USAGE;
 	}
+	if (cli_given(cli, "keep-config") &&
+	    (cli_given(cli, "write-secrets") || cli_given(cli, "generate-cert"))) {
+		cli_error(NULL,
+		    "--keep-config changes no file, so --write-secrets and "
+		    "--generate-cert "
+		    "cannot be");
+		return ADMIN_USAGE;
+	}
 	if (find_paths(&in, cli) == -1) {
 		cli_error(NULL, "out of memory");
 		goto out;
 	}
-	if (check_absent(&in) == -1)
+	if (check_absent(&in, cli_given(cli, "keep-config")) == -1)
 		goto out; /* nothing is ours to take back */
 	if (write_files(&in, cli) == 0 && make_vault(&in) == 0)
 		r = ADMIN_OK;

@@ -42,6 +42,7 @@ const struct command commands[] = {
     {"", "init", "", 0, "Make the configuration, the master key and the vault",
 	FLAGS(SWITCH("write-secrets", 0, "Write the master key into the configuration file"),
 	    SWITCH("env-file", 0, "Write the master key into .env"),
+	    SWITCH("keep-config", 0, "There is a configuration file already: use it as it is"),
 	    SWITCH("generate-cert", 0, "Make a certificate for localhost in certs/")), cmd_init},
     {"", "gate", "", 0, "Run the gate in the foreground",
 	FLAGS(NUMBER("port", 'p', "N", "Port instead of the configured one"),
@@ -52,6 +53,9 @@ const struct command commands[] = {
 	    SWITCH("require-agent-auth", 0, "Refuse them (the default)"),
 	    POLICIES_DIR,
 	    TEXT("policy-mode", 0, "MODE", "enforce, dry-run or off")), cmd_gate},
+
+    {"", "import", "DIRECTORY", 1, "Take over configuration and policies of the established tool",
+	FLAGS(NEED("from", 0, "TOOL", "getaegis")), cmd_import},
 
     {"vault", "add", "", 0, "Add a credential",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),
@@ -186,6 +190,8 @@ const struct command commands[] = {
 	    TEXT("role", 'r', "ROLE", "readonly, operator or admin (operator)"),
 	    TEXT("name", 'n', "NAME", "Who uses it, for the ledger (your user name)")),
 	cmd_operator_token},
+    {"key", "where", "", 0, "Where the master key is looked for and was found; never the key",
+	NULL, cmd_key_where},
     {"key", "rotate", "", 0, "Sign tokens with a new key",
 	FLAGS(TEXT("overlap", 0, "TIME", "The old key still verifies for so long (24h); 0: not at all")),
 	cmd_key_rotate},

@@ -91,6 +91,26 @@ def test_destroying_keeps_the_ledger(lab):
     lab.aegis("vault", "create", "-n", "staging")  # the name is free again
 
 
+def test_where_the_key_is(lab):
+    key = (lab.data / ".master-key").read_text()
+
+    def used(**env):
+        done = lab.aegis("key", "where", "--json", env=env)
+        assert key not in done.stdout + done.stderr
+        return [p["place"] for p in json.loads(done.stdout) if p["state"] == "used"]
+
+    assert used() == ["file in the data directory"]
+    assert used(AEGIS_MASTER_KEY=key) == ["AEGIS_MASTER_KEY of the environment"]
+    (lab.dir / ".env").write_text(f"AEGIS_MASTER_KEY={key}\n")
+    assert used() == ["AEGIS_MASTER_KEY in .env"]
+    (lab.dir / ".env").unlink()
+    lab.aegis("vault", "create", "-n", "staging")
+    assert used(AEGIS_VAULT="staging") == ["the vault's own file"]
+    assert used(AEGIS_VAULT="staging", AEGIS_MASTER_KEY=key) == ["the vault's own file"]
+    (lab.data / ".master-key").unlink()
+    assert used() == [] and "No master key" in lab.aegis("key", "where").stdout
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".", "a b", "x" * 65, "é"])
 def test_names_that_are_none(lab, name):
     for args in (("create", "-n", name), ("destroy", "-n", name, "--confirm")):
