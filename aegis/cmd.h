@@ -54,6 +54,11 @@ int cmd_vault_create(struct cli *);
 int cmd_vault_vaults(struct cli *);
 int cmd_vault_destroy(struct cli *);
 
+int cmd_webhook_add(struct cli *);
+int cmd_webhook_list(struct cli *);
+int cmd_webhook_remove(struct cli *);
+int cmd_webhook_test(struct cli *);
+int cmd_webhook_check_expiry(struct cli *);
 int cmd_user_add(struct cli *);
 int cmd_user_list(struct cli *);
 int cmd_user_remove(struct cli *);

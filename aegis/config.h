@@ -76,6 +76,7 @@ struct config {
 	char *tls_cert, *tls_key; /* both or neither */
 	bool require_agent_auth;
 	bool metrics, metrics_auth;
+	unsigned hook_attempts;
 	unsigned max_connections, max_connections_per_agent;
 	char *policies_dir; /* file or directory, or NULL */
 	int policy_mode;    /* enum policy_mode */

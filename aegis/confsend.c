@@ -306,6 +306,7 @@ send_rules(struct child *child, const struct config *c)
 	m.attest_per_minute = c->attest_per_minute;
 	m.metrics = c->metrics;
 	m.metrics_auth = c->metrics_auth;
+	m.hook_attempts = c->hook_attempts;
 	m.issuer = span_str(c->seal_issuer);
 	m.audience = span_str(c->seal_audience);
 	m.gate_url = span_str(url);

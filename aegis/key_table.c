@@ -114,7 +114,7 @@ const struct config_key config_keys[] = {
     KEY("observability.metrics", KEY_BOOL, AT(metrics), "true", "AEGIS_METRICS", 0, 0, NULL,
 	"Serve /_aegis/metrics for Prometheus."),
     KEY("observability.metrics_auth", KEY_BOOL, AT(metrics_auth), "true", NULL, 0, 0, NULL,
-	"Metrics take an operator's token. Without, agents may read them too."),
+	"Metrics take a token; without, agents may read them too."),
     LATER("observability.dashboard", "Dashboard."),
 
     KEY("ledger.sync", KEY_EITHER, AT(ledger_sync_full), "normal", NULL, 0, 0, "normal|full",
@@ -191,6 +191,8 @@ const struct config_key config_keys[] = {
 	"Unused connections a worker keeps."),
     KEY("egress.max_workers", KEY_UINT, AT(max_workers), "64", NULL, 1, 1000, NULL,
 	"Workers, one for each credential in use."),
+    KEY("egress.webhook_attempts", KEY_UINT, AT(hook_attempts), "12", NULL, 1, 20, NULL,
+	"Attempts to deliver to a webhook, each after twice the time; then it is given up."),
 
     KEY("contexts", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of SecurityContexts: name, description, capabilities, deny_list."),

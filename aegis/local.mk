@@ -79,6 +79,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_run.c \
 	aegis/cmd_tool.c \
 	aegis/cmd_vault.c \
+	aegis/cmd_webhook.c \
 	aegis/cmd_verify.c \
 	aegis/commands.c \
 	aegis/completion.c \

@@ -181,3 +181,47 @@ addr_is_metadata(const struct sockaddr *sa)
 {
 	return ask(sa, is_metadata4, is_metadata6);
 }
+
+static bool
+is_loopback4(uint32_t a)
+{
+	return a >> 24 == 127;
+}
+
+static bool
+is_loopback6(const uint8_t a[static 16])
+{
+	static const uint8_t one[16] = {[15] = 1};
+	uint32_t v4;
+
+	return memcmp(a, one, sizeof(one)) == 0 ||
+	    (in_block6(a, &mapped) && embedded_ipv4(a, &v4) && is_loopback4(v4));
+}
+
+static bool
+is_private4(uint32_t a)
+{
+	return a >> 24 == 10 || a >> 20 == (172 << 4 | 1) ||
+	    a >> 16 == (192 << 8 | 168) || a >> 22 == (100 << 2 | 1);
+}
+
+static bool
+is_private6(const uint8_t a[static 16])
+{
+	uint32_t v4;
+
+	return (a[0] & 0xfe) == 0xfc ||
+	    (in_block6(a, &mapped) && embedded_ipv4(a, &v4) && is_private4(v4));
+}
+
+const char *
+addr_kind(const struct sockaddr *sa)
+{
+	if (sa->sa_family != AF_INET && sa->sa_family != AF_INET6)
+		return "of another family";
+	if (addr_is_metadata(sa))
+		return "metadata or link-local";
+	if (ask(sa, is_loopback4, is_loopback6))
+		return "loopback";
+	return ask(sa, is_private4, is_private6) ? "private" : "reserved";
+}

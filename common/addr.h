@@ -28,4 +28,10 @@ bool addr_is_forbidden(const struct sockaddr *sa);
  */
 bool addr_is_metadata(const struct sockaddr *sa);
 
+/*
+ * The kind of address that a forbidden one is, in a few words for people: "loopback",
+ * "private", "metadata or link-local", "reserved".
+ */
+const char *addr_kind(const struct sockaddr *sa);
+
 #endif

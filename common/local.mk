@@ -30,6 +30,8 @@ libcommon_a_SOURCES = \
 	common/grant.h \
 	common/hex.c \
 	common/hex.h \
+	common/hook_url.c \
+	common/hook_url.h \
 	common/host.c \
 	common/host.h \
 	common/http1.c \

@@ -18,6 +18,9 @@ libworker_a_SOURCES = \
 	egressd/worker/download.c \
 	egressd/worker/exchange.c \
 	egressd/worker/exchange.h \
+	egressd/worker/hook.c \
+	egressd/worker/hook.h \
+	egressd/worker/hook_sign.c \
 	egressd/worker/inject.c \
 	egressd/worker/inject.h \
 	egressd/worker/permit.c \

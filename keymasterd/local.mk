@@ -82,6 +82,11 @@ JUDGE_CORE = \
 	keymasterd/judge/count.c keymasterd/judge/count.h \
 	keymasterd/judge/decide.c keymasterd/judge/decide.h \
 	keymasterd/judge/flight.c keymasterd/judge/flight.h \
+	keymasterd/judge/hook.h keymasterd/judge/hook_admin.c \
+	keymasterd/judge/hook_event.c keymasterd/judge/hook_queue.c \
+	keymasterd/judge/hook_table.c \
+	keymasterd/judge/hook_test.c keymasterd/judge/hook_test.h \
+	keymasterd/judge/store_hook.c keymasterd/judge/store_hook.h \
 	keymasterd/judge/judge.h \
 	keymasterd/judge/judge_util.c \
 	keymasterd/judge/ledger.c keymasterd/judge/ledger.h \

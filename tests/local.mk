@@ -15,6 +15,7 @@ UNIT_TESTS += \
 	tests/unit/ed25519 \
 	tests/unit/gate_headers \
 	tests/unit/grant \
+	tests/unit/hook_url \
 	tests/unit/http1 \
 	tests/unit/inspect \
 	tests/unit/json \
@@ -37,6 +38,7 @@ FUZZ_TARGETS += \
 	tests/fuzz/fuzz_http1 \
 	tests/fuzz/fuzz_inspect \
 	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_hook_url \
 	tests/fuzz/fuzz_metrics \
 	tests/fuzz/fuzz_jwks \
 	tests/fuzz/fuzz_jwt \
@@ -50,6 +52,7 @@ tests_fuzz_fuzz_b64_SOURCES = tests/fuzz/fuzz_b64.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_inspect_SOURCES = tests/fuzz/fuzz_inspect.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_hook_url_SOURCES = tests/fuzz/fuzz_hook_url.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_metrics_SOURCES = tests/fuzz/fuzz_metrics.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwks_SOURCES = tests/fuzz/fuzz_jwks.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
@@ -72,6 +75,7 @@ tests_fuzz_fuzz_http1_LDADD = $(FUZZ_LIBS)
 tests_unit_inspect_LDADD = gated/libgated.a $(LDADD) $(ZLIB_LIBS)
 tests_fuzz_fuzz_inspect_LDADD = gated/libgated.a $(FUZZ_LIBS) $(ZLIB_LIBS)
 tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_hook_url_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_metrics_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwks_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)

@@ -101,6 +101,9 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 403, "Grant refused",
 		    grant_strverdict(v), "Send the request again.");
 	}
+	if (worker_credential != NULL && worker_credential->kind == INJECT_WEBHOOK)
+		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 403, "Grant refused",
+		    "a webhook's secret signs nothing else", NULL);
 	if (worker_credential == NULL || exchange_count() > EXCHANGES_MAX)
 		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
 		    worker_credential == NULL ? "The credential is gone"

@@ -50,6 +50,8 @@ kind_of(struct span auth_type)
 		return INJECT_HEADER;
 	if (span_eq(auth_type, "basic"))
 		return INJECT_BASIC;
+	if (span_eq(auth_type, "webhook"))
+		return INJECT_WEBHOOK;
 	return span_eq(auth_type, "query") ? INJECT_QUERY : 0;
 }
 

@@ -16,7 +16,14 @@ struct msg_credential_secret;
 struct reflect;
 struct secret;
 
-enum inject_kind { INJECT_BEARER = 1, INJECT_HEADER, INJECT_BASIC, INJECT_QUERY };
+enum inject_kind {
+	INJECT_BEARER = 1,
+	INJECT_HEADER,
+	INJECT_BASIC,
+	INJECT_QUERY,
+	INJECT_WEBHOOK /* it is no credential of ours there: what is sent is signed with
+			  it */
+};
 
 struct credential {
 	unsigned refs;

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "egressd/worker/credential.h"
+#include "egressd/worker/hook.h"
 #include "egressd/worker/respond.h"
 #include "egressd/worker/worker.h"
 
@@ -112,6 +113,10 @@ note_done(struct exchange *ex, enum outcome outcome)
 {
 	MSG_INIT(done, m);
 
+	if (ex->hook) {
+		hook_done(ex, outcome);
+		return;
+	}
 	memcpy(m.request_id, ex->request_id, sizeof(m.request_id));
 	memcpy(m.grant, ex->grant, sizeof(m.grant));
 	m.outcome = (uint8_t)outcome;
@@ -202,7 +207,7 @@ exchange_fail(struct exchange *ex, enum outcome outcome, uint32_t status,
 	    {"cause", cause}, {"hint", hint}};
 
 	set_detail(ex, cause);
-	if (ex->reqid != 0)
+	if (ex->reqid != 0 && !ex->hook)
 		answer_made(ex, status, error, kv, sizeof(kv) / sizeof(kv[0]));
 	return exchange_finish(ex, outcome);
 }
@@ -255,7 +260,12 @@ on_fail(void *arg, enum upstream_failure what, const char *text)
 	char cause[160];
 
 	if (what == UPSTREAM_REFUSED) {
-		LOG_WARN("address.refused", LS("host", ex->to.host));
+		LOG_WARN("address.refused", LS("host", ex->to.host), LS("kind", text));
+		if (ex->hook) {
+			snprintf(cause, sizeof(cause), "address refused: %s", text);
+			exchange_fail(ex, OUTCOME_ADDRESS_REFUSED, 502, "", cause, NULL);
+			return;
+		}
 		exchange_fail(ex, OUTCOME_ADDRESS_REFUSED, 502,
 		    "Failed to reach upstream service", word[what],
 		    "The name leads to a loopback, private or metadata address. If that "

@@ -69,6 +69,7 @@ struct exchange {
 	struct worker_target to;
 	struct upstream *up;
 	enum exchange_state state;
+	bool hook; /* a webhook: the judge wants to know how it went, not the answer */
 	bool head_only;  /* HEAD */
 	bool idempotent; /* may be sent again */
 	bool retried;

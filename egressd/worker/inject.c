@@ -13,6 +13,7 @@
 #include "common/proto.h"
 #include "common/secret.h"
 #include "egressd/worker/credential.h"
+#include "egressd/worker/hook.h"
 #include "egressd/worker/target.h"
 
 #define SCRATCH_SIZE (64 * 1024) /* head and body of nearly every request */
@@ -243,6 +244,7 @@ put_credential(struct out *o, const struct credential *c)
 		put_text(o, ": ");
 		secret_use(c->secret, put_raw, o);
 		break;
+	case INJECT_WEBHOOK:
 	case INJECT_QUERY:
 		return;
 	}
@@ -273,7 +275,7 @@ inject_build(
 {
 	struct out o = {.p = out, .cap = cap};
 	struct span rest = r->headers, name, line;
-	char port[8];
+	char port[8], signature[HOOK_SIGNATURE_MAX];
 
 	put_span(&o, r->method);
 	put_text(&o, " ");
@@ -289,6 +291,11 @@ inject_build(
 	while (field_next(&rest, &name, &line) == 1)
 		if (!is_dropped(name, c))
 			put_span(&o, line);
+	if (c->kind == INJECT_WEBHOOK) {
+		if (hook_sign(r, c, signature, sizeof(signature)) == -1)
+			return -1;
+		put_text(&o, signature);
+	}
 	put_text(&o, "Accept-Encoding: identity\r\n");
 	put_framing(&o, r);
 	put_text(&o, "\r\n");

@@ -22,6 +22,7 @@ struct inject_request {
 	uint64_t body_len;   /* BODY_LEN_UNKNOWN: chunked */
 	struct span body;    /* what follows the head at once; may be empty */
 	const struct worker_target *to;
+	uint64_t signed_s; /* of a webhook: the time that is signed */
 };
 
 /*

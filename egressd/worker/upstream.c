@@ -309,7 +309,7 @@ on_resolved(struct chan *c, enum chan_status status, void *msg, void *arg)
 	if (u->naddresses > 0)
 		connect_next(u);
 	else if (refused > 0)
-		fail(u, UPSTREAM_REFUSED, "address refused");
+		fail(u, UPSTREAM_REFUSED, target_rule());
 	else
 		fail(u, UPSTREAM_RESOLVE, "no address");
 }
@@ -347,7 +347,7 @@ upstream_start(struct upstream *u)
 		return;
 	}
 	if (target_literal(&u->to, &u->addresses[0]) != 1) {
-		fail(u, UPSTREAM_REFUSED, "address refused");
+		fail(u, UPSTREAM_REFUSED, target_rule());
 		return;
 	}
 	u->naddresses = 1;

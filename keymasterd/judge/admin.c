@@ -14,6 +14,8 @@
 #include "common/proc.h"
 #include "common/proto.h"
 #include "common/secret.h"
+#include "keymasterd/judge/hook.h"
+#include "keymasterd/judge/hook_test.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/operator.h"
@@ -46,6 +48,8 @@ on_gone(struct chan *c)
 	seal_gate_gone(c);
 	admin_tool_forget(c);
 	policies_forget(c);
+	hook_act_gone(c);
+	hook_test_gone(c);
 	turn_forget(c);
 }
 

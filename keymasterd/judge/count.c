@@ -10,6 +10,7 @@
 #include "common/metrics.h"
 #include "common/proto.h"
 #include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_sync.h"
 #include "keymasterd/judge/map.h"
@@ -195,6 +196,15 @@ count_worker(void)
 	workers_come++;
 }
 
+void
+count_hook(const char *event, const char *outcome)
+{
+	char labels[80];
+
+	snprintf(labels, sizeof(labels), "%s" METRIC_SEP "%s", event, outcome);
+	count(METRIC_hook_deliveries, labels, NULL);
+}
+
 static void
 put_spread(struct buf *b, const struct spread *s)
 {
@@ -267,6 +277,7 @@ count_put(struct buf *b)
 		put_spread(b, spreads[i]);
 	put_credentials(b);
 	put_tools(b);
+	hook_numbers(b);
 	TAILQ_FOREACH (a, &agents, link)
 		n++;
 	(void)metrics_put(b, METRIC_agents, NULL, n);

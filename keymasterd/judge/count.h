@@ -21,6 +21,8 @@ void count_done(
     const struct flight *, unsigned outcome, uint32_t status, uint64_t duration_us);
 /* A worker's door opened. */
 void count_worker(void);
+/* An attempt to deliver a webhook, or one that could not be queued. */
+void count_hook(const char *event, const char *outcome);
 /* Everything the judge knows, for the collector. */
 void count_put(struct buf *);
 /* A method's number among those that are counted by name. */

@@ -13,6 +13,7 @@
 #include "common/rfc3339.h"
 #include "keymasterd/judge/count.h"
 #include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/turn.h"
 
@@ -31,21 +32,21 @@ decide_begin(struct decide *d, struct chan *c, uint64_t reqid, struct span peer)
 	d->budget = -1;
 }
 
-/* A row that cannot be written makes the turn fail, and with it the answer. */
-static void
+/* 0 when there is a row now. One that cannot be written makes the turn fail, and with it
+ * the answer. */
+static int
 append(struct decide *d)
 {
 	if (d->row.kind == 0)
-		return;
+		return 1;
 	d->row.request = d->request_id;
 	if (d->row.decision == LEDGER_BLOCKED)
 		count_blocked(&d->row);
 	if (d->budget >= 0)
-		(void)ledger_append_budget(&d->row, (enum ledger_cause)d->budget,
+		return ledger_append_budget(&d->row, (enum ledger_cause)d->budget,
 		    d->chan != NULL ? role_name(chan_peer_role(d->chan)) : NULL,
 		    d->chan != NULL ? chan_peer_instance(d->chan) : 0);
-	else
-		(void)ledger_append(&d->row, NULL);
+	return ledger_append(&d->row, NULL);
 }
 
 static void
@@ -67,7 +68,7 @@ decide_answer(struct decide *d, uint32_t status, const void *p, size_t len)
 {
 	if (d->row.status == 0)
 		d->row.status = status;
-	append(d);
+	(void)append(d);
 	answer(d, status, span_mem(p, len));
 }
 
@@ -98,7 +99,8 @@ decide_refuse_kv(struct decide *d, uint32_t status, const char *code, struct spa
 	d->row.code = span_str(code);
 	d->row.status = status;
 	d->row.reason = error;
-	append(d);
+	if (append(d) == 0)
+		hook_refused(d, span_str(code), kv, n);
 	buf_reset(&body);
 	jsonw_init(&w, &body);
 	jsonw_obj_open(&w);
@@ -141,7 +143,7 @@ decide_refuse_seal(struct decide *d, uint32_t status, unsigned code, const char 
 		d->row.code = span_str(text);
 	d->row.status = status;
 	d->row.reason = span_str(message);
-	append(d);
+	(void)append(d);
 	buf_reset(&body);
 	jsonw_init(&w, &body);
 	jsonw_obj_open(&w);
@@ -173,7 +175,7 @@ grant_make(struct decide *d, struct redeemer *r, struct agent *agent, uint32_t t
 	    flight_new(r, agent, &d->row, g, timeout_ms) == NULL)
 		return -1;
 	d->row.decision = LEDGER_ALLOWED;
-	append(d);
+	(void)append(d);
 	return 0;
 }
 

@@ -171,6 +171,19 @@ flight_tick(void)
 		    "one");
 }
 
+void
+flight_name(const uint8_t request_id[16], struct ledger_row *row)
+{
+	const struct flight *f = map_get(&by_request, request_id, 16);
+
+	if (f == NULL)
+		return;
+	row->tenant = name_span(f->tenant);
+	row->agent = name_span(f->agent_name);
+	row->service = name_span(f->service);
+	row->credential = name_span(f->credential);
+}
+
 unsigned
 flight_count(void)
 {

@@ -21,6 +21,9 @@ void flight_redeemer_gone(struct redeemer *);
 /* Deadlines; once a second. */
 void flight_tick(void);
 unsigned flight_count(void);
+/* Who and what a request under way is for, into a row (until the next call to flight.c
+ * that ends one). Nothing when it is not under way. */
+void flight_name(const uint8_t request_id[16], struct ledger_row *);
 /* Calls of a session under way whose decision had this detail: the capability. */
 unsigned flight_same(struct span session, const char *detail);
 

@@ -37,6 +37,7 @@ struct judge_conf {
 	uint32_t cluster_per_minute;
 	uint32_t attest_per_minute;
 	int metrics, metrics_auth;
+	uint32_t hook_attempts; /* of a webhook's delivery, then it is dead */
 	char issuer[257], audience[257], gate_url[257];
 	char tenant[65]; /* of requests that belong to no agent; "default" */
 };

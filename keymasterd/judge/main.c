@@ -18,6 +18,8 @@
 #include "common/secret.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/hook.h"
+#include "keymasterd/judge/hook_test.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/mcp.h"
@@ -80,6 +82,7 @@ judge_conf_read(const struct msg_conf_judge *m, struct judge_conf *c)
 	c->seal_leeway_s = m->seal_leeway_s;
 	c->cluster = m->cluster;
 	c->cluster_per_minute = or_default(m->cluster_per_minute, 30);
+	c->hook_attempts = or_default(m->hook_attempts, 12);
 	c->metrics = m->metrics;
 	c->metrics_auth = m->metrics_auth;
 	c->attest_per_minute = or_default(m->attest_per_minute, 10);
@@ -180,6 +183,8 @@ begin(void)
 		fatalx("%s", err);
 	if (registry_load() == -1 || users_load() == -1 || windows_load() == -1)
 		fatalx("the database cannot be read: %s", store_error(judge_store));
+	if (hook_load() == -1)
+		fatalx("the webhooks cannot be read: %s", store_error(judge_store));
 	if (seal_init() == -1)
 		fatalx("sessions and SecurityContexts could not be loaded");
 	born_ms = loop_now_ms();
@@ -201,6 +206,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	waiting_tick();
+	hook_tick();
+	hook_test_tick();
 	if (judge_stopping && loop_now_ms() >= stop_at_ms)
 		loop_stop();
 	if (++ticks % TICKS_SECOND != 0)

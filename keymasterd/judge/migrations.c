@@ -112,8 +112,26 @@ static const char schema_8[] =
     "ALTER TABLE credentials ADD COLUMN allow_paths TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE credentials ADD COLUMN deny_paths TEXT NOT NULL DEFAULT '';";
 
+/* Webhooks, what is to be delivered to them, and what was told today. */
+static const char schema_9[] =
+    "CREATE TABLE webhooks("
+    " tenant_id TEXT NOT NULL, id TEXT NOT NULL, url TEXT NOT NULL, label TEXT NOT NULL,"
+    " events INTEGER NOT NULL, allow_private INTEGER NOT NULL, created_at INTEGER NOT "
+    "NULL,"
+    " PRIMARY KEY(tenant_id, id)) WITHOUT ROWID;"
+    "CREATE TABLE webhook_queue("
+    " number INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL,"
+    " webhook TEXT NOT NULL, delivery TEXT NOT NULL, event INTEGER NOT NULL,"
+    " body TEXT NOT NULL, created_at INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+    " next_at INTEGER NOT NULL, dead INTEGER NOT NULL, last TEXT NOT NULL);"
+    "CREATE INDEX webhook_queue_due ON webhook_queue(tenant_id, webhook, dead, next_at);"
+    "CREATE TABLE webhook_told("
+    " tenant_id TEXT NOT NULL, credential_id TEXT NOT NULL, day INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, credential_id, day)) WITHOUT ROWID;";
+
 static const char *const steps[] = {
-    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
+    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8,
+    schema_9};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

@@ -11,6 +11,7 @@
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/collect.h"
 #include "keymasterd/judge/data_api.h"
+#include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/mcp_stream.h"
@@ -119,6 +120,7 @@ compare_counts(void)
 
 	TAILQ_FOREACH (cred, &credentials, link)
 		n++;
+	n += hook_count();
 	if (n == judge_keys.credentials)
 		return;
 	snprintf(detail, sizeof(detail),

@@ -1,59 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Permissions of roles; see perm.h. Judge only. */
+/* Who may ask what over HTTP; see perm.h. Judge only; tokens are anybody's. */
 #include "keymasterd/judge/perm.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 
-#define R (1u << OPERATOR_READONLY)
-#define O (1u << OPERATOR_OPERATOR)
-#define A (1u << OPERATOR_ADMIN)
+#define USER_TOKEN "aegis_user_"
 
-static const struct {
-	const char *name;
-	unsigned roles;
-} table[PERM_COUNT] = {
-    [PERM_VAULT_READ] = {"vault:read", R | O | A},
-    [PERM_VAULT_WRITE] = {"vault:write", A},
-    [PERM_VAULT_MANAGE] = {"vault:manage", A},
-    [PERM_AGENT_READ] = {"agent:read", O | A},
-    [PERM_AGENT_WRITE] = {"agent:write", O | A},
-    [PERM_LEDGER_READ] = {"ledger:read", R | O | A},
-    [PERM_LEDGER_EXPORT] = {"ledger:export", O | A},
-    [PERM_GATE_START] = {"gate:start", O | A},
-    [PERM_POLICY_READ] = {"policy:read", O | A},
-    [PERM_POLICY_WRITE] = {"policy:write", A},
-    [PERM_WEBHOOK_READ] = {"webhook:read", O | A},
-    [PERM_WEBHOOK_WRITE] = {"webhook:write", A},
-    [PERM_USER_READ] = {"user:read", A},
-    [PERM_USER_WRITE] = {"user:write", A},
-    [PERM_DASHBOARD_VIEW] = {"dashboard:view", R | O | A},
-    [PERM_DOCTOR_RUN] = {"doctor:run", R | O | A},
-};
-
-const char *
-perm_name(enum permission p)
+/* The token of a user behind "Bearer "; len 0 when it is something else. */
+static struct span
+user_token(struct span authorization)
 {
-	return table[p].name;
+	struct span s = authorization;
+
+	if (s.len < 7 || !span_ieq(span_mem(s.p, 7), "bearer "))
+		return span_str("");
+	for (s = span_mem(s.p + 7, s.len - 7); s.len > 0 && s.p[0] == ' ';)
+		s = span_mem(s.p + 1, s.len - 1);
+	return s.len > sizeof(USER_TOKEN) &&
+		memcmp(s.p, USER_TOKEN, sizeof(USER_TOKEN) - 1) == 0
+	    ? s
+	    : span_str("");
 }
 
-bool
-perm_role_has(enum operator_role role, enum permission p)
+/* 0; 401 or 503 with *why. */
+static unsigned
+identify(struct span authorization, struct operator_who *op, enum user_role *role,
+    const char **why)
 {
-	return role >= OPERATOR_READONLY && role <= OPERATOR_ADMIN &&
-	    (table[p].roles & 1u << role) != 0;
+	struct span token = user_token(authorization);
+	uint8_t hash[STORE_HASH_LEN];
+	const struct user *u;
+	unsigned status;
+
+	if (token.len == 0) {
+		status = operator_read(authorization, op, why);
+		*role = (enum user_role)(USER_VIEWER + (op->role - OPERATOR_READONLY));
+		return status;
+	}
+	memset(op, 0, sizeof(*op));
+	judge_sha256(token.p, token.len, hash);
+	u = user_by_hash(judge_conf.tenant, hash);
+	if (u == NULL) {
+		*why = "Invalid API key. Token not recognized.";
+		return 401;
+	}
+	*role = u->role;
+	op->role =
+	    (enum operator_role)(OPERATOR_READONLY + (unsigned)(u->role - USER_VIEWER));
+	snprintf(op->tenant, sizeof(op->tenant), "%s", u->row.tenant);
+	snprintf(op->name, sizeof(op->name), "%s", u->row.name);
+	return 0;
 }
 
 int
 api_require(struct api_call *c, enum permission p, struct operator_who *op)
 {
 	struct decide *d = c->d;
+	enum user_role role = USER_NOBODY;
 	const char *why = NULL;
 	char message[128];
 	unsigned status;
 
-	if ((status = operator_read(c->m->authorization, op, &why)) != 0) {
+	if ((status = identify(c->m->authorization, op, &role, &why)) != 0) {
 		d->budget = LEDGER_CAUSE_ATTEST;
 		d->row.event = span_str("operator.refused");
 		if (status == 401)
@@ -65,10 +77,10 @@ api_require(struct api_call *c, enum permission p, struct operator_who *op)
 	c->tenant = op->tenant;
 	d->row.oper = span_str(op->name);
 	d->row.tenant = span_str(c->tenant);
-	if (!perm_role_has(op->role, p)) {
+	if (!user_role_may(role, p)) {
 		(void)snprintf(message, sizeof(message),
 		    "Permission denied. Role \"%s\" does not have \"%s\".",
-		    operator_role_name(op->role), perm_name(p));
+		    user_role_name(role), permission_name(p));
 		api_refuse(d, 403, message);
 		return -1;
 	}

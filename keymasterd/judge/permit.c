@@ -10,6 +10,7 @@
 #include "keymasterd/judge/again.h"
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/flight.h"
+#include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/mcp_offer.h"
@@ -129,6 +130,11 @@ const struct permit permit_judge_admin[] = {
     {MSG_ledger_stats, CHAN_READY, 0, admin_ledger_stats},
     {MSG_ledger_seal, CHAN_READY, 0, admin_ledger_seal},
     {MSG_ledger_receipt, CHAN_READY, 0, admin_ledger_receipt},
+    {MSG_webhook_add, CHAN_READY, 0, hook_add},
+    {MSG_webhook_list, CHAN_READY, 0, hook_list},
+    {MSG_webhook_remove, CHAN_READY, 0, hook_remove},
+    {MSG_webhook_test, CHAN_READY, 0, hook_test},
+    {MSG_webhook_check, CHAN_READY, 0, hook_check},
     {MSG_status, CHAN_READY, 0, admin_status},
     {MSG_daemon_reload, CHAN_READY, 0, admin_daemon_reload},
     {MSG_openbao_test, CHAN_READY, 0, admin_openbao_test},

@@ -145,6 +145,18 @@ redeemer_count(enum role role, int ready)
 	return n;
 }
 
+const char *
+redeemer_failure(const char *tenant, const char *name)
+{
+	const struct redeemer *r;
+
+	TAILQ_FOREACH (r, &redeemers, link)
+		if (r->role == ROLE_WORKER && r->state == REDEEMER_FAILED &&
+		    strcmp(r->name, name) == 0 && strcmp(r->tenant, tenant) == 0)
+			return r->message;
+	return NULL;
+}
+
 unsigned
 redeemer_live(enum role role)
 {

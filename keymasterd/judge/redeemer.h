@@ -22,6 +22,8 @@ struct redeemer *redeemer_worker(const char *tenant, const char *name);
  * that they fetched it anew. Requests wait for that as for a worker's start.
  */
 void redeemer_renew(const char *tenant, const char *name);
+/* Why the worker of a name cannot serve; NULL: it can, or there is none. */
+const char *redeemer_failure(const char *tenant, const char *name);
 /* Grants of a role that nobody has reported on. */
 unsigned redeemer_live(enum role);
 /* How many of a role; only ready ones when ready. */

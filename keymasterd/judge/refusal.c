@@ -10,6 +10,7 @@
 
 #include "common/proto.h"
 #include "keymasterd/judge/authorize.h"
+#include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/seal_error.h"
 
@@ -86,6 +87,7 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 	d.budget = LEDGER_CAUSE_HTTP;
 	if (memcmp(m->request_id, zeros, sizeof(zeros)) != 0) {
 		memcpy(d.request_id, m->request_id, sizeof(d.request_id));
+		flight_name(m->request_id, &d.row);
 		/* beside the redeemer's own row: what the agent was told instead of an
 		 * answer */
 		if (m->reason != REFUSAL_BODY_INSPECTION &&

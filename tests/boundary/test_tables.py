@@ -81,6 +81,7 @@ def test_tables_give_nothing_away():
     assert who_may("tool_withdraw") == {("JUDGE", "TOOLHOST")}
     assert who_may("worker_want") == {("JUDGE", "DISPATCH")}
     assert {s for s, _ in who_may("stats")} == {"JUDGE"}
+    assert who_may("hook_send") == {("JUDGE", "WORKER")}
     for message in family("admin.def"):
         assert who_may(message) <= {("ADMIN", "JUDGE")}, message
     # what comes from the master comes on the master's own door
