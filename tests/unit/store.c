@@ -135,7 +135,6 @@ START_TEST(an_old_ledger)
 	    "ALTER TABLE credentials DROP COLUMN methods;"
 	    "ALTER TABLE credentials DROP COLUMN allow_paths;"
 	    "ALTER TABLE credentials DROP COLUMN deny_paths;"
-	    "DROP TABLE nodes; DROP TABLE node_nonces; DROP TABLE IF EXISTS users;"
 	    "DROP TABLE webhooks; DROP TABLE webhook_queue; DROP TABLE webhook_told;"
 	    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, tenant_id TEXT);"
 	    "CREATE TABLE checkpoints(seq INTEGER, tenant_id TEXT);"
