@@ -40,6 +40,10 @@ struct inspect {
 	char name[40];
 	size_t name_len;
 	unsigned pem; /* words of a PEM header seen */
+	/* what the escape right before the word used up, if it was no escape at all */
+	char eaten[4];
+	size_t neaten;
+	uint64_t eaten_start;
 	struct inspect_found found[INSPECT_FOUND_MAX];
 	unsigned nfound;
 	bool hit;
@@ -193,10 +197,9 @@ assigns(const char *w, size_t n)
 }
 
 static void
-word_look(struct inspect *s)
+look(struct inspect *s, const char *w, size_t n)
 {
-	const char *w = s->word;
-	size_t n = s->len, at;
+	size_t at;
 	unsigned known = s->nfound, i;
 
 	for (i = 0; i < NESTED_MAX && s->nfound == known; i++) {
@@ -228,12 +231,49 @@ word_look(struct inspect *s)
 	}
 }
 
+/*
+ * A backslash or percent sign that somebody meant as such takes the first letters of the
+ * word behind it: \npm_..., %dckr_pat_... So such a word is read in both ways.
+ */
+static void
+word_look(struct inspect *s)
+{
+	enum inspect_before before = s->before;
+	unsigned pem = s->pem, known = s->nfound;
+	char both[INSPECT_WORD_MAX + sizeof(s->eaten)];
+
+	look(s, s->word, s->len);
+	if (s->neaten == 0 || s->nfound != known || s->before != BEFORE_NOTHING ||
+	    s->pem > 0)
+		return;
+	memcpy(both, s->eaten, s->neaten);
+	memcpy(both + s->neaten, s->word, s->len);
+	s->before = before;
+	s->pem = pem;
+	look(s, both,
+	    s->neaten + s->len < INSPECT_WORD_MAX ? s->neaten + s->len
+						  : INSPECT_WORD_MAX);
+	explicit_bzero(both, sizeof(both));
+}
+
 static void
 word_end(struct inspect *s)
 {
 	if (s->len > 0)
 		word_look(s);
 	s->len = 0;
+	s->neaten = 0;
+}
+
+/* An escape gave what ends a word; this is what it was written with, but for its sign. */
+static void
+eat(struct inspect *s, const unsigned char *p, size_t n, uint64_t start)
+{
+	if (s->len > 0)
+		return;
+	memcpy(s->eaten, p, n);
+	s->neaten = n;
+	s->eaten_start = start;
 }
 
 /* step: 1 when the octets are the body's own, 0 when all have the same place in it. */
@@ -243,10 +283,11 @@ word_put(struct inspect *s, const char *p, size_t n, uint64_t off, unsigned step
 	size_t room;
 
 	if (s->len == 0)
-		s->start = off;
+		s->start = s->neaten > 0 ? s->eaten_start : off;
 	while (n > 0) {
 		if (s->len == INSPECT_WORD_MAX) {
 			word_look(s);
+			s->neaten = 0;
 			memmove(s->word, s->word + CUT, KEEP);
 			s->len = KEEP;
 			s->start = s->middle;
@@ -301,6 +342,7 @@ octet(struct inspect *s, unsigned layer, unsigned char c, uint64_t off)
 			l->state = UNICODE;
 		} else if (strchr("nrtbf", c) != NULL && c != '\0') {
 			octet(s, layer + 1, ' ', l->start);
+			eat(s, &c, 1, l->start);
 		} else if (c == '"' || c == '\\' || c == '/') {
 			octet(s, layer + 1, c, l->start);
 		} else {
@@ -319,6 +361,7 @@ octet(struct inspect *s, unsigned layer, unsigned char c, uint64_t off)
 			l->state = PLAIN;
 			octet(s, layer + 1, value < 0x80 ? (unsigned char)value : 0x80,
 			    l->start);
+			eat(s, l->digits, want, l->start);
 			return;
 		}
 		want = l->n; /* no escape after all */
@@ -432,7 +475,9 @@ inspect_text(struct inspect *s, struct span text)
 uint64_t
 inspect_clean(const struct inspect *s)
 {
-	uint64_t clean = s->len > 0 ? s->start : s->taken;
+	uint64_t clean = s->len > 0 ? s->start
+	    : s->neaten > 0         ? s->eaten_start
+				    : s->taken;
 	unsigned i;
 
 	for (i = 0; i < LAYERS; i++)

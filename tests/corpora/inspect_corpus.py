@@ -229,12 +229,21 @@ WRAPPINGS = {
     "gzip": lambda k: (gzip.compress((prose(200) + f" {k} " + prose(200)).encode()), "gzip"),
     "deflate": lambda k: (zlib.compress(json.dumps({"v": k}).encode()), "deflate"),
     "multipart": lambda k: (f"--x\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n{k}\r\n--x--\r\n".encode(), "identity"),
+    "behind a backslash": lambda k: (f"{prose(3)} C:\\{k} {prose(3)}".encode(), "identity"),
+    "behind a backslash in json": lambda k: (json.dumps({"cmd": f"echo \\{k}"}).encode(), "identity"),
+    "behind a percent sign": lambda k: (f"{prose(3)} 100%{k} {prose(3)}".encode(), "identity"),
+    "behind a percent sign in a form": lambda k: (f"a=b&c=%25{k}&d=e".encode(), "identity"),
     "late": lambda k: ((prose(2000) + "\n" + k + "\n").encode(), "identity"),
 }
 
 
+# What is known by its name or header alone is not looked for behind a percent sign: 100%name is no name.
+BY_NAME = {"private key", "openssh key", "pkcs8 key", "aws secret", "client secret", "api key"}
+
+
 def with_keys():
-    return [(f"{name} in {how}", *wrap(make())) for name, make in KEYS.items() for how, wrap in WRAPPINGS.items()]
+    return [(f"{name} in {how}", *wrap(make())) for name, make in KEYS.items() for how, wrap in WRAPPINGS.items()
+            if not (name in BY_NAME and how.startswith("behind a percent sign"))]
 
 
 def ask(dump, cases):

@@ -122,6 +122,16 @@ static const struct {
     {"apiKey: Zx8Qm2Lr9Tk4Vb7Nc1Wd", true},
     {"client_secret=550e8400-e29b-41d4-a716-446655440000", true},
     {"client_secret: abc8Q~defGHIjklMnoPqR.stUvw3XyZ01234", true},
+    /* a sign that was meant as such takes nothing away */
+    {"{\"cmd\":\"\\\\npm_k3J9dQ0sL2mZx8Vb4Nc6Tr1Yw5Hp7Ge9Ua3F\"}", true},
+    {"C:\\npm_k3J9dQ0sL2mZx8Vb4Nc6Tr1Yw5Hp7Ge9Ua3F", true},
+    {"100%dckr_pat_Zx8Qm2Lr9Tk4Vb7Nc1Wd5Yh", true},
+    {"a=%25dckr_pat_Zx8Qm2Lr9Tk4Vb7Nc1Wd5Yh", true},
+    {"\\\\rk_live_Zx8Qm2Lr9Tk4Vb7Nc1Wd5Yh", true},
+    {"%Bearer Zx8Qm2Lr9Tk4Vb7Nc1Wd5Yh", true},
+    {"one line\\nBearer Zx8Qm2Lr9Tk4Vb7Nc1Wd5Yh", true},
+    {"\\refresh_token=gX_81hPa-Qz77vLk2Tn_0RfYc4", true},
+    {"one line\\npm_is_here_and_all_is_well_with_it_now_1", false},
     {"access_token=gX_81hPa-Qz77vLk2Tn_0RfYc4", true},
 };
 
