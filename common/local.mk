@@ -42,6 +42,10 @@ libcommon_a_SOURCES = \
 	common/http1_class.h \
 	common/http1_field.c \
 	common/http1_field.h \
+	common/inspect_match.c \
+	common/inspect_match.h \
+	common/inspect_shapes.c \
+	common/inspect_shapes.h \
 	common/json.c \
 	common/json.h \
 	common/json_get.c \

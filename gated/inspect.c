@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "gated/inspect_match.h"
+#include "common/inspect_match.h"
 
 #define KEEP 256 /* of a long word: what a credential across the cut needs */
 #define CUT (INSPECT_WORD_MAX - KEEP)

@@ -29,10 +29,6 @@ gated_libgated_a_SOURCES = \
 	gated/inspect.c \
 	gated/inspect.h \
 	gated/inspect_in.c \
-	gated/inspect_match.c \
-	gated/inspect_shapes.c \
-	gated/inspect_shapes.h \
-	gated/inspect_match.h \
 	gated/listener.c \
 	gated/listener.h \
 	gated/mcp_in.c \

@@ -103,6 +103,7 @@ JUDGE_CORE = \
 	keymasterd/judge/limit.c keymasterd/judge/limit.h \
 	keymasterd/judge/map.c keymasterd/judge/map.h \
 	keymasterd/judge/migrations.c \
+	keymasterd/judge/redact.c keymasterd/judge/redact.h \
 	keymasterd/judge/redeemer.c keymasterd/judge/redeemer.h \
 	keymasterd/judge/refusal.c \
 	keymasterd/judge/registry.c keymasterd/judge/registry.h \

@@ -123,7 +123,9 @@ admin_user_login(struct chan *c, uint64_t reqid, void *msg)
 		admin_ledger(c,
 		    &(struct admin_act){.event = "admin.denied",
 			.reason = span_str("user_login: token not recognized")});
-		return admin_refuse(c, reqid, "Invalid API key. Token not recognized.");
+		admin_done(
+		    c, reqid, ADMIN_REFUSED, "Invalid API key. Token not recognized.");
+		return 0;
 	}
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;
@@ -179,6 +181,8 @@ admin_refuse(struct chan *c, uint64_t reqid, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	admin_ledger(
+	    c, &(struct admin_act){.event = "admin.refused", .reason = span_str(text)});
 	admin_done(c, reqid, ADMIN_REFUSED, text);
 	return 0;
 }

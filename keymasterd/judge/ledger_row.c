@@ -5,6 +5,7 @@
  * escaped member by member; long members are cut. Judge only.
  */
 #include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/redact.h"
 
 #include <string.h>
 
@@ -179,6 +180,7 @@ int
 ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
     const char *chain, struct buf *out)
 {
+	struct span path = r->path.p != NULL ? redact_path(r->path) : r->path;
 	int bad = 0;
 
 	bad |= put_uint(out, "{\"seq\":", seq);
@@ -193,7 +195,7 @@ ledger_row_text(const struct ledger_row *r, uint64_t seq, uint64_t now_us,
 	bad |= PUT_TEXT(out, "credential", r->credential);
 	bad |= PUT_TEXT(out, "method", r->method);
 	bad |= PUT_TEXT(out, "domain", r->domain);
-	bad |= PUT_TEXT(out, "path", r->path);
+	bad |= PUT_TEXT(out, "path", path);
 	bad |= PUT_TEXT(out, "tool", r->tool);
 	bad |= PUT_TEXT(out, "server", r->server);
 	bad |= PUT_TEXT(out, "arguments", r->arguments);

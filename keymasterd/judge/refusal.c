@@ -153,6 +153,7 @@ body_found(struct chan *c, uint64_t reqid, void *msg)
 	    .detail = m->detail};
 
 	(void)reqid;
+	flight_name(m->request_id, &row);
 	(void)ledger_append_budget(
 	    &row, LEDGER_CAUSE_HTTP, role_name(chan_peer_role(c)), chan_peer_instance(c));
 	return 0;

@@ -61,6 +61,17 @@ def test_a_token_in_json_is_blocked(site):
     assert not seen
 
 
+@pytest.mark.parametrize("mode", ["block", "warn"])
+def test_a_token_in_a_path_is_not_in_the_ledger(site, mode):
+    r, seen = send(site, mode, json.dumps(ORDINARY), path=f"/use/{TOKEN}/now")
+    assert r.status_code == (403 if mode == "block" else 200) and bool(seen) == (mode == "warn")
+    rows = site.rows_of(r.headers["X-Aegis-Request-Id"])
+    assert {x["path"] for x in rows if "path" in x} >= {"/use/[redacted]/now"}
+    assert TOKEN not in json.dumps(rows)
+    told = [x for x in rows if x.get("event") == ("body.blocked" if mode == "block" else "body.warned")]
+    assert [(x["tenant"], x["agent"], x["credential"]) for x in told] == [("default", "bot", mode)]
+
+
 def test_the_default_is_to_block(site):
     site.aegis("vault", "add", "--name", "plain", "--service", "plain", "--domains", "api.example",
                "--secret-stdin", stdin="x" * 20)

@@ -1200,8 +1200,8 @@ START_TEST(one_change_at_a_time)
 	memset(rotate.offer, OFFER, sizeof(rotate.offer));
 	ck_assert_int_eq(admin_ask(MSG_credential_rotate, &rotate), ADMIN_FAILED);
 	ck_assert_ptr_nonnull(strstr(complaint, "Vault is not running"));
-	ck_assert_uint_eq(
-	    ledger_rows("admin", ""), 8); /* three of world(), 3 rotate, 2 failed */
+	ck_assert_uint_eq(ledger_rows("admin", ""),
+	    9); /* three of world(), 3 rotate, 2 failed, 1 refused */
 	die();
 }
 END_TEST

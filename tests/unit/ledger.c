@@ -145,6 +145,47 @@ START_TEST(text_of_a_row)
 }
 END_TEST
 
+/* What looks like a credential is not written down, however it stands in the path. */
+START_TEST(keys_in_paths)
+{
+#define GITHUB "ghp_A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
+	static const struct {
+		const char *path, *want; /* NULL: as it is */
+	} paths[] = {
+	    {"/repos/org/name/issues/12", NULL},
+	    {"/v1/0b6f6c3e-6b53-4b5e-9d0e-0f2f6c1d9a11/"
+	     "9d5ed678fe57bcca610140957afab571e6f2"
+	     "c6ee",
+		NULL},
+	    {"/a%20long%20path%20with%20escapes%20in%20it", NULL},
+	    {"/use/" GITHUB "/now", "/use/[redacted]/now"},
+	    {"/" GITHUB, "/[redacted]"},
+	    {"/x/ghp%5fA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8/y/" GITHUB ";v=1",
+		"/x/[redacted]/y/[redacted]"},
+	    {"/100%dckr_pat_Zx8Qm2Lr9Tk4Vb7Nc1Wd5Yh/x", "/[redacted]/x"},
+	    {"/to/postgres://app:Zx8Qm2Lr9Tk4@db.example/x", "[redacted]"},
+	};
+	char want[512];
+	struct buf b;
+	size_t i;
+
+	buf_init(&b);
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct ledger_row r = {
+		    .kind = LEDGER_DECISION, .path = span_str(paths[i].path)};
+
+		buf_reset(&b);
+		ck_assert_int_eq(ledger_row_text(&r, 1, 1, "c", &b), 0);
+		ck_assert_int_eq(buf_putc(&b, 0), 0);
+		snprintf(want, sizeof(want), "\"path\":\"%s\"",
+		    paths[i].want != NULL ? paths[i].want : paths[i].path);
+		ck_assert_msg(
+		    strstr((const char *)b.p, want) != NULL, "%s: %s", want, b.p);
+	}
+	buf_free(&b);
+}
+END_TEST
+
 /* Whatever an agent sends is one member of one object. */
 START_TEST(hostile_text)
 {
@@ -589,6 +630,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, text_of_a_row);
+	tcase_add_test(t, keys_in_paths);
 	tcase_add_test(t, hostile_text);
 	tcase_add_test(t, chain);
 	tcase_add_test(t, reading);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What credentials look like whose makers gave them a prefix. gated. */
-#ifndef AEGIS_GATED_INSPECT_SHAPES_H
-#define AEGIS_GATED_INSPECT_SHAPES_H
+/* What credentials look like whose makers gave them a prefix. gated and judge. */
+#ifndef AEGIS_INSPECT_SHAPES_H
+#define AEGIS_INSPECT_SHAPES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shapes of credentials. gated. A word is at most INSPECT_WORD_MAX octets and is looked
- * at once, each place of it against one row of a table: no backtracking, no recursion.
+ * Shapes of credentials. gated and judge. A word is at most INSPECT_WORD_MAX octets and
+ * is looked at once, each place of it against one row of a table: no backtracking, no
+ * recursion.
  *
  * Sure are shapes that their makers gave a prefix so that they can be found, and a few
  * that nothing else has. What also is the shape of an ordinary thing (a UUID, a hash of
  * 40 or 64 digits, a word after "Basic") is not looked for, or is only likely.
  */
-#include "gated/inspect_match.h"
+#include "common/inspect_match.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/b64.h"
-#include "gated/inspect_shapes.h"
+#include "common/inspect_shapes.h"
 
 #define SHORTEST 15    /* xoxb- and ten more */
 #define DISTINCT_MIN 8 /* different octets: fewer is a placeholder such as xxxxxxxx */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a word of a body is: inspect.c cuts the words. gated. */
-#ifndef AEGIS_GATED_INSPECT_MATCH_H
-#define AEGIS_GATED_INSPECT_MATCH_H
+/*
+ * Does a word look like a credential? gated cuts the words out of what agents send; the
+ * judge asks before it writes a path down. The octets are agents'.
+ */
+#ifndef AEGIS_INSPECT_MATCH_H
+#define AEGIS_INSPECT_MATCH_H
 
 #include <stddef.h>
 
-#include "gated/inspect.h"
+#include <stdbool.h>
 
 #define INSPECT_WORD_MAX 512
 

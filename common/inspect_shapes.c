@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of prefixes. gated. Sure are those that were made to be found; what is also
+ * The table of prefixes. gated and judge. Sure are those that were made to be found; what is also
  * the shape of an ordinary thing is only likely.
  */
-#include "gated/inspect_shapes.h"
+#include "common/inspect_shapes.h"
 
 const struct shape inspect_shapes[] = {
     {"AIza", "Google API key", 35, 35, ALNUM_DASH, true, false},
