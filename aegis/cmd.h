@@ -12,6 +12,7 @@ int cmd_gate(struct cli *);
 int cmd_vault_add(struct cli *);
 int cmd_vault_leases(struct cli *);
 int cmd_vault_list(struct cli *);
+int cmd_vault_show(struct cli *);
 int cmd_vault_remove(struct cli *);
 int cmd_vault_refresh(struct cli *);
 int cmd_vault_rotate(struct cli *);

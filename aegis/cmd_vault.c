@@ -10,6 +10,7 @@
 #include "aegis/admin.h"
 #include "aegis/cli.h"
 #include "aegis/cmd.h"
+#include "aegis/config_int.h"
 #include "aegis/offer.h"
 #include "aegis/out.h"
 #include "common/access.h"
@@ -95,6 +96,28 @@ run(struct cli *cli, struct msg_secret_offer *offer, enum msg_type type, void *m
 	return r;
 }
 
+/* 0; or -1 after saying what is wrong with --secret-ref. */
+static int
+read_reference(struct cli *cli, struct span *out)
+{
+	const char *text = cli_text(cli, "secret-ref"), *why;
+
+	*out = span_str(text);
+	if (text == NULL)
+		return 0;
+	if (cli->secret != NULL || cli->secret_stdin || cli_given(cli, "secret-stdin") ||
+	    cli_given(cli, "secret-file")) {
+		cli_error(NULL,
+		    "more than one of --secret, --secret-file, "
+		    "--secret-stdin, --secret-ref");
+		return -1;
+	}
+	why = config_check_reference(cli_config(cli), text);
+	if (why != NULL)
+		cli_error(NULL, "--secret-ref %.80s: %s", text, why);
+	return why == NULL ? 0 : -1;
+}
+
 int
 cmd_vault_add(struct cli *cli)
 {
@@ -127,8 +150,11 @@ cmd_vault_add(struct cli *cli)
 	read_texts(&o, &texts, domains, upstream);
 	read_limits(cli, &o, &texts);
 	read_auth(&o, m.auth_type, m.header_name, m.query_param);
-	o.secret = cli_secret_fd(cli);
-	if (o.secret == -1)
+	if (read_reference(cli, &m.secret_ref) == -1)
+		return ADMIN_USAGE;
+	o.secret_ref = m.secret_ref;
+	o.secret = -1;
+	if (o.secret_ref.len == 0 && (o.secret = cli_secret_fd(cli)) == -1)
 		return ADMIN_USAGE;
 	return run(cli, &o, MSG_credential_add, &m, m.offer,
 	    "Credential %s is in the vault.\n  Agents reach it at /%s/... once one is "
@@ -148,7 +174,8 @@ cmd_vault_list(struct cli *cli)
 	    {"PATHS", "allow_paths", COLUMN_PLAIN},
 	    {"DENIED", "deny_paths", COLUMN_PLAIN},
 	    {"BODY", "body_inspection", COLUMN_PLAIN},
-	    {"UPSTREAM", "upstream", COLUMN_PLAIN}, {"STATUS", "status", COLUMN_PLAIN},
+	    {"UPSTREAM", "upstream", COLUMN_PLAIN},
+	    {"SECRET AT", "secret_ref", COLUMN_PLAIN}, {"STATUS", "status", COLUMN_PLAIN},
 	    {"EXPIRES", "expires_at", COLUMN_TIME}, {NULL, NULL, COLUMN_PLAIN}};
 	MSG_INIT(credential_list, m);
 
@@ -156,6 +183,84 @@ cmd_vault_list(struct cli *cli)
 	    "No credentials. Add one: aegis vault add --name NAME --service SERVICE "
 	    "--domains "
 	    "DOMAIN");
+}
+
+struct wanted {
+	const char *name;
+	bool json, found;
+};
+
+static void
+show_row(const void *json, size_t len, void *arg)
+{
+	static const struct {
+		const char *label, *member;
+		enum column_kind kind;
+	} lines[] = {{"Name", "name", COLUMN_PLAIN}, {"Service", "service", COLUMN_PLAIN},
+	    {"Secret at", "secret_ref", COLUMN_PLAIN},
+	    {"Domains", "domains", COLUMN_PLAIN},
+	    {"Auth type", "auth_type", COLUMN_PLAIN},
+	    {"Header", "header_name", COLUMN_PLAIN},
+	    {"Parameter", "query_param", COLUMN_PLAIN},
+	    {"Scopes", "scopes", COLUMN_PLAIN},
+	    {"Rate limit", "rate_limit", COLUMN_PLAIN},
+	    {"Inspection", "body_inspection", COLUMN_PLAIN},
+	    {"Upstream", "upstream", COLUMN_PLAIN},
+	    {"Private", "allow_private", COLUMN_PLAIN},
+	    {"Status", "status", COLUMN_PLAIN}, {"Expires", "expires_at", COLUMN_TIME},
+	    {"Created", "created_at", COLUMN_TIME},
+	    {"Updated", "updated_at", COLUMN_TIME},
+	    {"Rotated", "rotated_at", COLUMN_TIME}};
+	struct wanted *w = arg;
+	struct json_doc d;
+	struct buf text;
+	char name[129];
+	size_t i;
+
+	json_init(&d);
+	if (json_parse(&d, json, len, NULL) != JSON_OK ||
+	    json_str_copy(&d, json_get(&d, 0, "name"), name, sizeof(name), NULL) != 0 ||
+	    strcmp(name, w->name) != 0)
+		goto out;
+	w->found = true;
+	if (w->json) {
+		printf("%.*s\n", (int)len, (const char *)json);
+		goto out;
+	}
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (json_get(&d, 0, lines[i].member) == JSON_NONE)
+			continue;
+		buf_init(&text);
+		out_member(&d, 0, lines[i].member, lines[i].kind, &text);
+		printf("%-12s %.*s\n", lines[i].label, (int)text.len, (char *)text.p);
+		buf_free(&text);
+	}
+out:
+	json_free(&d);
+}
+
+int
+cmd_vault_show(struct cli *cli)
+{
+	struct wanted w = {.name = cli_text(cli, "name"), .json = cli->json};
+	struct admin_answer a = {0};
+	MSG_INIT(credential_list, m);
+	int r = admin_open(cli, ADMIN_NEED_DATA);
+
+	if (r != 0)
+		return r;
+	if (admin_ask(MSG_credential_list, &m, show_row, &w, &a) == -1)
+		r = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		r = admin_refused(&a);
+	else if (!w.found) {
+		cli_error("aegis vault list shows them.", "there is no credential \"%s\"",
+		    w.name);
+		r = ADMIN_REFUSED;
+	}
+	admin_answer_free(&a);
+	admin_close();
+	return r;
 }
 
 int
@@ -187,8 +292,12 @@ cmd_vault_refresh(struct cli *cli)
 {
 	MSG_INIT(vault_refresh, m);
 
+	m.name = span_str(cli_text(cli, "name"));
 	return admin_command(cli, MSG_vault_refresh, &m,
-	    "Secrets in OpenBao are read again when they are next needed.");
+	    m.name.len > 0
+		? "The secret of %s was read again; who has another one gets it now."
+		: "Secrets in OpenBao are read again when they are next needed.",
+	    cli_text(cli, "name"));
 }
 
 int
@@ -239,6 +348,10 @@ cmd_vault_update(struct cli *cli)
 	m.ttl_days = cli_number(cli, "ttl", 0);
 	(void)field(cli, "allow-private", CREDENTIAL_PRIVATE, &set);
 	(void)field(cli, "no-allow-private", CREDENTIAL_PRIVATE, &set);
+	if (read_reference(cli, &m.secret_ref) == -1)
+		return ADMIN_USAGE;
+	if (m.secret_ref.len > 0)
+		set |= CREDENTIAL_REFERENCE;
 	m.allow_private = cli_given(cli, "allow-private");
 	if (m.allow_private && cli_given(cli, "no-allow-private")) {
 		cli_error(
@@ -257,6 +370,7 @@ cmd_vault_update(struct cli *cli)
 	o.name = m.name;
 	o.set = set & CREDENTIAL_SEALED;
 	o.allow_private = m.allow_private;
+	o.secret_ref = m.secret_ref;
 	o.header_name = m.header_name;
 	o.query_param = m.query_param;
 	read_texts(&o, &texts, cli_text(cli, "domains"), cli_text(cli, "upstream"));

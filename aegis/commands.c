@@ -21,6 +21,8 @@
 	{"secret", 0, FLAG_SECRET, false, "SECRET", "The secret itself; - reads it from standard input"}, \
 	TEXT("secret-file", 0, "FILE", "Read the secret from a file"), \
 	SWITCH("secret-stdin", 0, "Read the secret from standard input")
+#define REFERENCE_FLAG \
+	TEXT("secret-ref", 0, "REF", "Where the secret is in OpenBao: vault:MOUNT/PATH#FIELD or secret:PATH")
 #define INJECT_FLAGS \
 	TEXT("auth-type", 'a', "TYPE", "How it is injected: bearer, header, basic, query (bearer)"), \
 	TEXT("header-name", 0, "NAME", "Header of auth type header (x-api-key)"), \
@@ -60,14 +62,17 @@ const struct command commands[] = {
     {"vault", "add", "", 0, "Add a credential",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),
 	    NEED("service", 's', "SERVICE", "First part of the path agents use"),
-	    SECRET_FLAGS,
+	    SECRET_FLAGS, REFERENCE_FLAG,
 	    NEED("domains", 'd', "LIST", "Hosts it may be sent to, separated by commas"),
 	    INJECT_FLAGS), cmd_vault_add},
     {"vault", "leases", "", 0, "List leases of database credentials", NULL, cmd_vault_leases},
     {"vault", "list", "", 0, "List credentials, never their secrets", NULL, cmd_vault_list},
+    {"vault", "show", "", 0, "Show one credential, never its secret",
+	FLAGS(NEED("name", 'n', "NAME", "Name of the credential")), cmd_vault_show},
     {"vault", "remove", "", 0, "Remove a credential and its grants",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential")), cmd_vault_remove},
-    {"vault", "refresh", "", 0, "Read secrets that are in OpenBao again", NULL,
+    {"vault", "refresh", "", 0, "Read secrets that are in OpenBao again",
+	FLAGS(TEXT("name", 'n', "NAME", "Of this credential only, and say whether it is there")),
 	cmd_vault_refresh},
     {"vault", "rotate", "", 0, "Replace the secret of a credential",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"), SECRET_FLAGS,
@@ -75,7 +80,7 @@ const struct command commands[] = {
     {"vault", "update", "", 0, "Change a credential, but not its secret",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),
 	    TEXT("domains", 'd', "LIST", "Hosts it may be sent to, separated by commas"),
-	    INJECT_FLAGS,
+	    REFERENCE_FLAG, INJECT_FLAGS,
 	    SWITCH("no-allow-private", 0, "Private addresses are refused again")), cmd_vault_update},
 
     {"vault", "create", "", 0, "Make another vault, with a master key and a database of its own",

@@ -172,6 +172,7 @@ act_ask(struct act *a)
 	m.allow_paths = span_str(a->row.allow_paths);
 	m.deny_paths = span_str(a->row.deny_paths);
 	m.replace = (uint8_t)a->replace;
+	m.secret_ref = span_str(a->row.secret_ref);
 	memcpy(m.offer, a->offer, sizeof(m.offer));
 	if (chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
 		act_failed(
@@ -193,7 +194,8 @@ act_go(int committed, void *arg)
 static void
 describe(const struct store_credential *row, char *out, size_t size)
 {
-	snprintf(out, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s", row->domains,
+	snprintf(out, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", row->domains,
+	    row->secret_ref[0] != '\0' ? "; secret at " : "", row->secret_ref,
 	    row->upstream[0] != '\0' ? "; upstream " : "", row->upstream,
 	    row->allow_private ? "; allow private" : "", "; body inspection ",
 	    row->inspection, row->rate_limit[0] != '\0' ? "; rate limit " : "",
@@ -207,7 +209,8 @@ static int
 act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
     const struct store_credential *row, const uint8_t *offer)
 {
-	static char detail[sizeof(row->domains) + sizeof(row->upstream) + 2400];
+	static char detail[sizeof(row->domains) + sizeof(row->upstream) +
+	    sizeof(row->secret_ref) + 2400];
 	struct act *a = calloc(1, sizeof(*a));
 
 	if (a == NULL) {
@@ -293,6 +296,14 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 		    (int)m->name.len, m->name.p);
 	if (act_busy(m->name))
 		return refuse_busy(c, reqid);
+	if (old->row.secret_ref[0] != '\0')
+		return admin_refuse(c, reqid,
+		    "The secret of %s is not in the vault, but at %s: change it there, "
+		    "and "
+		    "workers have it within 20 seconds, or at once after `aegis vault "
+		    "refresh --name %s`. `aegis vault update --name %s --secret-ref "
+		    "REFERENCE` names another place.",
+		    old->row.name, old->row.secret_ref, old->row.name, old->row.name);
 	row = old->row;
 	row.rotated_ms = row.updated_ms = now;
 	if (m->ttl_days != UINT32_MAX && credential_ttl(&row, m->ttl_days, now) == -1)

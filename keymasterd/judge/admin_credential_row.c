@@ -9,6 +9,7 @@
 #include "common/host.h"
 #include "common/jsonw.h"
 #include "common/proto.h"
+#include "common/reference.h"
 #include "common/rfc3339.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/admin_credential.h"
@@ -65,6 +66,21 @@ limits_set(struct span methods, struct span allow, struct span deny, uint32_t se
 	    (bad = access_paths_text(deny, row->deny_paths, sizeof(row->deny_paths))) !=
 		NULL)
 		return wrong(why, size, "list of denied paths", bad);
+	return 0;
+}
+
+static int
+reference_set(struct span text, struct store_credential *row, char *why, size_t size)
+{
+	struct reference ref;
+	const char *bad = text.len > 0 ? reference_parse(text, &ref) : NULL;
+
+	if (bad != NULL) {
+		snprintf(why, size, "The reference to the secret: %s.", bad);
+		return -1;
+	}
+	if (span_copy(text, row->secret_ref, sizeof(row->secret_ref)) == -1)
+		return wrong(why, size, "reference", "is too long");
 	return 0;
 }
 
@@ -161,6 +177,8 @@ credential_row_new(const struct msg_credential_add *m, struct store_credential *
 	    span_copy(m->query_param, row->query_param, sizeof(row->query_param)) == -1 ||
 	    span_copy(m->upstream, row->upstream, sizeof(row->upstream)) == -1)
 		return wrong(why, size, "text", "is too long");
+	if (reference_set(m->secret_ref, row, why, size) == -1)
+		return -1;
 	row->allow_private = m->allow_private != 0;
 	row->created_ms = row->updated_ms = now;
 	return auth_check(row, why, size) == -1 || upstream_check(row, why, size) == -1
@@ -214,6 +232,11 @@ credential_row_change(const struct msg_credential_update *m, struct store_creden
 		return wrong(why, size, "text", "is too long");
 	if (m->set & CREDENTIAL_PRIVATE)
 		row->allow_private = m->allow_private != 0;
+	if ((m->set & CREDENTIAL_REFERENCE) &&
+	    (m->secret_ref.len == 0 ||
+		reference_set(m->secret_ref, row, why, size) == -1))
+		return m->secret_ref.len == 0 ? wrong(why, size, "reference", "is empty")
+					      : -1;
 	row->updated_ms = now;
 	return auth_check(row, why, size) == -1 || upstream_check(row, why, size) == -1
 	    ? -1
@@ -285,6 +308,7 @@ credential_row_json(const struct store_credential *row, struct buf *out)
 		put_list(&w, "deny_paths", row->deny_paths);
 	jsonw_key_str(&w, "body_inspection", row->inspection);
 	put_if(&w, "upstream", row->upstream);
+	put_if(&w, "secret_ref", row->secret_ref);
 	jsonw_key_bool(&w, "allow_private", row->allow_private != 0);
 	jsonw_key_str(&w, "status",
 	    row->expires_ms == 0 || row->expires_ms > now + SOON_MS ? "active"

@@ -10,6 +10,7 @@
 #include "common/proto.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
 
 #define VAULT_MS 10000
@@ -17,6 +18,7 @@
 struct act {
 	struct chan *chan; /* NULL: the administrator is gone */
 	uint64_t reqid;
+	char name[129]; /* of a credential, or "" */
 	TAILQ_ENTRY(act) link;
 };
 
@@ -45,10 +47,14 @@ static void
 on_refreshed(struct chan *vault, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_vault_done *m = msg;
+	char why[257];
 
 	(void)vault;
 	if (status == CHAN_OK && m->code == VAULT_OK)
 		act_end(arg, ADMIN_OK, "");
+	else if (status == CHAN_OK && m->message.len > 0 &&
+	    span_copy(m->message, why, sizeof(why)) == 0)
+		act_end(arg, ADMIN_FAILED, why);
 	else
 		act_end(arg, ADMIN_FAILED, "Vault did not answer; try again.");
 }
@@ -57,8 +63,11 @@ static void
 ask_vault(int ok, void *arg)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
+	const struct act *a = arg;
 	MSG_INIT(secrets_refresh, m);
 
+	m.tenant = span_str(judge_conf.tenant);
+	m.name = span_str(a->name);
 	if (!ok)
 		act_end(arg, ADMIN_FAILED, "The ledger's row could not be written.");
 	else if (vault == NULL ||
@@ -69,15 +78,21 @@ ask_vault(int ok, void *arg)
 int
 admin_vault_refresh(struct chan *c, uint64_t reqid, void *msg)
 {
-	struct act *a = calloc(1, sizeof(*a));
+	const struct msg_vault_refresh *m = msg;
+	struct act *a;
 
-	(void)msg;
+	if (m->name.len > 0 && credential_by_name(judge_conf.tenant, m->name) == NULL)
+		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		    (int)m->name.len, m->name.p);
+	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return admin_refuse(c, reqid, "out of memory");
+	(void)span_copy(m->name, a->name, sizeof(a->name));
 	a->chan = c;
 	a->reqid = reqid;
 	TAILQ_INSERT_TAIL(&acts, a, link);
-	admin_ledger(c, &(struct admin_act){.event = "vault.refresh"});
+	admin_ledger(
+	    c, &(struct admin_act){.event = "vault.refresh", .credential = m->name});
 	turn_then(ask_vault, a);
 	return 0;
 }

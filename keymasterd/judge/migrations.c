@@ -129,9 +129,13 @@ static const char schema_9[] =
     " tenant_id TEXT NOT NULL, credential_id TEXT NOT NULL, day INTEGER NOT NULL,"
     " PRIMARY KEY(tenant_id, credential_id, day)) WITHOUT ROWID;";
 
+/* Where a secret is that vault does not have. */
+static const char schema_10[] =
+    "ALTER TABLE credentials ADD COLUMN secret_ref TEXT NOT NULL DEFAULT '';";
+
 static const char *const steps[] = {
     schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8,
-    schema_9};
+    schema_9, schema_10};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

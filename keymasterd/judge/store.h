@@ -75,6 +75,7 @@ struct store_credential {
 	char rate_limit[33];
 	char inspection[9];
 	char upstream[301];
+	char secret_ref[513]; /* where the secret is; "": vault has it */
 	int allow_private;
 	char methods[65], allow_paths[1001], deny_paths[1001]; /* common/access.h */
 	uint64_t expires_ms;                                   /* 0: never */

@@ -12,9 +12,9 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	    "INSERT INTO credentials(id, tenant_id, name, service, domains, auth_type,"
 	    " header_name, query_param, scopes, rate_limit, body_inspection, upstream,"
 	    " allow_private, expires_at, created_at, updated_at, rotated_at,"
-	    " methods, allow_paths, deny_paths)"
+	    " methods, allow_paths, deny_paths, secret_ref)"
 	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-	    "?16, ?17, ?18, ?19, ?20)"
+	    "?16, ?17, ?18, ?19, ?20, ?21)"
 	    " ON CONFLICT(id) DO UPDATE SET domains = excluded.domains,"
 	    " auth_type = excluded.auth_type, header_name = excluded.header_name,"
 	    " query_param = excluded.query_param, scopes = excluded.scopes,"
@@ -24,7 +24,8 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	    " expires_at = excluded.expires_at, updated_at = excluded.updated_at,"
 	    " methods = excluded.methods, allow_paths = excluded.allow_paths,"
 	    " deny_paths = excluded.deny_paths,"
-	    " rotated_at = excluded.rotated_at WHERE tenant_id = excluded.tenant_id");
+	    " rotated_at = excluded.rotated_at, secret_ref = excluded.secret_ref"
+	    " WHERE tenant_id = excluded.tenant_id");
 
 	if (st == NULL)
 		return -1;
@@ -48,6 +49,7 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	bind_str(st, 18, c->methods);
 	bind_str(st, 19, c->allow_paths);
 	bind_str(st, 20, c->deny_paths);
+	bind_str(st, 21, c->secret_ref);
 	return store_run(s, st);
 }
 
@@ -87,6 +89,7 @@ credential_read(sqlite3_stmt *st, struct store_credential *c)
 	column_str(st, 17, c->methods, sizeof(c->methods));
 	column_str(st, 18, c->allow_paths, sizeof(c->allow_paths));
 	column_str(st, 19, c->deny_paths, sizeof(c->deny_paths));
+	column_str(st, 20, c->secret_ref, sizeof(c->secret_ref));
 }
 
 int
@@ -97,7 +100,8 @@ store_credential_each(
 	    "SELECT id, tenant_id, name, service, domains, auth_type, header_name, "
 	    "query_param,"
 	    " scopes, rate_limit, body_inspection, upstream, allow_private, expires_at,"
-	    " created_at, updated_at, rotated_at, methods, allow_paths, deny_paths"
+	    " created_at, updated_at, rotated_at, methods, allow_paths, deny_paths,"
+	    " secret_ref"
 	    " FROM credentials ORDER BY tenant_id, "
 	    "name");
 	struct store_credential *c = malloc(sizeof(*c));

@@ -258,11 +258,14 @@ on_result(const struct bao_result *r, void *arg)
 {
 	struct get *g = arg;
 	struct vault_answer a = {.code = r->code, .why = r->why};
+	struct kept *old;
 
 	if (r->code == VAULT_OK)
 		read_secret(r, g, &a);
 	if (a.code == VAULT_OK)
 		cache_put(g, &a);
+	else if (a.code != VAULT_AWAY && (old = cache_find(g->key)) != NULL)
+		drop(old); /* it is gone, or no longer ours */
 	g->done(&a, g->arg);
 	secret_free(a.secret);
 	free(g);

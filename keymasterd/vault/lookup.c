@@ -49,7 +49,8 @@ static struct held *
 hold(const struct credential *m)
 {
 	size_t n = m->tenant.len + m->name.len + m->service.len + m->domains.len +
-	    m->auth_type.len + m->header_name.len + m->query_param.len + m->scheme.len;
+	    m->auth_type.len + m->header_name.len + m->query_param.len + m->scheme.len +
+	    m->methods.len + m->allow_paths.len + m->deny_paths.len;
 	struct held *h = malloc(sizeof(*h) + n);
 	char *at;
 
@@ -65,6 +66,9 @@ hold(const struct credential *m)
 	h->meta.header_name = keep_text(&at, m->header_name);
 	h->meta.query_param = keep_text(&at, m->query_param);
 	h->meta.scheme = keep_text(&at, m->scheme);
+	h->meta.methods = keep_text(&at, m->methods);
+	h->meta.allow_paths = keep_text(&at, m->allow_paths);
+	h->meta.deny_paths = keep_text(&at, m->deny_paths);
 	return h;
 }
 

@@ -136,6 +136,13 @@ same_upstream(const struct credential *a, const struct credential *b, size_t off
 }
 
 static int
+same_reference(const struct credential *a, const struct credential *b, size_t offset)
+{
+	(void)offset;
+	return a->reference == b->reference;
+}
+
+static int
 same_private(const struct credential *a, const struct credential *b, size_t offset)
 {
 	(void)offset;
@@ -168,6 +175,7 @@ static const struct detail {
 	SEALED("--allow-paths")},
     {CREDENTIAL_DENY_PATHS, same_text, offsetof(struct credential, deny_paths),
 	SEALED("--deny-paths")},
+    {CREDENTIAL_REFERENCE, same_reference, 0, SEALED("--secret-ref")},
 };
 
 const char *
@@ -190,7 +198,11 @@ offer_refuses(const struct offer *o, const struct credential *asked,
 		return other;
 	for (i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
 		d = &details[i];
-		brought = o->add || (o->set & d->bit) != 0;
+		/* what was brought as a secret is never sealed as a reference, which
+		 * is no secret, nor the other way round */
+		brought = d->bit == CREDENTIAL_REFERENCE
+		    ? o->secret != NULL
+		    : o->add || (o->set & d->bit) != 0;
 		if (!d->same(asked, brought ? m : old, d->offset))
 			return brought ? other : d->sealed;
 	}

@@ -12,6 +12,7 @@
 #include "common/admin_door.h"
 #include "common/log.h"
 #include "common/proto.h"
+#include "common/reference.h"
 #include "common/secret.h"
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/offer.h"
@@ -75,6 +76,8 @@ read_secret(int fd, enum vault_code *code, const char **why)
 static const char *
 refuse_offer(const struct msg_secret_offer *m)
 {
+	struct reference ref;
+
 	if (m->tenant.len == 0 || m->name.len == 0)
 		return "a credential needs a tenant and a name";
 	if ((m->add || (m->set & CREDENTIAL_UPSTREAM)) && !span_eq(m->scheme, "https") &&
@@ -84,6 +87,9 @@ refuse_offer(const struct msg_secret_offer *m)
 		return "the port is out of range";
 	if (m->allow_private > 1 || m->add > 1)
 		return "a flag is neither 0 nor 1";
+	if (m->secret_ref.len > 0)
+		return m->secret >= 0 ? "a secret and where it is are two things"
+				      : reference_parse(m->secret_ref, &ref);
 	if (m->secret < 0 && m->add)
 		return "a new credential needs a secret";
 	return NULL;
@@ -105,7 +111,8 @@ serve_secret_offer(struct chan *c, uint64_t reqid, void *msg)
 	    .allow_private = m->allow_private,
 	    .methods = m->methods,
 	    .allow_paths = m->allow_paths,
-	    .deny_paths = m->deny_paths};
+	    .deny_paths = m->deny_paths,
+	    .reference = m->secret_ref.len > 0};
 	const char *why = refuse_offer(m);
 	enum vault_code code = why == NULL ? VAULT_OK : VAULT_REFUSED;
 	const struct offer *o = NULL;
@@ -117,6 +124,10 @@ serve_secret_offer(struct chan *c, uint64_t reqid, void *msg)
 	if (code == VAULT_OK && has_secret) {
 		s = read_secret(m->secret, &code, &why);
 		m->secret = -1;
+	}
+	if (code == VAULT_OK && meta.reference) {
+		s = secret_new(m->secret_ref.p, m->secret_ref.len);
+		code = s != NULL ? VAULT_OK : VAULT_IO;
 	}
 	if (code == VAULT_OK) {
 		o = offer_keep(c, &meta, m->add, m->set, s);

@@ -9,10 +9,12 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/secret.h"
+#include "keymasterd/vault/lookup.h"
 #include "keymasterd/vault/offer.h"
 #include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/sign.h"
+#include "keymasterd/vault/watch.h"
 
 const struct vault_provider *serve_provider;
 
@@ -90,7 +92,8 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 	    .allow_private = m->allow_private,
 	    .methods = m->methods,
 	    .allow_paths = m->allow_paths,
-	    .deny_paths = m->deny_paths};
+	    .deny_paths = m->deny_paths,
+	    .reference = m->secret_ref.len > 0};
 	struct offer *o = offer_find(m->offer);
 	enum vault_code code = VAULT_REFUSED;
 	const char *why = refuse_seal(m);
@@ -101,6 +104,9 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 		why = o == NULL
 		    ? "no administrator has brought this to vault, or it took too long"
 		    : offer_refuses(o, &cred, sealed ? &old : NULL, m->replace);
+	if (why == NULL && cred.reference && offer_secret(o) != NULL &&
+	    !secret_eq_mem(offer_secret(o), m->secret_ref.p, m->secret_ref.len))
+		why = "the judge named another reference than what was brought";
 	if (why == NULL)
 		code = serve_provider->seal(&cred, offer_secret(o), m->replace);
 	LOG_INFO("vault.seal", LSN("tenant", m->tenant.p, m->tenant.len),
@@ -127,13 +133,45 @@ serve_credential_drop(struct chan *c, uint64_t reqid, void *msg)
 	return answer_done(c, reqid, code, NULL);
 }
 
+/* That of one credential was read again. */
+static void
+read_again(const struct vault_answer *answer, void *arg)
+{
+	static const struct vault_answer nothing = {.code = VAULT_REFUSED,
+	    .why = "its secret is in the vault itself: there is nothing to read again"};
+	struct pending *p = arg;
+
+	if (answer->code == VAULT_OK && !answer->meta->reference) {
+		answer = &nothing;
+	} else {
+		answer = pending_tell(p, ACCESS_ADMIN, answer);
+		watch_seen(span_str(p->tenant), span_str(p->subject), answer);
+	}
+	LOG_INFO("vault.refresh", LS("credential", p->subject), LU("code", answer->code));
+	if (p->chan != NULL)
+		(void)answer_done(p->chan, p->reqid, answer->code, answer->why);
+	pending_free(p);
+}
+
 int
 serve_secrets_refresh(struct chan *c, uint64_t reqid, void *msg)
 {
-	(void)msg;
-	serve_provider->refresh();
-	LOG_INFO("vault.refresh", LS("provider", serve_provider->name));
-	return answer_done(c, reqid, VAULT_OK, NULL);
+	const struct msg_secrets_refresh *m = msg;
+	struct pending *p;
+
+	if (m->name.len == 0) {
+		serve_provider->refresh();
+		watch_all();
+		LOG_INFO("vault.refresh", LS("provider", serve_provider->name));
+		return answer_done(c, reqid, VAULT_OK, NULL);
+	}
+	p = pending_new(c, reqid);
+	if (p == NULL)
+		return answer_done(c, reqid, VAULT_IO, NULL);
+	(void)span_copy(m->tenant, p->tenant, sizeof(p->tenant));
+	(void)span_copy(m->name, p->subject, sizeof(p->subject));
+	lookup_credential(p, 1, read_again);
+	return 0;
 }
 
 /* The token keys that verify beside the newest, as in vault_key_set. How many octets. */

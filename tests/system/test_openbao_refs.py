@@ -2,10 +2,17 @@
 """Secrets by reference: what is in OpenBao and what of it comes here, for whom, and what the
 ledger says of it."""
 
+import os
 import secrets
+import threading
+import time
 
+import memory
 import pytest
+import requests
+from conftest import Upstream
 from connected import Connected, Vault, eventually, platform
+from lab import CommandFailed
 
 NS = "references"
 TOOL = "tool-planted-" + secrets.token_hex(12)
@@ -28,8 +35,82 @@ def gate(prefix, module_place, bao, ca):
     lab.stop()
 
 
+class Api:
+    """An upstream that takes the keys in `good`; what it saw is in `used`."""
+
+    def __init__(self):
+        self.good, self.used = set(), []
+        self.server = Upstream(self.respond)
+
+    def respond(self, request):
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        self.used.append(key)
+        request.answer(200 if key in self.good else 401)
+
+
+@pytest.fixture(scope="module")
+def api():
+    api = Api()
+    yield api
+    api.server.stop()
+
+
+def add(lab, api, name, reference, *flags):
+    port = api.server.port
+    lab.aegis("vault", "add", "--name", name, "--service", name, "--domains", f"127.0.0.1:{port}",
+              "--upstream", f"http://127.0.0.1:{port}", "--allow-private", "--secret-ref", reference,
+              *flags)
+    lab.aegis("agent", "grant", "--agent", "bot", "--credential", name)
+
+
+def get(lab, name, **kwargs):
+    return requests.get(f"{lab.url}/{name}/x", headers={"X-Aegis-Agent": lab.client.agent_token},
+                        timeout=20, **kwargs)
+
+
+def new(name):
+    return f"{name}-planted-{secrets.token_hex(10)}"
+
+
+class Load:
+    """Requests without a pause, until stopped; every answer must be 200."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name, self.bad, self.count, self.running = lab, name, [], 0, True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while self.running:
+            answer = get(self.lab, self.name)
+            self.count += 1
+            if answer.status_code != 200:
+                self.bad.append((answer.status_code, answer.text))
+            time.sleep(0.05)
+
+    def stop(self):
+        self.running = False
+        self.thread.join()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unattended(gate, bao, api):
+    """A secret is changed in OpenBao under load, and nobody says a word here; what came of it
+    the last test sees, so that the others need not wait for it."""
+    old, fresh = new("old"), new("fresh")
+    api.good |= {old, fresh}
+    bao.put("kv/gate/unattended", NS, key=old)
+    add(gate, api, "unattended", "vault:kv/gate/unattended#key")
+    load = Load(gate, "unattended")
+    eventually(lambda: old in api.used)
+    bao.put("kv/gate/unattended", NS, key=fresh)
+    began = time.monotonic()
+    yield load, fresh, began
+    load.stop()
+
+
 def accesses(lab, since=0, **want):
-    rows = [r for r in lab.ledger() if r.get("event") == "AccessContext" and r["seq"] > since]
+    rows = [r for r in lab.ledger("--system") if r.get("event") == "AccessContext" and r["seq"] > since]
     return [r for r in rows if all(r.get(k) == v for k, v in want.items())]
 
 
@@ -50,6 +131,196 @@ def test_each_resolution_is_a_row(gate):
     assert 0 < row["duration_us"] < 4_000_000
     assert by["SECRET_OLD"]["detail"].startswith("vault:kv/tools/search#value@1; version 1;")
     assert not [r for r in gate.ledger() if TOOL in str(r)]
+
+
+# -- credentials of the gate --
+
+
+@pytest.fixture(scope="module")
+def key(gate, bao, api):
+    """The credential `main`, and what it is at first."""
+    value = new("main")
+    api.good.add(value)
+    bao.put("kv/gate/main", NS, value=value, note="x")
+    add(gate, api, "main", "secret:gate/main")
+    return value
+
+
+def test_a_credential_is_read_from_openbao(gate, api, key):
+    since = newest(gate)
+    assert get(gate, "main").status_code == 200 and api.used.count(key) == 1
+    row, = accesses(gate, since, credential="main")
+    assert row["code"] == "ok" and row["agent"] == "bot" and row["service"] == "main"
+    assert row["detail"].startswith("secret:gate/main; version 1; for request ")
+    decision, = [r for r in gate.ledger() if r["seq"] > since and r.get("decision") and r.get("credential") == "main"]
+    assert row["detail"].endswith(decision["request"])
+
+
+def test_lists_show_the_reference(gate, key):
+    shown = gate.aegis("vault", "show", "--name", "main").stdout
+    listed = gate.aegis("vault", "list").stdout
+    assert "secret:gate/main" in shown and "secret:gate/main" in listed
+    assert gate.json("vault", "show", "--name", "main")["secret_ref"] == "secret:gate/main"
+    assert key not in shown + listed + str(gate.json("vault", "list"))
+    assert gate.aegis("vault", "show", "--name", "none", check=False).returncode != 0
+
+
+def test_rotate_says_what_to_do_instead(gate, key):
+    with pytest.raises(CommandFailed) as e:
+        gate.aegis("vault", "rotate", "--name", "main", "--secret-stdin", stdin="a-new-secret")
+    assert "secret:gate/main" in e.value.err and "vault refresh" in e.value.err
+    assert get(gate, "main").status_code == 200
+    assert "a-new-secret" not in str(gate.ledger()) + gate.log.read_text()
+
+
+def test_refresh_under_load(gate, bao, api, key):
+    """A new key in OpenBao: no request fails, and refresh brings it at once."""
+    fresh = new("second")
+    api.good.add(fresh)
+    load = Load(gate, "main")
+    eventually(lambda: load.count > 5)
+    bao.put("kv/gate/main", NS, value=fresh, note="x")
+    gate.aegis("vault", "refresh", "--name", "main")
+    eventually(lambda: api.used[-1] == fresh or get(gate, "main") and api.used[-1] == fresh, 2)
+    load.stop()
+    assert not load.bad
+    workers = gate.pids("egressd: worker main")
+    assert len(workers) == 1
+    row, = accesses(gate, credential="main", detail="secret:gate/main; version 2; for an administrator")
+    assert row["code"] == "ok"
+    # the one before is taken from the upstream
+    api.good.discard(key)
+    assert get(gate, "main").status_code == 200 and gate.pids("egressd: worker main") == workers
+
+
+def test_another_place(gate, bao, api, key):
+    value = new("moved")
+    api.good.add(value)
+    bao.put("kv/gate/moved", NS, key=value)
+    gate.aegis("vault", "update", "--name", "main", "--secret-ref", "vault:kv/gate/moved#key@1")
+    assert get(gate, "main").status_code == 200 and api.used.count(value) == 1
+    gate.aegis("vault", "update", "--name", "main", "--domains", f"127.0.0.1:{api.server.port},localhost")
+    assert get(gate, "main").status_code == 200
+    assert gate.json("vault", "show", "--name", "main")["secret_ref"] == "vault:kv/gate/moved#key@1"
+
+
+@pytest.mark.parametrize("reference, says, code", [
+    ("vault:kv/gate/nowhere", "no such secret", "missing"),
+    ("vault:kv/gate/moved#other", "no such field", "refused"),
+    ("vault:kv/gate/moved#key@7", "not in this version", "missing"),
+    ("vault:elsewhere/gate/moved", "does not allow it", "denied")])
+def test_what_cannot_be_read(gate, bao, api, reference, says, code):
+    name = code + "-" + str(abs(hash(reference)) % 1000)
+    bao.put("kv/gate/moved", NS, key="v")
+    add(gate, api, name, reference)
+    since = newest(gate)
+    answer = get(gate, name)
+    assert answer.status_code == 503 and answer.headers["retry-after"]
+    assert answer.json()["error"] and says in answer.text
+    rows = accesses(gate, since, credential=name)
+    assert rows and {r["code"] for r in rows} == {code} and says in rows[0]["reason"]
+    assert reference in rows[0]["detail"]
+    failed = gate.aegis("vault", "refresh", "--name", name, check=False)
+    assert failed.returncode != 0 and says in failed.stderr
+    gate.aegis("vault", "remove", "--name", name)
+
+
+def test_what_comes_later_is_found(gate, bao, api):
+    value = new("later")
+    api.good.add(value)
+    add(gate, api, "later", "secret:gate/later#key")
+    assert get(gate, "later").status_code == 503
+    bao.put("kv/gate/later", NS, key=value)
+    eventually(lambda: get(gate, "later").status_code == 200, 5)
+
+
+def test_what_is_taken_away_is_gone(gate, bao, api):
+    value = new("taken")
+    api.good.add(value)
+    bao.put("kv/gate/taken", NS, key=value)
+    add(gate, api, "taken", "secret:gate/taken#key")
+    assert get(gate, "taken").status_code == 200
+    bao.call("DELETE", "kv/data/gate/taken", NS)
+    assert "no such secret" in gate.aegis("vault", "refresh", "--name", "taken", check=False).stderr
+    answer, = eventually(lambda: (a := get(gate, "taken")).status_code != 200 and [a], 3)
+    assert answer.status_code == 503 and "no such secret" in answer.text
+
+
+def test_no_secret_is_used_past_its_end(gate, bao, api):
+    value = new("ends")
+    api.good.add(value)
+    bao.call("POST", "kv/metadata/gate/ends", NS, delete_version_after="1500ms")
+    bao.put("kv/gate/ends", NS, key=value)
+    end = time.monotonic() + 1.5
+    add(gate, api, "ends", "secret:gate/ends#key")
+    assert get(gate, "ends").status_code == 200
+    answer, = eventually(lambda: (a := get(gate, "ends")).status_code != 200 and [a], 5)
+    assert answer.status_code == 503 and time.monotonic() - end < 4
+
+
+@pytest.mark.parametrize("reference", ["kv/a", "vault:kv", "vault:kv/../a", "secret:", "vault:tenant-b/a",
+                                       "vault:kv/a#", "secret:a@0", "literal:x"])
+def test_references_that_are_none(gate, api, reference):
+    with pytest.raises(CommandFailed) as e:
+        add(gate, api, "bad", reference)
+    assert "vault:MOUNT/PATH" in e.value.err or "namespace" in e.value.err
+    assert "bad" not in gate.aegis("vault", "list").stdout
+
+
+def test_a_vault_of_its_own_takes_no_reference(fresh):
+    lab = fresh()
+    done = lab.aegis("vault", "add", "--name", "a", "--service", "a", "--domains", "a.example",
+                     "--secret-ref", "vault:kv/a", check=False)
+    assert done.returncode != 0 and "vault.provider: openbao" in done.stderr
+
+
+def test_credentials_while_openbao_is_away(gate, bao, api, key):
+    """Workers keep what they have, also when vault is started anew meanwhile."""
+    assert get(gate, "main").status_code == 200
+    bao.seal()
+    try:
+        assert get(gate, "main").status_code == 200
+        vault, = gate.pids("keymasterd: vault")
+        os.kill(vault, 9)
+        eventually(lambda: gate.pids("keymasterd: vault") not in ([], [vault]))
+        eventually(lambda: b"event=credential.kept" in gate.log.read_bytes())
+        assert get(gate, "main").status_code == 200
+        # who has nothing yet is told why
+        add(gate, api, "unread", "secret:gate/unread")
+        answer = get(gate, "unread")
+        assert answer.status_code == 503 and "OpenBao" in answer.text
+        assert accesses(gate, credential="unread", code="away")
+    finally:
+        bao.unseal()
+    bao.put("kv/gate/unread", NS, value=key)
+    api.good.add(key)
+    eventually(lambda: get(gate, "unread").status_code == 200, 15)
+    assert get(gate, "main").status_code == 200
+
+
+def test_secrets_are_nowhere_else(gate, api, unattended, key):
+    planted = {"main": key, "unattended": unattended[1]}
+    needles = {f"{n}: {form}": x for n, s in planted.items() for form, x in memory.forms(s).items()}
+    holders = gate.pids("keymasterd: vault") + gate.pids("egressd: worker")
+    others = [p for p in [gate.process.pid, *gate.children()] if p not in holders]
+    assert len(others) >= 4
+    for pid, hits in memory.scan_processes(others, needles).items():
+        assert not hits, (pid, hits)
+    for path in [gate.log, *(p for p in gate.data.rglob("*") if p.is_file())]:
+        data = path.read_bytes()
+        assert not [n for n, x in needles.items() if x in data], path
+
+
+def test_a_change_is_noticed_by_itself(gate, api, unattended):
+    load, fresh, began = unattended
+    eventually(lambda: fresh in api.used, 30)
+    took = time.monotonic() - began
+    load.stop()
+    assert not load.bad and load.count > 20
+    rows = accesses(gate, credential="unattended", code="ok")
+    assert [r["detail"].split("; ")[1] for r in rows][:2] == ["version 1", "version 2"]
+    noticed = [r for r in rows if "version 2" in r["detail"]][0]
+    assert took > 0 and noticed["time"] > rows[0]["time"]
 
 
 # -- tenants --
