@@ -37,8 +37,10 @@ struct config_tool {
 	char *workdir;
 	bool per_session; /* a process for each session, not one for all */
 	unsigned max_instances, instance_idle_ms;
-	char **paths; /* what it sees: r or w, then the path; NULL-terminated */
-	bool network;
+	char **paths;     /* what it sees: r or w, then the path; NULL-terminated */
+	unsigned network; /* enum tool_network */
+	char **hosts;     /* that it may reach, when they are named; NULL-terminated */
+	bool allow_private;
 	bool at_start;
 	unsigned memory_mb, cpu_millicores, processes;
 	char *health_method;

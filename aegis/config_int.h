@@ -47,6 +47,9 @@ void config_read_tools(struct loading *);
 /* The paths of one tool server; its working directory was read before. */
 void config_read_room(struct loading *, struct config_tool *,
     const struct yaml_node *paths, const char *prefix);
+/* config_network.c: what it may reach; node may be NULL. */
+void config_read_network(
+    struct loading *, struct config_tool *, const struct yaml_node *, const char *prefix);
 void config_free_tools(struct config *);
 /* Operators' and issuers' key sets. */
 void config_read_issuers(struct loading *);

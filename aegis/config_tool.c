@@ -25,7 +25,7 @@ struct reading {
 	struct loading *l;
 	struct config_tool *t;
 	const char *prefix;
-	const struct yaml_node *executable, *capabilities, *paths;
+	const struct yaml_node *executable, *capabilities, *paths, *network;
 	const struct yaml_node *variables[3]; /* credentials, env, environment */
 };
 
@@ -53,6 +53,8 @@ on_key(const struct config_key *k, const struct yaml_node *n, void *arg)
 		r->capabilities = n;
 	else if (strcmp(k->path, "paths") == 0)
 		r->paths = n;
+	else if (strcmp(k->path, "network") == 0)
+		r->network = n;
 	else if (strcmp(k->path, "credentials") == 0)
 		r->variables[0] = n;
 	else if (strcmp(k->path, "env") == 0)
@@ -402,6 +404,7 @@ read_server(struct loading *l, const struct yaml_node *map, size_t index)
 	if (t->workdir == NULL)
 		t->workdir = strdup("");
 	config_read_room(l, t, r.paths, prefix);
+	config_read_network(l, t, r.network, prefix);
 }
 
 /* Secrets that were read from the environment leave it. */
@@ -463,6 +466,7 @@ config_free_tools(struct config *c)
 		free_list(t->capabilities);
 		free_list(t->environment);
 		free_list(t->paths);
+		free_list(t->hosts);
 		for (j = 0; j < t->nvariables; j++) {
 			free(t->variables[j].name);
 			free(t->variables[j].reference);

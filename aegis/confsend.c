@@ -409,6 +409,31 @@ send_vault(struct child *child, const struct config *c)
 	return 0;
 }
 
+/* Whom tool servers may have connections to. */
+static int
+send_tunnels(struct child *child, const struct config *c)
+{
+	const struct config_tool *t;
+	struct buf hosts;
+	int r = 0;
+
+	for (t = c->tools; t < c->tools + c->ntools && r == 0; t++) {
+		MSG_INIT(conf_tunnel, m);
+
+		if (!t->enabled || t->network != TOOL_NETWORK_NAMED)
+			continue;
+		buf_init(&hosts);
+		r = pack(t->hosts, &hosts);
+		m.server = span_str(t->name);
+		m.hosts = span_mem(hosts.p, hosts.len);
+		m.allow_private = t->allow_private;
+		if (r == 0)
+			r = chan_note(child->door, MSG_conf_tunnel, &m);
+		buf_free(&hosts);
+	}
+	return r;
+}
+
 static int
 send_egress(struct child *child, const struct config *c)
 {
@@ -448,11 +473,26 @@ pack_hidden(const struct config *c, struct buf *out)
 	return 0;
 }
 
+/* A few of the hosts that it may reach, for a test to try. */
+static int
+pack_some(char **hosts, struct buf *out)
+{
+	int n = 0;
+
+	for (; hosts != NULL && *hosts != NULL && n < 4; hosts++)
+		if ((*hosts)[0] != '*') {
+			if (buf_put(out, *hosts, strlen(*hosts) + 1) == -1)
+				return -1;
+			n++;
+		}
+	return 0;
+}
+
 static int
 send_toolexec(struct child *child, const struct config *c)
 {
 	const struct config_tool *t = &c->tools[child->index];
-	struct buf args, environment, hide, paths;
+	struct buf args, environment, hide, paths, hosts;
 	MSG_INIT(conf_tool_exec, m);
 	int r;
 
@@ -460,8 +500,10 @@ send_toolexec(struct child *child, const struct config *c)
 	buf_init(&environment);
 	buf_init(&hide);
 	buf_init(&paths);
+	buf_init(&hosts);
 	r = pack(t->args, &args) == 0 && pack(t->environment, &environment) == 0 &&
-		pack(t->paths, &paths) == 0 && pack_hidden(c, &hide) == 0
+		pack(t->paths, &paths) == 0 && pack_some(t->hosts, &hosts) == 0 &&
+		pack_hidden(c, &hide) == 0
 	    ? 0
 	    : -1;
 	m.hide = span_mem(hide.p, hide.len);
@@ -478,7 +520,8 @@ send_toolexec(struct child *child, const struct config *c)
 	m.cgroup = span_str(cgroup_limits(child->instance));
 	m.uid = child->uid;
 	m.gid = m.uid;
-	m.network = t->network;
+	m.network = (uint8_t)t->network;
+	m.hosts = span_mem(hosts.p, hosts.len);
 	m.memory_mb = t->memory_mb;
 	m.processes = t->processes;
 	m.max_output_bytes = t->max_output_bytes;
@@ -488,6 +531,7 @@ send_toolexec(struct child *child, const struct config *c)
 	buf_free(&environment);
 	buf_free(&hide);
 	buf_free(&paths);
+	buf_free(&hosts);
 	return r;
 }
 
@@ -511,6 +555,10 @@ confsend_child(struct child *child, const struct config *c)
 			r = send_vault(child, c);
 			break;
 		case ROLE_DISPATCH:
+			r = send_egress(child, c);
+			if (r == 0)
+				r = send_tunnels(child, c);
+			break;
 		case ROLE_WORKER:
 			r = send_egress(child, c);
 			break;

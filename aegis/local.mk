@@ -8,6 +8,7 @@ libconfig_a_SOURCES = \
 	aegis/config_finish.c \
 	aegis/config_int.h \
 	aegis/config_issuer.c \
+	aegis/config_network.c \
 	aegis/config_openbao.c \
 	aegis/config_room.c \
 	aegis/config_show.c \

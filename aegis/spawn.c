@@ -15,9 +15,11 @@
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "common/log.h"
+#include "common/proto.h"
 
 #define TOOL_GRACE_MS 5000
-#define TOOL_HELPERS 2 /* processes beside the server's: the pump and the first one */
+#define TOOL_HELPERS \
+	2 /* processes beside the server's: the pump and the first one, and a relay */
 #define TOOL_UID_BASE 61100u /* and the server's number */
 #define TOOL_UID_DYNAMIC 61200u
 #define TOOL_UID_END 63200u
@@ -134,8 +136,9 @@ static struct child *
 start_tool(const struct msg_tool_spawn *m, const int stdio[2])
 {
 	const struct config_tool *t = &config->tools[m->server];
-	const struct cgroup_limit limit = {
-	    t->memory_mb, t->processes + TOOL_HELPERS, t->cpu_millicores};
+	const struct cgroup_limit limit = {t->memory_mb,
+	    t->processes + TOOL_HELPERS + (t->network == TOOL_NETWORK_NAMED),
+	    t->cpu_millicores};
 	struct child *child;
 	unsigned uid;
 

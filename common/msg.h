@@ -10,8 +10,8 @@
 
 #include "common/wire.h"
 
-#define MSG_VERSION 11 /* raise with every change of proto/ */
-#define MSG_MAX 65536 /* one datagram, header included */
+#define MSG_VERSION 12 /* raise with every change of proto/ */
+#define MSG_MAX 65536  /* one datagram, header included */
 #define MSG_HEADER 24
 
 struct buf;

@@ -93,15 +93,24 @@ proc_configure(const struct proc_conf_row *rows)
 int
 proc_wait_peer(enum role role, int timeout_ms)
 {
+	static int early[ROLE_MAX]; /* who came while another was waited for; 0: nobody */
 	struct msg_peer *m = (void *)&boot.msg;
-	int fd;
+	int fd = early[role];
 
-	do {
+	early[role] = 0;
+	while (fd <= 0) {
 		if (sync_recv(&boot, timeout_ms) == -1)
 			return -1;
-	} while (boot.desc->type != MSG_peer || m->role != (uint8_t)role);
-	fd = m->fd;
-	m->fd = -1;
+		if (boot.desc->type != MSG_peer || m->role >= ROLE_MAX)
+			continue;
+		if (m->role == (uint8_t)role)
+			fd = m->fd;
+		else if (early[m->role] == 0)
+			early[m->role] = m->fd;
+		else
+			continue;
+		m->fd = -1;
+	}
 	sync_done(&boot);
 	return fd;
 }

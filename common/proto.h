@@ -54,6 +54,12 @@ enum mcp_level {
 	MCP_SILENT
 };
 
+/* What a tool server may reach. */
+enum tool_network { TOOL_NETWORK_NONE = 0, TOOL_NETWORK_HOST, TOOL_NETWORK_NAMED };
+
+/* What a tool server asked its proxy for. */
+enum tunnel_how { TUNNEL_CONNECT = 1, TUNNEL_OTHER_METHOD, TUNNEL_MALFORMED };
+
 /* What the gate refuses by itself. Judge words the answer and writes the row. */
 enum refusal {
 	REFUSAL_BAD_REQUEST = 1, /* framing or syntax; detail says which */

@@ -51,7 +51,9 @@ confine_files(enum role role, const struct sandbox_paths *paths)
 
 	if (role == ROLE_WORKER && with.nports == 0)
 		tcp = BOX_TCP_ANY_CONNECT;
-	if (role == ROLE_DISPATCH && with.nports == 0) {
+	if (with.variant == SANDBOX_DIALS) {
+		tcp = BOX_TCP_ANY_CONNECT;
+	} else if (role == ROLE_DISPATCH && with.nports == 0) {
 		with.ports = &dns;
 		with.nports = 1;
 	}

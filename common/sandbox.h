@@ -33,7 +33,9 @@ struct sandbox_path {
 /* Roles that come in more than one kind. */
 enum sandbox_variant {
 	SANDBOX_PLAIN,
-	SANDBOX_OPENBAO /* ROLE_VAULT that keeps its keys in OpenBao: may connect */
+	SANDBOX_OPENBAO, /* ROLE_VAULT that keeps its keys in OpenBao: may connect */
+	SANDBOX_DIALS,   /* ROLE_DISPATCH that connects for tool servers: to any port */
+	SANDBOX_RELAY    /* ROLE_TOOLEXEC's process that passes octets of its server */
 };
 
 /* What one process needs beyond its role's table. All zero is the tightest box. */

@@ -29,8 +29,9 @@
 #define W BOX_WORKER
 #define T BOX_TOOLHOST
 #define X BOX_TOOLEXEC
+#define R BOX_RELAY
 #define LOOP (G | J | V | D | W | T)
-#define ALL (LOOP | X)
+#define ALL (LOOP | X | R)
 
 /* Calls that newer architectures do not have. */
 #ifdef __NR_epoll_wait
@@ -38,8 +39,10 @@
 #else
 #define __NR_EPOLL_WAIT __NR_epoll_pwait
 #endif
-#ifndef __NR_poll
-#define __NR_poll -1
+#ifdef __NR_poll
+#define __NR_POLL __NR_poll
+#else
+#define __NR_POLL __NR_ppoll
 #endif
 #ifndef __NR_open
 #define __NR_open -1
@@ -80,12 +83,13 @@ const struct box_rule box_rules[] = {
 	CALL(write,		ALL),
 	CALL(writev,		ALL),	/* what libc says before it aborts */
 	CALL(close,		ALL),
-	CALL(sendmsg,		LOOP),
+	CALL(sendmsg,		LOOP | R),
+	CALL(recvmsg,		R),
 	CALL(sendmmsg,		LOOP),
 	CALL(recvmmsg,		LOOP),
 	CALL1(sendto,		G | W | BAO, NIL(4)),	/* send() on a stream */
 	CALL1(recvfrom,		G | W | BAO, NIL(4)),
-	CALL(shutdown,		G),
+	CALL(shutdown,		G | R),
 	CALL1(fcntl,		ALL, IS(1, F_GETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_SETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_GETFD)),
@@ -115,6 +119,7 @@ const struct box_rule box_rules[] = {
 
 	/* time, numbers, the end */
 	CALL(clock_gettime,	ALL),
+	CALL(gettimeofday,	ALL),	/* where the clock cannot be read without the kernel */
 	CALL(getrandom,		ALL),
 	CALL(getpid,		ALL),
 	CALL(restart_syscall,	ALL),
@@ -122,7 +127,7 @@ const struct box_rule box_rules[] = {
 	CALL(exit_group,	ALL),
 
 	/* new descriptors: connections come in, pairs and memory go out */
-	CALL(accept4,		G | J | V),
+	CALL(accept4,		G | J | V | R),
 	CALL2(socketpair,	G | W, IS(0, AF_UNIX), IS(2, 0)),
 	CALL1(memfd_create,	G | T, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
 	CALL(ftruncate,		J),
@@ -131,7 +136,7 @@ const struct box_rule box_rules[] = {
 	GETSOCK(J,		SOL_SOCKET, SO_PEERPIDFD),
 	SETSOCK(W,		SOL_SOCKET, SO_SNDBUF),
 	SETSOCK(G,		SOL_SOCKET, SO_LINGER),
-	SETSOCK(G | W | BAO,	IPPROTO_TCP, TCP_NODELAY),
+	SETSOCK(G | D | W | BAO, IPPROTO_TCP, TCP_NODELAY),
 
 	/* files, where Landlock says: a database, the vault, certificates, resolver files */
 	CALL(openat,		J | V),
@@ -145,7 +150,6 @@ const struct box_rule box_rules[] = {
 	CALL(unlinkat,		V),	/* relative to the one directory it has open */
 	CALL(renameat,		V),
 	CALL(ACCESS,		J),
-	CALL(geteuid,		J),	/* SQLite: a database of root's? */
 
 	/* calling out: TCP only */
 	CALL2(socket,		W | BAO, IS(0, AF_INET), TYPE(1, SOCK_STREAM)),
@@ -161,8 +165,7 @@ const struct box_rule box_rules[] = {
 	CALL(sendto,		D),
 	CALL(recvfrom,		D),
 	CALL(getsockname,	D),
-	CALL(poll,		D | X),
-	CALL(ppoll,		D),
+	CALL(POLL,		D | X | R),
 	CALL(uname,		D),
 	CALL1(ioctl,		D, IS(1, FIONREAD)),
 
@@ -200,6 +203,7 @@ const struct box_errno box_errnos[] = {
 	REFUSE(ioctl,		ALL, ENOTTY),
 	REFUSE(sched_getaffinity, ALL, EPERM),	/* malloc: how many arenas? */
 	REFUSE(sysinfo,		ALL, EPERM),	/* qsort: how much memory? */
+	REFUSE(geteuid,		J, EPERM),	/* SQLite: a database of root's? No number is root's either */
 	REFUSE(socket,		D, EACCES),	/* the resolver asks nscd and netlink first */
 };
 /* clang-format on */
@@ -277,7 +281,7 @@ box_kind_of(enum role role, enum sandbox_variant variant)
 	case ROLE_TOOLHOST:
 		return BOX_TOOLHOST;
 	case ROLE_TOOLEXEC:
-		return BOX_TOOLEXEC;
+		return variant == SANDBOX_RELAY ? BOX_RELAY : BOX_TOOLEXEC;
 	default:
 		return 0;
 	}

@@ -24,6 +24,7 @@ enum box_kind {
 	BOX_WORKER = 1 << 5,
 	BOX_TOOLHOST = 1 << 6,
 	BOX_TOOLEXEC = 1 << 7,
+	BOX_RELAY = 1 << 8, /* of a tool server with named hosts */
 };
 
 #define BOX_CONDS 2

@@ -2,6 +2,8 @@
 daemon_PROGRAMS += egressd/egressd-dispatcher egressd/egressd-worker
 
 egressd_egressd_dispatcher_SOURCES = \
+	egressd/dispatcher/dial.c \
+	egressd/dispatcher/dial.h \
 	egressd/dispatcher/dispatcher.h \
 	egressd/dispatcher/main.c \
 	egressd/dispatcher/permit.c \

@@ -6,6 +6,7 @@
 #ifndef AEGIS_DISPATCHER_H
 #define AEGIS_DISPATCHER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/chan.h"
@@ -13,6 +14,7 @@
 /* permit.c */
 extern const struct permit permit_dispatch_judge[];
 extern const struct permit permit_dispatch_worker[];
+extern const struct permit permit_dispatch_toolexec[];
 extern const struct permit permit_dispatch_master[];
 
 /* spawn.c */
@@ -28,6 +30,12 @@ int resolve_init(void); /* before the box: 0 or -1 */
 void resolve_start_threads(void);
 int resolve_listen(void); /* on the loop: 0 or -1 */
 int resolve_ask(struct chan *, uint64_t reqid, void *msg);
+/* The same for ourselves: fn hears once, at once or later, unless c is shut first. The
+ * octets are those of the message resolved. */
+typedef void (*resolve_fn)(void *arg, int code, const uint8_t *octets, size_t len);
+struct asker;
+void resolve_for(
+    struct asker *, struct chan *c, const char *host, resolve_fn fn, void *arg);
 /* A worker's door: opened, shut. */
 void *resolve_peer(
     struct chan *, uint32_t instance, const char *tenant, const char *name);

@@ -3,6 +3,7 @@
  * The egress dispatcher's permit tables.
  */
 #include "common/stats.h"
+#include "egressd/dispatcher/dial.h"
 #include "egressd/dispatcher/dispatcher.h"
 
 /* clang-format off */
@@ -14,6 +15,11 @@ const struct permit permit_dispatch_judge[] = {
 
 const struct permit permit_dispatch_worker[] = {
 	{ MSG_resolve,		CHAN_READY, 0, resolve_ask },
+	PERMIT_LAST
+};
+
+const struct permit permit_dispatch_toolexec[] = {
+	{ MSG_tunnel_open,	CHAN_READY, 0, dial_open },
 	PERMIT_LAST
 };
 

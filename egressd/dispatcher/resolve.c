@@ -45,6 +45,8 @@ struct waiter {
 	STAILQ_ENTRY(waiter) entry;
 	struct chan *chan;
 	uint64_t reqid;
+	resolve_fn fn; /* NULL: a message to chan */
+	void *arg;
 	uint64_t due_ms;
 };
 
@@ -231,6 +233,15 @@ answer(struct chan *c, uint64_t reqid, int code, const uint8_t *octets, size_t l
 	chan_answer(c, reqid, MSG_resolved, &m);
 }
 
+static void
+tell(const struct waiter *w, int code, const uint8_t *octets, size_t len)
+{
+	if (w->fn != NULL)
+		w->fn(w->arg, code, octets, len);
+	else
+		answer(w->chan, w->reqid, code, octets, len);
+}
+
 static size_t
 memory_place(const char *host)
 {
@@ -309,7 +320,7 @@ on_ready(evutil_socket_t fd, short what, void *arg)
 		TAILQ_REMOVE(&done, j, queued);
 		remember(j);
 		STAILQ_FOREACH (w, &j->waiters, entry)
-			answer(w->chan, w->reqid, j->code, j->octets, j->len);
+			tell(w, j->code, j->octets, j->len);
 		job_free(j);
 	}
 }
@@ -364,39 +375,55 @@ job_get(struct asker *asker, const char *host)
 }
 
 static int
-wait_for(struct chan *c, uint64_t reqid, const char *host)
+wait_for(struct asker *asker, const struct waiter *wanted, const char *host)
 {
 	struct waiter *w = nwaiters < WAITERS_MAX ? calloc(1, sizeof(*w)) : NULL;
-	struct job *j = w != NULL ? job_get(chan_owner(c), host) : NULL;
+	struct job *j = w != NULL ? job_get(asker, host) : NULL;
 
 	if (j == NULL) {
 		free(w);
 		return -1;
 	}
-	w->chan = c;
-	w->reqid = reqid;
+	*w = *wanted;
 	w->due_ms = loop_now_ms() + TIMEOUT_MS;
 	STAILQ_INSERT_TAIL(&j->waiters, w, entry);
 	nwaiters++;
 	return 0;
 }
 
+/* From memory, or later. */
+static void
+look_for(struct asker *asker, const struct waiter *w, const char *host)
+{
+	size_t i = memory_place(host);
+
+	if (loop_now_ms() < memory[i].until_ms && strcmp(memory[i].host, host) == 0)
+		tell(w, memory[i].code, memory[i].octets, memory[i].len);
+	else if (wait_for(asker, w, host) == -1)
+		tell(w, EAI_AGAIN, NULL, 0);
+}
+
+void
+resolve_for(
+    struct asker *asker, struct chan *c, const char *host, resolve_fn fn, void *arg)
+{
+	const struct waiter w = {.chan = c, .fn = fn, .arg = arg};
+
+	look_for(asker, &w, host);
+}
+
 int
 resolve_ask(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_resolve *m = msg;
+	const struct waiter w = {.chan = c, .reqid = reqid};
 	char host[257];
-	size_t i;
 
 	if (span_copy(m->host, host, sizeof(host)) == -1 || host[0] == '\0') {
 		answer(c, reqid, EAI_NONAME, NULL, 0);
 		return 0;
 	}
-	i = memory_place(host);
-	if (loop_now_ms() < memory[i].until_ms && strcmp(memory[i].host, host) == 0)
-		answer(c, reqid, memory[i].code, memory[i].octets, memory[i].len);
-	else if (wait_for(c, reqid, host) == -1)
-		answer(c, reqid, EAI_AGAIN, NULL, 0);
+	look_for(chan_owner(c), &w, host);
 	return 0;
 }
 
@@ -429,7 +456,7 @@ prune(const struct chan *gone, uint64_t now)
 			if (w->chan != gone && w->due_ms > now)
 				continue;
 			if (w->chan != gone)
-				answer(w->chan, w->reqid, EAI_AGAIN, NULL, 0);
+				tell(w, EAI_AGAIN, NULL, 0);
 			waiter_drop(j, w);
 		}
 		if (STAILQ_EMPTY(&j->waiters))

@@ -65,6 +65,7 @@ void seal_tick(uint64_t unix_ms);
 /* Handlers of the SEAL half (permit.c names them). */
 int seal_authorize(struct chan *, uint64_t reqid, void *msg);
 int api_request(struct chan *, uint64_t reqid, void *msg);
+int tool_tunnel(struct chan *, uint64_t reqid, void *msg); /* of the dispatcher */
 int tool_catalogue(struct chan *, uint64_t reqid, void *msg);
 int admin_context_put(struct chan *, uint64_t reqid, void *msg);
 int admin_context_list(struct chan *, uint64_t reqid, void *msg);

@@ -123,6 +123,8 @@ enum ledger_cause {
 	LEDGER_CAUSE_ATTEST,   /* refused attestations and API questions */
 	LEDGER_CAUSE_PEER,     /* reports of peers that belong to nothing */
 	LEDGER_CAUSE_GRANT,    /* grants that a redeemer refused */
+	LEDGER_CAUSE_TUNNEL,   /* hosts that a tool server was refused */
+	LEDGER_CAUSE_TUNNELED, /* and those it reached */
 	LEDGER_CAUSE_MAX
 };
 #define LEDGER_BUDGET 20 /* rows a second, cause and peer */

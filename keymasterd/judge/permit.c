@@ -59,6 +59,7 @@ const struct permit permit_judge_toolhost[] = {
 
 const struct permit permit_judge_dispatch[] = {
     {MSG_worker_failed, CHAN_READY, 0, worker_failed},
+    {MSG_tunnel_record, CHAN_READY, 0, tool_tunnel},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };

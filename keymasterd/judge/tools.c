@@ -234,6 +234,33 @@ event_row(const struct tool_server *t, const struct msg_tool_catalogue *m)
 }
 
 int
+tool_tunnel(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_tunnel_record *m = msg;
+	struct ledger_row row = {.kind = LEDGER_SYSTEM,
+	    .server = m->server,
+	    .domain = m->host,
+	    .event = span_str(m->opened ? "tool.connected" : "tool.host_refused")};
+	char detail[80];
+
+	(void)c;
+	(void)reqid;
+	if (m->code.len > 0)
+		row.code = m->code;
+	if (m->detail.len > 0)
+		row.reason = m->detail;
+	if (m->execution.len > 0) {
+		(void)snprintf(detail, sizeof detail, "execution %.*s",
+		    (int)m->execution.len, m->execution.p);
+		row.detail = span_str(detail);
+	}
+	(void)ledger_append_budget(&row,
+	    m->opened ? LEDGER_CAUSE_TUNNELED : LEDGER_CAUSE_TUNNEL,
+	    role_name(ROLE_TOOLEXEC), m->instance);
+	return 0;
+}
+
+int
 tool_catalogue(struct chan *c, uint64_t reqid, void *msg)
 {
 	static const struct json_limits limits = {

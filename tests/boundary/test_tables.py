@@ -29,9 +29,9 @@ def test_edges_are_those_of_the_design():
     assert {(e.source, e.target) for e in EDGES} == {
         ("GATE", "JUDGE"), ("GATE", "WORKER"), ("GATE", "TOOLHOST"),
         ("JUDGE", "VAULT"), ("JUDGE", "DISPATCH"), ("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST"),
-        ("WORKER", "VAULT"), ("WORKER", "DISPATCH"), ("TOOLEXEC", "VAULT"), ("ADMIN", "JUDGE"),
-        ("ADMIN", "VAULT")}
-    assert len(EDGES) == 12
+        ("WORKER", "VAULT"), ("WORKER", "DISPATCH"), ("TOOLEXEC", "VAULT"), ("TOOLEXEC", "DISPATCH"),
+        ("ADMIN", "JUDGE"), ("ADMIN", "VAULT")}
+    assert len(EDGES) == 13
     # the agents' side has no line to secrets, nor to whoever starts processes
     assert not {(e.source, e.target) for e in EDGES} & {
         ("GATE", "VAULT"), ("VAULT", "GATE"), ("GATE", "DISPATCH"), ("DISPATCH", "GATE"),
@@ -79,6 +79,8 @@ def test_tables_give_nothing_away():
     assert who_may("tool_call") == {("GATE", "TOOLHOST")}
     assert who_may("client_ask") == {("TOOLHOST", "JUDGE")}
     assert who_may("tool_withdraw") == {("JUDGE", "TOOLHOST")}
+    assert who_may("tunnel_open") == {("TOOLEXEC", "DISPATCH")}
+    assert who_may("tunnel_record") == {("DISPATCH", "JUDGE")}
     assert who_may("worker_want") == {("JUDGE", "DISPATCH")}
     assert {s for s, _ in who_may("stats")} == {"JUDGE"}
     assert who_may("hook_send") == {("JUDGE", "WORKER")}

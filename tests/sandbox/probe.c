@@ -51,6 +51,7 @@ static const struct box boxes[] = {
     {"worker", ROLE_WORKER, BOXED, SANDBOX_PLAIN, false},
     {"toolhost", ROLE_TOOLHOST, BOXED, SANDBOX_PLAIN, false},
     {"toolexec", ROLE_TOOLEXEC, BOXED, SANDBOX_PLAIN, true},
+    {"relay", ROLE_TOOLEXEC, BOXED, SANDBOX_RELAY, false},
     {"tool", ROLE_TOOLEXEC, BOXED, SANDBOX_PLAIN, false},
     {"same-uid", ROLE_VAULT, SAME_UID, SANDBOX_PLAIN, false},
     {"guarded", ROLE_VAULT, GUARDED, SANDBOX_PLAIN, false},
@@ -120,6 +121,8 @@ enter(const struct box *box, struct sandbox_level *level)
 		paths.n = 2;
 		break;
 	case ROLE_TOOLEXEC:
+		if (box->variant == SANDBOX_RELAY)
+			break;
 		paths.list = tool;
 		paths.n = 4;
 		break;
@@ -345,7 +348,9 @@ need_all(const struct box *box)
 		log_init(box->role, LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
 		enter(box, NULL);
 		for (i = 0; i < needs_n; i++) {
-			if ((needs[i].roles & (1u << box->role)) == 0)
+			if ((needs[i].roles &
+				(box->variant == SANDBOX_RELAY ? ON_RELAY
+							       : 1u << box->role)) == 0)
 				continue;
 			if (needs[i].fn() != 0) {
 				dprintf(STDOUT_FILENO, "%s: failed %s\n", needs[i].name,

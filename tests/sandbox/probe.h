@@ -44,6 +44,8 @@ extern const struct attempt attempts[];
 extern const unsigned int attempts_n;
 
 /* A need returns 0 when what the role must be able to do works. */
+#define ON_RELAY (1u << 31) /* no role of its own: a process of toolexec's */
+
 struct need {
 	const char *name;
 	unsigned int roles; /* bits 1 << enum role */

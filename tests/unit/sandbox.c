@@ -247,6 +247,7 @@ START_TEST(lists_stay_short)
 	ck_assert_uint_le(box_syscalls(BOX_WORKER), 40);
 	ck_assert_uint_le(box_syscalls(BOX_TOOLHOST), 40);
 	ck_assert_uint_le(box_syscalls(BOX_TOOLEXEC), 40);
+	ck_assert_uint_le(box_syscalls(BOX_RELAY), 25);
 }
 END_TEST
 

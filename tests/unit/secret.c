@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <openssl/crypto.h>
 
 #include <event2/event.h>
 #include <openssl/crypto.h>

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/proto.h"
 #include "common/secret.h"
 #include "common/sync.h"
 #include "toolhostd/toolexec/plan.h"
+#include "toolhostd/toolexec/relay.h"
 
 #define FETCH_TIMEOUT_MS 10000
 
@@ -116,12 +118,21 @@ is_given(const char *variable)
 	return false;
 }
 
+/* The proxy, in the spellings of curl, Python, Go, Node and others. */
+#define PROXY "http://" RELAY_ADDRESS
+#define BESIDES "localhost,127.0.0.1,::1"
+#define NPROXY 8
+
 char **
 environ_make(void)
 {
-	static const char *const defaults[] = {
-	    "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp"};
-	char **env = calloc(plan.nenvironment + nvalues + 3, sizeof(*env));
+	static const char *const defaults[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+	    "HOME=/tmp", "HTTPS_PROXY=" PROXY, "https_proxy=" PROXY, "HTTP_PROXY=" PROXY,
+	    "http_proxy=" PROXY, "ALL_PROXY=" PROXY, "NO_PROXY=" BESIDES,
+	    "no_proxy=" BESIDES, "NODE_USE_ENV_PROXY=1"};
+	const size_t all = sizeof(defaults) / sizeof(defaults[0]),
+		     ndefaults = plan.network == TOOL_NETWORK_NAMED ? all : all - NPROXY;
+	char **env = calloc(plan.nenvironment + nvalues + all + 1, sizeof(*env));
 	struct joined j;
 	size_t i, n = 0;
 
@@ -129,7 +140,7 @@ environ_make(void)
 		return NULL;
 	for (i = 0; i < plan.nenvironment; i++)
 		env[n++] = plan.environment[i];
-	for (i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+	for (i = 0; i < ndefaults; i++)
 		if (!is_given(defaults[i]) && (env[n++] = strdup(defaults[i])) == NULL)
 			return NULL;
 	for (i = 0; i < nvalues; i++) {

@@ -20,10 +20,11 @@
 
 #include "common/log.h"
 #include "common/priv.h"
+#include "common/proto.h"
 #include "common/sandbox.h"
 #include "toolhostd/toolexec/plan.h"
 
-#define HELPERS 2 /* processes of the same user: the pump and the first one */
+#define HELPERS 3 /* processes of the same user: pump, first one, relay */
 
 static void
 write_file(const char *path, const char *text)
@@ -134,13 +135,16 @@ isolate_user(void)
 void
 isolate_level(char *out, size_t size)
 {
+	static const char *const networks[] = {[TOOL_NETWORK_NONE] = "none",
+	    [TOOL_NETWORK_HOST] = "host",
+	    [TOOL_NETWORK_NAMED] = "named"};
+
 	snprintf(out, size,
 	    "user=%s namespaces=mount,pid,ipc,uts%s%s seccomp=deny landlock=%d "
 	    "network=%s cgroup=%s",
 	    plan.uid != 0 ? "own" : "caller", plan.uid != 0 ? "" : ",user",
-	    plan.network ? "" : ",net", sandbox_tool_landlock(),
-	    plan.network ? "host" : "none",
-	    plan.cgroup[0] != '\0' ? plan.cgroup : "none");
+	    plan.network == TOOL_NETWORK_HOST ? "" : ",net", sandbox_tool_landlock(),
+	    networks[plan.network], plan.cgroup[0] != '\0' ? plan.cgroup : "none");
 }
 
 void

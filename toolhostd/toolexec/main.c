@@ -6,7 +6,7 @@
  * server; parses nothing but, when an answer must be withheld, its id.
  *
  * Three processes: the pump (outside), the first process of the PID namespace, which only
- * waits and reaps, and the server.
+ * waits and reaps, and the server. A fourth, the relay, where it may reach named hosts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,18 +23,22 @@
 #include "common/log.h"
 #include "common/priv.h"
 #include "common/proc.h"
+#include "common/proto.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
 #include "toolhostd/toolexec/environ.h"
+#include "toolhostd/toolexec/fdpass.h"
 #include "toolhostd/toolexec/isolate.h"
 #include "toolhostd/toolexec/plan.h"
 #include "toolhostd/toolexec/probe.h"
 #include "toolhostd/toolexec/pump.h"
+#include "toolhostd/toolexec/relay.h"
 #include "toolhostd/toolexec/room.h"
 
 #define PEER_TIMEOUT_MS 10000
 
 static volatile sig_atomic_t child;
+static int relay_line = -1; /* to the relay, when there is one */
 
 /* SIGTERM goes on to the server; the master follows with SIGKILL five seconds later. */
 static void
@@ -53,55 +56,6 @@ handle(int sig, void (*fn)(int))
 	sigaction(sig, &sa, NULL);
 }
 
-/* The next step of the other one; it has said why when it does not come. */
-static void
-await(int line, int *fd)
-{
-	char control[CMSG_SPACE(sizeof(int))], step;
-	struct iovec iov = {&step, 1};
-	struct msghdr m = {.msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control,
-	    .msg_controllen = sizeof(control)};
-	struct cmsghdr *c;
-	ssize_t n;
-
-	do
-		n = recvmsg(line, &m, MSG_CMSG_CLOEXEC);
-	while (n == -1 && errno == EINTR);
-	c = CMSG_FIRSTHDR(&m);
-	if (n != 1 || (fd != NULL && c == NULL))
-		_exit(1);
-	if (fd != NULL)
-		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-}
-
-/* Takes fd, if there is one. */
-static void
-step(int line, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec iov = {.iov_len = 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *c;
-	char what = 0;
-
-	iov.iov_base = &what;
-	if (fd >= 0) {
-		m.msg_control = control;
-		m.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	if (sendmsg(line, &m, MSG_NOSIGNAL) != 1)
-		_exit(1);
-	if (fd >= 0)
-		close(fd);
-}
-
 /*
  * The server itself; never returns. While the first process makes the room this one makes
  * the network; while that one lets go of the old root this one locks itself in.
@@ -113,8 +67,10 @@ become_server(char **env, int line, int proc, int in, int out, int err)
 	const char *workdir;
 	sigset_t none;
 
-	if (!plan.network)
-		step(line, isolate_network(proc));
+	if (plan.network != TOOL_NETWORK_HOST)
+		fd_step(line, isolate_network(proc));
+	if (plan.network == TOOL_NETWORK_NAMED)
+		fd_step(relay_line, relay_listen());
 	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(err, 2) == -1)
 		fatal("%s: descriptors", plan.name);
 	handle(SIGTERM, SIG_DFL);
@@ -124,14 +80,14 @@ become_server(char **env, int line, int proc, int in, int out, int err)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
-	await(line, NULL); /* the room is made */
+	fd_await(line, NULL); /* the room is made */
 	/* without a directory of its own an empty one: a relative path that a context
 	 * allows must not begin where the master happened to be started */
 	workdir = plan.workdir[0] != '\0' ? plan.workdir : ROOM_EMPTY;
 	if (chdir(workdir) == -1)
 		fatal("%s: working_directory %s", plan.name, workdir);
 	isolate_self();
-	await(line, NULL); /* and it is all there is */
+	fd_await(line, NULL); /* and it is all there is */
 	priv_close_fds(keep, 3);
 	if (plan.probe)
 		probe_run();
@@ -143,13 +99,15 @@ become_server(char **env, int line, int proc, int in, int out, int err)
 static void
 be_init(char **env, int in, int out, int err)
 {
-	const int keep[] = {in, out, err, 2};
+	const int keep[] = {in, out, err, 2, relay_line};
 	struct pollfd pump_gone = {.events = 0};
 	int line[2], network, proc, status = 0;
 	pid_t pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	priv_close_fds(keep, 4); /* not the door to the master, nor the pump's ends */
+	priv_close_fds(keep,
+	    relay_line >= 0 ? 5
+			    : 4); /* not the door to the master, nor the pump's ends */
 	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC); /* soon it is covered */
 	if (proc == -1 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) == -1)
@@ -163,19 +121,21 @@ be_init(char **env, int in, int out, int err)
 	}
 	close(line[1]);
 	close(proc);
+	if (relay_line >= 0)
+		close(relay_line);
 	environ_wipe(env);
 	room_make();
-	if (!plan.network) {
+	if (plan.network != TOOL_NETWORK_HOST) {
 		/* what the server sees in /proc/1 is to be its own network, not the
 		 * host's */
-		await(line[0], &network);
+		fd_await(line[0], &network);
 		if (setns(network, CLONE_NEWNET) == -1)
 			fatal("%s: its network namespace", plan.name);
 		close(network);
 	}
-	step(line[0], -1);
+	fd_step(line[0], -1);
 	room_close();
-	step(line[0], -1);
+	fd_step(line[0], -1);
 	isolate_user();
 	pump_gone.fd = err;
 	if (poll(&pump_gone, 1, 0) != 0)
@@ -205,15 +165,19 @@ main(void)
 	    {MSG_conf_tool_exec, plan_take},
 	    {0, NULL},
 	};
-	int out[2] = {-1, -1}, err[2], line = -1, watch, status = 0;
+	int out[2] = {-1, -1}, err[2], line = -1, watch, watch_relay = -1, status = 0;
 	struct secret *const *secrets;
 	char **env, level[256];
 	size_t nsecrets;
-	pid_t pid;
+	pid_t pid, relay = -1;
 
 	proc_boot(ROLE_TOOLEXEC);
 	secret_init(SECRET_ARENA_DEFAULT);
 	proc_configure(rows);
+	/* before there is a secret, and outside of the server's namespaces */
+	if (plan.network == TOOL_NETWORK_NAMED)
+		relay = relay_start(
+		    proc_wait_peer(ROLE_DISPATCH, PEER_TIMEOUT_MS), &relay_line);
 	if (plan.secrets > 0)
 		line = proc_wait_peer(ROLE_VAULT, PEER_TIMEOUT_MS);
 	environ_fetch(line);
@@ -235,6 +199,8 @@ main(void)
 		be_init(env, 0, nsecrets > 0 ? out[1] : 1, err[1]);
 	environ_wipe(env);
 	child = pid;
+	if (relay_line >= 0)
+		close(relay_line);
 	close(0);
 	close(err[1]);
 	if (nsecrets > 0)
@@ -242,7 +208,9 @@ main(void)
 	else
 		close(1);
 	watch = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (watch == -1)
+	if (relay > 0)
+		watch_relay = (int)syscall(SYS_pidfd_open, relay, 0);
+	if (watch == -1 || (relay > 0 && watch_relay == -1))
 		fatal("%s: pidfd", plan.name);
 	isolate_user();
 	priv_no_dumps();
@@ -250,7 +218,8 @@ main(void)
 	LOG_INFO("tool.room", LS("server", plan.name), LS("room", level));
 	proc_say_ready(level);
 	sandbox_tool_settle();
-	pump_run(watch, out[0], err[0]);
+	if (pump_run(watch, watch_relay, out[0], err[0]) == -1)
+		kill(pid, SIGKILL); /* without its relay it waits in vain */
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/msg.h"
+#include "common/proto.h"
 
 struct plan plan;
 
@@ -57,12 +58,15 @@ plan_take(void *msg)
 	    unpack(m->environment, plan.environment, PLAN_LIST_MAX, &plan.nenvironment) ==
 		-1 ||
 	    unpack(m->hide, plan.hide, 16, &n) == -1 ||
+	    unpack(m->hosts, plan.hosts, PLAN_LIST_MAX, &n) == -1 ||
 	    unpack(m->paths, plan.paths, PLAN_PATHS_MAX, &plan.npaths) == -1)
 		return -1;
 	plan.args[0] = plan.executable;
 	plan.secrets = m->secrets;
 	plan.uid = m->uid;
 	plan.gid = m->gid;
+	if (m->network > TOOL_NETWORK_NAMED)
+		return -1;
 	plan.network = m->network;
 	plan.memory_mb = m->memory_mb;
 	plan.processes = m->processes;

@@ -24,8 +24,9 @@ struct plan {
 	size_t nenvironment, npaths;
 	uint32_t secrets, uid, gid, memory_mb, processes;
 	uint64_t max_output;
-	int network;
-	int probe;   /* not the program: what could it reach? */
+	int network;                    /* enum tool_network */
+	char *hosts[PLAN_LIST_MAX + 1]; /* that it may reach, when they are named */
+	int probe;                      /* not the program: what could it reach? */
 	int no_proc; /* found out on the way: the kernel allowed none */
 };
 

@@ -25,9 +25,12 @@
 
 #include "common/buf.h"
 #include "common/jsonw.h"
+#include "common/proto.h"
 #include "toolhostd/toolexec/plan.h"
+#include "toolhostd/toolexec/relay.h"
 
 #define CONNECT_MS 300
+#define TUNNEL_MS 3000
 #define FORKS_MAX 20000
 
 static struct buf out;
@@ -94,9 +97,65 @@ try_connect(const char *what, const char *address, uint16_t port)
 			(void)getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	}
 	/* refused is an answer of somebody: the address was reached, unless it is ours */
-	say("connect", what, err == 0 || (err == ECONNREFUSED && plan.network),
+	say("connect", what,
+	    err == 0 || (err == ECONNREFUSED && plan.network == TOOL_NETWORK_HOST),
 	    err == 0 ? "possible" : strerror(err));
 	close(p.fd);
+}
+
+/* Behind the closing bracket, if there is one. */
+static bool
+has_port(const char *pattern)
+{
+	const char *bracket = strrchr(pattern, ']');
+
+	return strchr(bracket != NULL ? bracket : pattern, ':') != NULL;
+}
+
+/* Through the proxy: reached is what it answers 200 to; what it cannot reach right now
+ * counts too, since it may. */
+static void
+try_tunnel(const char *host)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+	    .sin_port = htons(RELAY_PORT),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char text[512] = "", what[400];
+	ssize_t n;
+
+	snprintf(what, sizeof(what), "%.300s (by way of the proxy)", host);
+	n = snprintf(text, sizeof(text), "CONNECT %.300s HTTP/1.1\r\n\r\n", host);
+	if (fd == -1 || connect(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    write(fd, text, (size_t)n) != n || poll(&p, 1, TUNNEL_MS) != 1 ||
+	    (n = read(fd, text, sizeof(text) - 1)) <= 0) {
+		tell("connect", what, -1);
+	} else {
+		text[n] = '\0';
+		text[strcspn(text, "\r")] = '\0';
+		say("connect", what,
+		    strncmp(text, "HTTP/1.1 200", 12) == 0 ||
+			strncmp(text, "HTTP/1.1 502", 12) == 0,
+		    text);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+try_hosts(void)
+{
+	char host[300];
+	size_t i;
+
+	for (i = 0; plan.hosts[i] != NULL; i++) {
+		snprintf(host, sizeof(host), "%s%s", plan.hosts[i],
+		    has_port(plan.hosts[i]) ? "" : ":443");
+		try_tunnel(host);
+	}
+	try_tunnel("not-named.invalid:443");
+	try_tunnel("169.254.169.254:80");
 }
 
 static void
@@ -218,6 +277,8 @@ probe_run(void)
 	try_connect("127.0.0.1:8200 (OpenBao)", "127.0.0.1", 8200);
 	try_connect("169.254.169.254:80 (metadata)", "169.254.169.254", 80);
 	try_connect("192.0.2.1:443 (the network)", "192.0.2.1", 443);
+	if (plan.network == TOOL_NETWORK_NAMED)
+		try_hosts();
 	try_processes();
 	try_descriptors();
 	try_calls();

@@ -256,17 +256,19 @@ fill(int fd, struct buf *b)
 	return 0;
 }
 
-void
-pump_run(int child_exit, int out, int err)
+int
+pump_run(int child_exit, int relay_exit, int out, int err)
 {
-	struct pollfd p[3] = {{.fd = out, .events = POLLIN},
-	    {.fd = err, .events = POLLIN}, {.fd = child_exit, .events = POLLIN}};
+	struct pollfd p[4] = {{.fd = out, .events = POLLIN},
+	    {.fd = err, .events = POLLIN}, {.fd = child_exit, .events = POLLIN},
+	    {.fd = relay_exit, .events = POLLIN}};
+	int r = 0;
 	struct buf output, errors;
 
 	buf_init(&output);
 	buf_init(&errors);
 	while (p[0].fd >= 0 || p[1].fd >= 0 || p[2].fd >= 0) {
-		if (poll(p, 3, p[2].fd >= 0 ? -1 : 200) <= 0) {
+		if (poll(p, 4, p[2].fd >= 0 ? -1 : 200) <= 0) {
 			if (p[2].fd < 0)
 				break; /* a grandchild holds the pipes open: enough */
 			continue;
@@ -284,7 +286,12 @@ pump_run(int child_exit, int out, int err)
 		}
 		if (p[2].fd >= 0 && p[2].revents != 0)
 			p[2].fd = -1;
+		if (p[3].revents != 0) {
+			r = p[2].fd >= 0 ? -1 : 0;
+			break;
+		}
 	}
 	buf_wipe_free(&output);
 	buf_wipe_free(&errors);
+	return r;
 }

@@ -14,7 +14,8 @@ void pump_setup(struct secret *const *, size_t n);
 /*
  * Runs until the child is gone (child_exit, a pidfd) and the pipes are empty. out: the
  * server's standard output, or -1 when it goes to toolhost directly; err: its errors.
+ * relay_exit: a pidfd of the relay, or -1 without one; -1 when that has ended first.
  */
-void pump_run(int child_exit, int out, int err);
+int pump_run(int child_exit, int relay_exit, int out, int err);
 
 #endif

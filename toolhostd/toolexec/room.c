@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/proto.h"
 #include "toolhostd/toolexec/plan.h"
 
 /* The new root is mounted here first: a directory that every system has and nobody's
@@ -92,7 +93,8 @@ take_system(void)
 			take(system_dirs[i], system_dirs[i], ro, false);
 	for (i = 0; i < sizeof(system_files) / sizeof(system_files[0]); i++)
 		take(system_files[i], system_files[i], ro, false);
-	for (i = 0; plan.network && i < sizeof(network_files) / sizeof(network_files[0]);
+	for (i = 0; plan.network == TOOL_NETWORK_HOST &&
+	     i < sizeof(network_files) / sizeof(network_files[0]);
 	     i++)
 		take(network_files[i], network_files[i], ro, false);
 	for (i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
@@ -205,7 +207,7 @@ make_users(void)
 	make_file("/etc/group", text);
 	make_file(
 	    "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
-	if (!plan.network)
+	if (plan.network != TOOL_NETWORK_HOST)
 		make_file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
 }
 
