@@ -21,9 +21,8 @@ struct budget {
 	uint64_t summed;
 };
 
-static const char *const causes[LEDGER_CAUSE_MAX] = {
-    "http", "target", "token", "envelope", "attest", "peer", "grant",
-    "tunnel", "tunnel_opened"};
+static const char *const causes[LEDGER_CAUSE_MAX] = {"http", "target", "token",
+    "envelope", "attest", "peer", "grant", "tunnel", "tunnel_opened"};
 static struct budget table[PEERS_MAX + LEDGER_CAUSE_MAX];
 static unsigned n;
 
