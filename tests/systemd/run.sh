@@ -9,7 +9,7 @@
 #					(systemd-container)
 #	tests/systemd/run.sh --vm [WORK]	in a virtual machine, under Debian 12's kernel and
 #					version 2 of control groups (qemu-system-x86, e2fsprogs)
-# WORK: default a directory in the cache
+# WORK: default a directory in the cache. AEGIS_QEMU: what the machine is, where KVM does not do
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 vm=
@@ -105,7 +105,7 @@ out=$work/out$vm
 if [ -n "$vm" ]; then
 	rm -f "$work/disk"
 	mkfs.ext4 -q -d "$root" "$work/disk" 3G >>"$log" 2>&1
-	timeout 300 qemu-system-x86_64 -machine accel=kvm:tcg -cpu qemu64 -m 1024 -smp 2 -nographic -no-reboot -nic none \
+	timeout 600 qemu-system-x86_64 ${AEGIS_QEMU:--machine accel=kvm:tcg -cpu qemu64} -m 1024 -smp 2 -nographic -no-reboot -nic none \
 		-drive file="$work/disk",format=raw,if=virtio -kernel "$root"/boot/vmlinuz-* \
 		-initrd "$root"/boot/initrd.img-* -append "root=/dev/vda rw console=ttyS0 quiet" \
 		</dev/null >>"$log" 2>&1 || true
