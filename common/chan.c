@@ -489,6 +489,8 @@ chans_flush(void)
 		while (!c->dead && !c->write_wait && !STAILQ_EMPTY(&c->out) &&
 		    send_datagram(c))
 			;
+		if (c->patient && c->waiting > 0)
+			loop_soon(); /* its answer is waited for */
 	}
 	for (c = TAILQ_FIRST(&chans); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);

@@ -182,6 +182,42 @@ START_TEST(a_patient_peer_is_heard_with_the_next_turn_and_first)
 }
 END_TEST
 
+static void
+on_may_leave(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	(void)c;
+	(void)msg;
+	(void)arg;
+	ck_assert_int_eq(status, CHAN_OK);
+	loop_stop();
+}
+
+START_TEST(an_answer_of_a_patient_peer_is_not_waited_for_in_vain)
+{
+	struct chan *c;
+	uint64_t id;
+	int patient, timers;
+	MSG_INIT(worker_leave, ask);
+	MSG_INIT(worker_may_leave, answer);
+
+	alarm(10);
+	ck_assert_int_eq(loop_init(), 0);
+	ck_assert_int_eq(chans_patient_init(), 0);
+	c = door_to(ROLE_WORKER, NULL, &patient);
+	chan_patient(c);
+	id = chan_ask(c, MSG_worker_leave, &ask, 5000, on_may_leave, NULL);
+	ck_assert_uint_ne(id, 0);
+	timers = event_base_get_num_events(loop_base(), EVENT_BASE_COUNT_ADDED);
+	chans_flush();
+	/* loop_soon() */
+	ck_assert_int_eq(
+	    event_base_get_num_events(loop_base(), EVENT_BASE_COUNT_ADDED), timers + 1);
+	peer = patient;
+	say(MSG_worker_may_leave, &answer, id);
+	loop_run();
+}
+END_TEST
+
 START_TEST(a_patient_peer_that_has_gone_is_noticed)
 {
 	struct chan *c;
@@ -210,6 +246,7 @@ main(void)
 
 	tcase_add_test(tc, a_question_asked_when_another_times_out);
 	tcase_add_test(tc, a_patient_peer_is_heard_with_the_next_turn_and_first);
+	tcase_add_test(tc, an_answer_of_a_patient_peer_is_not_waited_for_in_vain);
 	tcase_add_test(tc, a_patient_peer_that_has_gone_is_noticed);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
