@@ -257,7 +257,7 @@ def more_table(lab, proxy, token, directory, rounds):
     header = (f"X-Aegis-Agent: {token}",)
     targets = {
         "nginx": (f"http://127.0.0.1:{proxy.port_plain}", (), lambda: tree(proxy.process.pid)),
-        "aegis": (f"{lab.url}/plain", header, lambda: tree(lab.process.pid)),
+        "aegis": (f"{lab.url}/plain", header, lambda: own_pids(lab)),
     }
     text = big_bodies(targets, directory, rounds)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -279,15 +279,20 @@ def sodium_verifies(loader):
     return float(out)
 
 
+def own_pids(lab):
+    """Without the tool servers, which are somebody else's programs."""
+    return [p for p, title in lab.children().items() if "node" not in title and "quick_tool" not in title]
+
+
 def memory(lab):
     lines = ["| process | PSS |", "|---|---|"]
     total = 0
-    for pid, title in sorted(lab.children().items()):
+    titles = lab.children()
+    for pid in sorted(own_pids(lab)):
+        title = titles.get(pid, "")
         try:
             pss = int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
         except (FileNotFoundError, ProcessLookupError):
-            continue
-        if "node" in title or "quick_tool" in title:
             continue
         total += pss
         title = title.removeprefix(str(lab.prefix / "bin") + "/")
