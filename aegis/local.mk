@@ -73,6 +73,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_openbao.c \
 	aegis/cmd_operator.c \
 	aegis/cmd_user.c \
+	aegis/cmd_db.c \
 	aegis/cmd_key_where.c \
 	aegis/cmd_import.c \
 	aegis/cmd_vaults.c \

@@ -117,6 +117,7 @@ JUDGE_CORE = \
 	keymasterd/judge/user.c keymasterd/judge/user.h \
 	keymasterd/judge/permission.def \
 	keymasterd/judge/admin_user.c \
+	keymasterd/judge/admin_db.c \
 	keymasterd/judge/api_service.c keymasterd/judge/api_service.h \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
 	keymasterd/judge/turn.c keymasterd/judge/turn.h \

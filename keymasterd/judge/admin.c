@@ -40,6 +40,7 @@ on_gone(struct chan *c)
 	ledger_act_gone(c);
 	receipt_gone(c);
 	operator_act_gone(c);
+	db_copy_gone(c);
 	key_act_gone(c);
 	vault_act_gone(c);
 	reload_act_gone(c);

@@ -141,6 +141,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_openbao_test, CHAN_READY, 0, admin_openbao_test},
     {MSG_admin_record, CHAN_READY, 0, admin_record},
     {MSG_user_login, CHAN_READY, 0, admin_user_login},
+    {MSG_db_copy, CHAN_READY, 0, admin_db_copy},
     {MSG_permission_ask, CHAN_READY, 0, admin_permission_ask},
     {MSG_user_add, CHAN_READY, 0, admin_user_add},
     {MSG_user_list, CHAN_READY, 0, admin_user_list},

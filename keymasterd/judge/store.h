@@ -56,6 +56,10 @@ void store_limit_pages(struct store *, unsigned pages);
 /* The last error of the database, for logs. */
 const char *store_error(const struct store *);
 
+/* The whole database as one text for fn, which returns 0 or -1. Without the open turn. */
+int store_copy(
+    struct store *, int (*fn)(const void *p, size_t len, void *arg), void *arg);
+
 /* ---- meta: small values of the database itself ---- */
 /* STORE_MISSING when absent. */
 int store_meta_get(struct store *, const char *key, char *value, size_t size);

@@ -272,6 +272,24 @@ column_fix(sqlite3_stmt *st, int col, void *out, size_t size)
 }
 
 int
+store_copy(struct store *s, int (*fn)(const void *p, size_t len, void *arg), void *arg)
+{
+	sqlite3_int64 len = 0;
+	unsigned char *p;
+	int r;
+
+	/* what other turns have written is committed; a turn of now is for its own end */
+	if (s->in_txn)
+		return -1;
+	p = sqlite3_serialize(s->db, "main", &len, 0);
+	if (p == NULL)
+		return store_fail(s, "copy");
+	r = fn(p, (size_t)len, arg);
+	sqlite3_free(p);
+	return r;
+}
+
+int
 store_meta_get(struct store *s, const char *key, char *value, size_t size)
 {
 	sqlite3_stmt *st =

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A copy of the database for aegis db backup, into a descriptor that the command line
+ * brought: the judge alone opens its files. Judge only.
+ */
+#include <unistd.h>
+
+#include "common/proto.h"
+#include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/store.h"
+#include "keymasterd/judge/turn.h"
+
+static int
+write_all(const void *p, size_t len, void *arg)
+{
+	int fd = *(int *)arg;
+	const char *at = p;
+	ssize_t n;
+
+	while (len > 0) {
+		if ((n = write(fd, at, len)) <= 0)
+			return -1;
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* One copy at a time, made when its row is written. */
+static struct {
+	struct chan *chan; /* NULL: the administrator is gone */
+	uint64_t reqid;
+	int fd; /* -1: none */
+} copy = {.fd = -1};
+
+void
+db_copy_gone(const struct chan *c)
+{
+	if (copy.chan == c)
+		copy.chan = NULL;
+}
+
+static void
+make_copy(int ok, void *arg)
+{
+	(void)arg;
+	if (ok && store_copy(judge_store, write_all, &copy.fd) == -1)
+		ok = 0;
+	close(copy.fd);
+	copy.fd = -1;
+	if (copy.chan != NULL)
+		admin_done(copy.chan, copy.reqid, ok ? ADMIN_OK : ADMIN_FAILED,
+		    ok ? "" : "The database could not be copied.");
+	copy.chan = NULL;
+}
+
+int
+admin_db_copy(struct chan *c, uint64_t reqid, void *msg)
+{
+	struct msg_db_copy *m = msg;
+
+	if (copy.fd >= 0)
+		return admin_refuse(c, reqid, "Another copy is being made; try again.");
+	copy.chan = c;
+	copy.reqid = reqid;
+	copy.fd = m->out;
+	m->out = -1;
+	admin_ledger(c, &(struct admin_act){.event = "db.backup"});
+	turn_then(make_copy, NULL);
+	return 0;
+}
