@@ -96,7 +96,7 @@ def test_secrets_are_brought_to_vault_alone():
     gives vault none: there is nothing to see for one that was captured."""
     assert [name for name in family("admin.def")
             if [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")]
-            ] == ["user_login"]
+            ] == ["user_login", "db_copy"]  # a person's key; and a file for it to write to
     for name in permitted("VAULT", "JUDGE"):
         assert not [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")], name
     assert list(permitted("VAULT", "ADMIN")) == ["secret_offer"]
