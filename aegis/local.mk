@@ -123,6 +123,11 @@ aegis_aegis_SOURCES = \
 	aegis/template.h
 aegis_aegis_LDADD = libconfig.a libverify.a $(COMMON_LIBS) $(YAML_LIBS)
 
+check_PROGRAMS += tests/unit/policy tests/fuzz/fuzz_policy
+TESTS += tests/unit/policy
+tests_unit_policy_LDADD = $(CHECK_LIBS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_policy_LDADD = $(FUZZ_LDFLAGS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
 check_PROGRAMS += tests/unit/config tests/unit/receipt tests/unit/verify \
 	tests/fuzz/fuzz_config tests/fuzz/fuzz_export tests/fuzz/fuzz_receipt
 TESTS += tests/unit/config tests/unit/receipt tests/unit/verify
@@ -137,6 +142,7 @@ tests_fuzz_fuzz_export_LDADD = $(FUZZ_LDFLAGS) libverify.a $(COMMON_LIBS)
 tests_fuzz_fuzz_receipt_SOURCES = tests/fuzz/fuzz_receipt.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_receipt_LDADD = $(FUZZ_LDFLAGS) libverify.a $(COMMON_LIBS)
 if !FUZZERS
+TESTS += tests/fuzz/fuzz_policy
 TESTS += tests/fuzz/fuzz_config tests/fuzz/fuzz_export tests/fuzz/fuzz_receipt
 endif
 
