@@ -39,7 +39,7 @@ read_question(struct asking *a)
 	int r;
 
 	a->q.service = span_str(cli_text(a->cli, "service"));
-	for (i = 0; method[i] != '\0' && i < sizeof(a->method) - 1; i++)
+	for (i = 0; i < sizeof(a->method) - 1 && method[i] != '\0'; i++)
 		a->method[i] = (char)(ascii_lower(method[i]) == method[i] &&
 			    method[i] >= 'a' && method[i] <= 'z'
 			? method[i] - 'a' + 'A'

@@ -192,10 +192,12 @@ policy_overrides(struct span headers, struct policy_request *q)
 	static const char *const methods[] = {
 	    "x-http-method-override", "x-http-method", "x-method-override", NULL};
 	static const char *const paths[] = {"x-original-url", "x-rewrite-url", NULL};
-	const char *p = headers.p, *end = p + headers.len, *colon, *nl;
+	const char *p = headers.p, *end, *colon, *nl;
 	unsigned i;
 
-	for (; p < end; p = nl + 1) {
+	if (headers.len == 0)
+		return;
+	for (end = p + headers.len; p < end; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		if (nl == NULL)
 			nl = end - 1;

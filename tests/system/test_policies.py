@@ -4,6 +4,7 @@ what a reload and a death of the judge leave as it was."""
 
 import concurrent.futures
 import datetime
+import json
 import os
 import signal
 import time
@@ -264,6 +265,111 @@ def test_a_wrong_file_changes_nothing(lab):
     assert [r for r in lab.ledger("--admin") if r["event"] == "policy.reload"]
     listed = {p["agent"]: p for p in lab.json("policy", "list")}
     assert listed["bot"]["mode"] == "enforce" and "api" in listed["bot"]["services"]
+
+
+def test_a_reload_of_the_configuration_reads_policies_too(lab):
+    """`aegis daemon reload` and SIGHUP: all or nothing."""
+    assert reload(lab, policy()).returncode == 0
+    (lab.files / "bot.yaml").write_text(policy().replace("^/open/", "^/repos/"))
+    assert "policies" in lab.json("daemon", "reload")["changed"]
+    assert call(lab, "/api/repos/x/y").status_code == 200
+    assert "policies" not in lab.json("daemon", "reload")["changed"]
+    (lab.files / "bot.yaml").write_text("agent: bot\nrules: []\n")
+    done = lab.aegis("daemon", "reload", check=False)
+    assert done.returncode == 1 and "bot.yaml:2:8: rules: expected" in done.stdout + done.stderr
+    assert call(lab, "/api/repos/x/y").status_code == 200
+    (lab.files / "bot.yaml").write_text(policy())
+    loaded = len([r for r in lab.ledger("--system") if r["event"] == "policy.loaded"])
+    lab.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 10
+    while len([r for r in lab.ledger("--system") if r["event"] == "policy.loaded"]) == loaded:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert call(lab, "/api/repos/x/y").status_code == 403
+
+
+def test_validate_says_what_and_where(lab, tmp_path):
+    files = tmp_path / "p"
+    files.mkdir()
+    (files / "a.yaml").write_text(policy())
+    (files / "b.yml").write_text("""\
+- agent: b
+  rules:
+    - service: s
+      methods: [GET, GTE]
+- agent: c
+  rules:
+    - service: s
+      time_window: {start: "09:00", end: "10:00", timezone: Mars/Olympus}
+- agent: bot
+  rules:
+    - service: s
+- agent: d
+  rules:
+    - service: s
+      paths: ['^/a', '^/u/{id}']
+""")
+    (files / "ignored.txt").write_text("{")
+    (files / "c.yaml").write_text("agent: e\nrules:\n  - service: s\n    service: t\n")
+    done = lab.aegis("policy", "validate", "--policies-dir", files, check=False)
+    assert done.returncode == 1
+    for line in (f"{files}/b.yml:4:22: rules[0].methods[1]: found \"GTE\", expected GET, POST",
+                 f"{files}/b.yml:7:7: time_window.timezone: \"Mars/Olympus\" is not in",
+                 f"{files}/b.yml:9:3: found another policy for agent bot, expected each agent once: "
+                 f"the first is in {files}/a.yaml, line 1",
+                 f"{files}/b.yml:15:22: rules[0].paths[1]: \"^/u/{{id}}\": at character 6: ",
+                 f"{files}/c.yaml:4:5: service: found this key again"):
+        assert line in done.stderr, done.stderr
+    assert "5 errors" in done.stderr
+    told = lab.aegis("policy", "validate", files, "--json", check=False)
+    assert told.returncode == 1 and len(json.loads(told.stdout)["errors"]) == 5
+    (files / "b.yml").unlink(), (files / "c.yaml").unlink()
+    assert lab.json("policy", "validate", files) == {"valid": True, "files": 1, "policies": 1}
+    assert lab.json("policy", "validate", files / "a.yaml")["policies"] == 1
+    assert [p["agent"] for p in lab.json("policy", "list", files)] == ["bot"]
+    assert lab.json("policy", "show", "bot", "--policies-dir", files)["rules"][1]["methods"] == ["post"]
+    assert lab.aegis("policy", "validate", files / "none", check=False).returncode == 1
+    (files / "a.yaml").write_text("")
+    assert "the file is empty" in lab.aegis("policy", "validate", files, check=False).stderr
+
+
+@pytest.mark.parametrize("method,service,path,allowed,rule,words", [
+    ("get", "api", "/repos/x/issues?a=b", True, 1, "rule 1 allows it"),
+    ("GET", "api", "/repos/%78/issues", True, 1, ""),
+    ("POST", "api", "/repos/mine/x", True, 2, ""),
+    ("POST", "slow", "/", True, 6, "at most 2/hour"),
+    ("DELETE", "api", "/open/x", False, 1, "(method): rule 1 allows GET, not DELETE"),
+    ("GET", "api", "/x", False, 1, "(path): no pattern of rule 1 matches the path /x"),
+    ("GET", "none", "/x", False, None, "(no_matching_rule): no rule of the policy names service none"),
+    ("GET", "api", "/open/../x", False, None, "before policies are asked: path traversal"),
+])
+def test_policy_test_explains(lab, tmp_path, method, service, path, allowed, rule, words):
+    (tmp_path / "p.yaml").write_text(policy())
+    asked = ("policy", "test", tmp_path / "p.yaml", "-a", "bot", "-s", service, "-m", method, "--path", path)
+    done = lab.aegis(*asked)  # exits with 0 whatever the answer
+    assert ("ALLOWED" if allowed else "DENIED") in done.stdout and words in done.stdout
+    got = lab.json(*asked)
+    assert got["allowed"] is allowed
+    if rule is not None:
+        assert got["rule"] == rule and got["steps"][rule - 1]["line"] == [3, 8, 11, 13, 15, 18][rule - 1]
+    assert lab.aegis(*asked, "--exit-code", check=False).returncode == (0 if allowed else 3)
+
+
+def test_policy_test_knows_the_time_and_the_agent(lab, tmp_path):
+    (tmp_path / "p.yaml").write_text(policy("02:00", "02:59", "Europe/Berlin"))
+
+    def night(when, agent="bot"):
+        return lab.aegis("policy", "test", tmp_path / "p.yaml", "-a", agent, "-s", "night", "-m", "GET",
+                         "--path", "/", "--time", when, check=False)
+
+    # an hour that is there twice, and one that is not there at all
+    assert "ALLOWED" in night("2026-10-25T00:30:00Z").stdout
+    assert "ALLOWED" in night("2026-10-25T01:30:00Z").stdout
+    assert "ALLOWED" in night("2026-03-28T01:30:00Z").stdout
+    refused = night("2026-03-29T01:30:00Z").stdout
+    assert "from 02:00 to 02:59 Europe/Berlin, and it is 03:30 there" in refused
+    assert night("2026-03-29T01:30:00Z", "nobody").returncode == 1
+    assert night("yesterday").returncode == 2
 
 
 def restarted(lab, **keys):
