@@ -378,6 +378,20 @@ call_find(struct server *s, uint64_t number)
 	return NULL;
 }
 
+uint64_t
+call_most_wanted(const struct server *s)
+{
+	const struct call *c;
+	uint64_t most = 0;
+
+	if (TAILQ_EMPTY(&s->calls))
+		return s->max_output;
+	TAILQ_FOREACH (c, &s->calls, entry)
+		if (c->max_response > most)
+			most = c->max_response;
+	return most;
+}
+
 struct call *
 call_sole(struct server *s)
 {

@@ -42,6 +42,9 @@ int call_setup(void);
 void call_send_waiting(struct server *);
 struct call *call_find(struct server *, uint64_t number);
 /* The only call under way on this server, if the agent takes events; else NULL. */
+/* The longest answer that a call under way may have; without calls what the server may
+ * write. */
+uint64_t call_most_wanted(const struct server *);
 struct call *call_sole(struct server *);
 /* Sends a message (one line, no line break in it) to the agent ahead of the result.
  * must: not one that may be left out when there are too many. 0 or -1. */

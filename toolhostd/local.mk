@@ -6,6 +6,7 @@ toolhostd_toolhostd_SOURCES = \
 	toolhostd/mcp_io.c \
 	toolhostd/mcp_list.c \
 	toolhostd/mcp_session.c \
+	toolhostd/mcp_skim.c toolhostd/mcp_skim.h \
 	toolhostd/permit.c toolhostd/permit.h \
 	toolhostd/registry.c toolhostd/replace.c \
 	toolhostd/report.c toolhostd/report.h \
@@ -28,8 +29,10 @@ toolhostd_toolexec_toolexec_SOURCES = \
 	toolhostd/toolexec/room.c toolhostd/toolexec/room.h
 toolhostd_toolexec_toolexec_LDADD = $(COMMON_LIBS)
 
-check_PROGRAMS += tests/unit/connect_head tests/fuzz/fuzz_connect_head
-TESTS += tests/unit/connect_head
+check_PROGRAMS += tests/unit/connect_head tests/unit/mcp_skim tests/fuzz/fuzz_connect_head
+TESTS += tests/unit/connect_head tests/unit/mcp_skim
+tests_unit_mcp_skim_SOURCES = tests/unit/mcp_skim.c toolhostd/mcp_skim.c
+tests_unit_mcp_skim_LDADD = $(CHECK_LIBS)
 tests_unit_connect_head_SOURCES = tests/unit/connect_head.c toolhostd/toolexec/connect_head.c
 tests_unit_connect_head_LDADD = $(CHECK_LIBS)
 tests_fuzz_fuzz_connect_head_SOURCES = tests/fuzz/fuzz_connect_head.c \

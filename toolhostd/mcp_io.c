@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "toolhostd/call.h"
 #include "toolhostd/server.h"
 #include "toolhostd/trial.h"
 
@@ -71,6 +72,7 @@ mcp_close(struct server *s)
 	s->in = s->out = -1;
 	s->writing = false;
 	s->scanned = 0;
+	s->skim = (struct mcp_skim){0};
 	buf_free(&s->to_send);
 	buf_free(&s->received);
 }
@@ -152,6 +154,42 @@ mcp_useless(struct server *s, const char *what, size_t len)
 	return false;
 }
 
+/* How long a line may be for somebody to have it. */
+static uint64_t
+most_wanted(const struct server *s)
+{
+	uint64_t most = call_most_wanted(s);
+
+	if (s->control_id != 0 || s->trial != NULL || most > s->max_output)
+		return s->max_output;
+	return most;
+}
+
+/* The rest of a line that is not kept. False: it ended the server. */
+static bool
+skip(struct server *s)
+{
+	const uint8_t *nl = memchr(s->received.p, '\n', s->received.len);
+	size_t len = nl == NULL ? s->received.len : (size_t)(nl - s->received.p);
+	uint32_t instance = s->instance;
+	struct mcp_skim line;
+
+	mcp_skim(&s->skim, s->received.p, len);
+	if (s->skim.len > s->max_output) {
+		server_fail(s, TOOL_UNHEALTHY, "a line is longer than max_output");
+		return false;
+	}
+	if (nl != NULL)
+		len++;
+	memmove(s->received.p, s->received.p + len, s->received.len - len);
+	s->received.len -= len;
+	line = s->skim;
+	if (nl != NULL)
+		s->skim = (struct mcp_skim){0};
+	mcp_line_skipped(s, &line); /* as early as it is known */
+	return s->instance == instance && s->out >= 0;
+}
+
 /* Hands on every whole line; what is left moves to the front. */
 static void
 lines(struct server *s)
@@ -197,7 +235,14 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	s->received.len += (size_t)n;
+	if (s->skim.on && !skip(s))
+		return;
+	if (s->skim.on)
+		return;
 	lines(s);
-	if (s->out >= 0 && s->received.len > s->max_output)
-		server_fail(s, TOOL_UNHEALTHY, "a line is longer than max_output");
+	if (s->out >= 0 && s->received.len > most_wanted(s)) {
+		s->skim.on = true;
+		s->scanned = 0;
+		(void)skip(s);
+	}
 }

@@ -330,6 +330,26 @@ mcp_line(struct server *s, const uint8_t *line, size_t len)
 }
 
 void
+mcp_line_skipped(struct server *s, const struct mcp_skim *line)
+{
+	bool ended = !s->skim.on;
+	struct call *c;
+
+	if (line->id != 0 && line->id == s->control_id && !line->method) {
+		server_fail(s, TOOL_UNHEALTHY, "its answer is too long");
+		return;
+	}
+	c = line->id != 0 && !line->method ? call_find(s, line->id) : NULL;
+	if (c != NULL && line->len > c->max_response)
+		call_fail(c, OUTCOME_TOO_LARGE, 403,
+		    "the tool's answer is larger than allowed");
+	else if (c != NULL && ended) /* it came in before a call that may have more */
+		call_fail(c, OUTCOME_TOOL_BROKEN, 502, "the tool's answer was lost");
+	else if (ended)
+		(void)mcp_useless(s, "tool.too_long", (size_t)line->len);
+}
+
+void
 mcp_tick(struct server *s, uint64_t now_ms)
 {
 	if (s->control_id != 0 && now_ms >= s->control_due_ms) {

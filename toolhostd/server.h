@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/proto.h"
 #include "common/span.h"
+#include "toolhostd/mcp_skim.h"
 
 struct chan;
 struct event;
@@ -65,9 +66,10 @@ struct server {
 	struct event *readable, *writable;
 	bool writing; /* waits for room in the pipe */
 	struct buf to_send, received;
-	size_t scanned;     /* of received: no newline before this */
-	uint64_t useless_s; /* the second that is counted in */
-	unsigned useless;   /* lines in it that nobody waited for */
+	size_t scanned;       /* of received: no newline before this */
+	struct mcp_skim skim; /* of the line that is coming in */
+	uint64_t useless_s;   /* the second that is counted in */
+	unsigned useless;     /* lines in it that nobody waited for */
 	uint64_t useless_octets;
 	/* protocol */
 	uint64_t last_id;
@@ -156,6 +158,9 @@ void mcp_list_next(struct server *);
 void mcp_list_take(struct server *, const struct json_doc *, uint32_t result);
 /* "notifications/.../list_changed". True if it is one. */
 bool mcp_list_changed(struct server *, const char *method);
+
+/* A line was longer than anybody may have: `skim` says whose it was. */
+void mcp_line_skipped(struct server *, const struct mcp_skim *);
 
 /* A line that nobody waited for, logged as `what` (NULL: not). False: too many of them,
  * and the server was failed. */

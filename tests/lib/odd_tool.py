@@ -204,6 +204,18 @@ def call(ident, name, a):
         result = text("after garbage")
     elif name == "odd.huge":
         result = text("x" * a["bytes"])
+    elif name == "odd.long":  # an answer whose end takes its time, with its id in front or behind
+        begin, end = f'"id":{ident},', ""
+        if a.get("behind"):
+            begin, end = end, f',"id":{ident}'
+        with lock:
+            sys.stdout.write('{"jsonrpc":"2.0",' + begin + '"result":{"content":[{"type":"text","text":"' +
+                             "x" * a["bytes"])
+            sys.stdout.flush()
+            time.sleep(a["seconds"])
+            sys.stdout.write('"}]}' + end + "}\n")
+            sys.stdout.flush()
+        return
     elif name == "odd.flood":
         for _ in range(a["lines"]):
             sys.stderr.write("noise " * 20 + os.environ["SECRET_KEY"] + "\n")
@@ -232,7 +244,7 @@ def call(ident, name, a):
     send({"jsonrpc": "2.0", "id": ident, "result": result})
 
 
-NAMES = ["sleep", "attempt", "cancelled", "env", "hash", "leak", "connect", "die", "garbage", "huge",
+NAMES = ["sleep", "attempt", "cancelled", "env", "hash", "leak", "connect", "die", "garbage", "huge", "long",
          "flood", "fail", "never", "close", "count", "pid",
          *(f"bad_{b}" for b in ("line", "endless", "garbage", "ids", "notes", "utf8", "stderr", "closes",
                                 "hog", "bomb", "daemon", "holds", "stops", "fds", "split"))]

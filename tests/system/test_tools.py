@@ -36,6 +36,8 @@ def tools(prefix, cache, module_place):
     good = module_place / "other_tool.py"
     good.write_text(program.read_text().replace('"odd.', '"good.').replace('f"odd.', 'f"good.'))
     good.chmod(0o755)
+    plain = module_place / "plain_tool.py"
+    plain.write_text(program.read_text().replace('"odd.', '"plain.').replace('f"odd.', 'f"plain.'))
     lab = Lab(prefix, module_place / "aegis", tools="tools:\n  mcp_servers:\n" +
               tool("odd", program, more="""\
       capabilities: ["odd.*"]
@@ -46,16 +48,22 @@ def tools(prefix, cache, module_place):
 """) + tool("good", good, more="""\
       capabilities: ["good.sleep", "good.env", "good.attempt"]
       credentials: {SECRET_OTHER: "secret:otherkey"}
+""") + tool("plain", plain, more="""\
+      capabilities: ["plain.*"]
+      start: on_demand
+      max_output: 2000000
 """), contexts="""\
 contexts:
   - name: all
-    capabilities: [{tool_pattern: "odd.*"}, {tool_pattern: "good.*"}]
+    capabilities: [{tool_pattern: "odd.*"}, {tool_pattern: "good.*"}, {tool_pattern: "plain.*"}]
+  - name: small
+    capabilities: [{tool_pattern: "odd.*", max_response_size: 2000}, {tool_pattern: "plain.*", max_response_size: 2000}]
 """)
     lab.init()
     for name, value in (("toolkey", KEY), ("otherkey", KEY[::-1])):
         lab.credential(name, name, value, "tools.invalid")
     lab.start()
-    lab.token = lab.agent("bot", contexts=["all"])
+    lab.token = lab.agent("bot", contexts=["all", "small"])
     yield lab
     lab.stop()
 
@@ -152,6 +160,37 @@ def test_too_large_an_answer_ends_only_that_server(client):
         client.call("odd.huge", {"bytes": 5_000_000})
     assert e.value.status in (403, 502)
     assert "slept" in said(client.call("good.sleep", {"seconds": 0}))
+
+
+def test_longer_than_the_context_allows(tools, client):
+    """The error comes when the limit is passed, not with the end of the line, unless the line says
+    only there whose it is; no more of it is kept, and what follows finds its caller."""
+    small = SealClient(tools.url, tools.token, "small")
+    small.attest()
+
+    def refused(tool="plain", **arguments):
+        began = time.monotonic()
+        with pytest.raises(SealError) as e:
+            small.call(f"{tool}.long", arguments)
+        assert (e.value.status, e.value.code) == (403, 2006), e.value
+        return time.monotonic() - began
+
+    pid = next(p for p, c in tools.children().items() if c.startswith("toolhostd: toolhost"))
+    peak = Path(f"/proc/{pid}/clear_refs")
+    count = said(client.call("plain.pid", {}))
+    peak.write_text("5")
+    before = int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+    assert refused(bytes=100_000, seconds=1.5) < 1
+    assert refused(bytes=1_900_000, seconds=0.01, behind=True) < 3
+    assert int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) < before + 600
+    assert len(said(small.call("plain.huge", {"bytes": 1000}))) == 1000
+    assert refused("odd", bytes=100_000, seconds=0.01) < 3, "one whose lines are searched for secrets first"
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # beside a call that may have all of it
+        other = pool.submit(lambda: said(client.call("plain.huge", {"bytes": 900_000})))
+        mine = [pool.submit(refused, bytes=90_000, seconds=0.01, behind=b) for b in (True, False)]
+        assert len(other.result()) == 900_000 and [m.result() for m in mine]
+    assert said(client.call("plain.pid", {})).split()[0] == count.split()[0]
+    assert int(said(client.call("plain.pid", {})).split()[1]) > int(count.split()[1]), "it was not started anew"
 
 
 def test_a_dead_server_comes_back_and_others_go_on(client):
