@@ -105,6 +105,7 @@ struct config {
 	char *openbao_transit, *openbao_token_key, *openbao_token_key2;
 	char *openbao_kv, *openbao_board_key;
 	char *openbao_lease_role;
+	bool openbao_lease_sweep;
 	unsigned openbao_renew_s;
 	bool openbao_wrapped; /* the secret id */
 	char *openbao_host;   /* of these, made of those above */

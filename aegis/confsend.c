@@ -341,6 +341,7 @@ send_openbao(struct child *child, const struct config *c)
 	m.kv_mount = span_str(c->openbao_kv);
 	m.board_key = span_str(c->openbao_board_key);
 	m.lease_role = span_str(c->openbao_lease_role);
+	m.lease_sweep = c->openbao_lease_sweep;
 	m.renew_ms = c->openbao_renew_s * 1000u;
 	if (c->openbao_tls && open_or_none(c->openbao_ca, &m.ca_bundle) == -1)
 		return -1;

@@ -101,6 +101,8 @@ const struct config_key config_keys[] = {
 	1, 128, NULL, "Transit key (aes256-gcm96) that encrypts blackboards, instead of the vault's own."),
     KEY("secrets.openbao.lease_role", KEY_TEXT, AT(openbao_lease_role), "aegis-lease", NULL, 1, 128,
 	NULL, "Token role whose tokens database credentials hang on."),
+    KEY("secrets.openbao.lease_sweep", KEY_BOOL, AT(openbao_lease_sweep), "false", NULL, 0, 0, NULL,
+	"The database roles are this gate's alone: after an answer was lost, revoke what it does not know."),
     KEY("secrets.openbao.renewal_interval", KEY_SECONDS, AT(openbao_renew_s), "1800s", NULL, 1,
 	86400, NULL, "Renew OpenBao's token after this at the latest."),
 

@@ -26,6 +26,7 @@
 #define AGAIN_MAX_MS 5000
 #define REMIND_MS 2000 /* toolhost of a replacement */
 #define RESTORED_MS 200
+#define TOKEN_OPEN_MS 60000 /* then new leases hang on a new one */
 #define ALIVE_MAX 4096
 
 static uint8_t run[LEASE_RUN_LEN];
@@ -157,9 +158,10 @@ over(struct lease *l)
 }
 
 static void
-on_renewed(struct lease *l, const struct lease_reply *r)
+on_renewed(void *who, const struct lease_reply *r)
 {
 	uint64_t now = loop_now_ms(), again;
+	struct lease *l = who;
 
 	l->busy = false;
 	if (l->over) {
@@ -177,7 +179,8 @@ on_renewed(struct lease *l, const struct lease_reply *r)
 		/* less than it was new with: max TTL is near */
 		if (r->ttl_s + 1 + l->ttl_s / 16 < l->ttl_s || !r->renewable)
 			replace(l, "it cannot be renewed for as long as it was");
-		else if (l->token_ends_s < loop_unix_ms() / 1000 + 2 * (uint64_t)l->ttl_s)
+		else if (l->token->ends_s <
+		    loop_unix_ms() / 1000 + 2 * (uint64_t)l->ttl_s)
 			replace(l, "the token that it hangs on ends");
 		return;
 	}
@@ -215,6 +218,21 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* -- obtaining -- */
 
+/* It may have been made without our knowing its id: it goes with its token, so whatever
+ * else hangs on that has to leave it. */
+static void
+abandon(struct lease *lost)
+{
+	struct lease *l;
+
+	lost->token->closed = true;
+	lease_queue_put(lost, LOST_WAIT_MS);
+	TAILQ_FOREACH (l, &leases, entry)
+		if (l->token == lost->token && l->state == LEASE_HELD && !l->over &&
+		    !l->old)
+			replace(l, "its token is to be revoked");
+}
+
 static void
 fail(struct lease *l, const struct lease_reply *r)
 {
@@ -225,22 +243,28 @@ fail(struct lease *l, const struct lease_reply *r)
 	lease_totals.failed++;
 	snprintf(l->trouble, sizeof(l->trouble), "%s", r->why != NULL ? r->why : "");
 	answer_all(l, &no);
-	if (l->accessor[0] == '\0')
-		lease_free(l); /* nothing hangs on a token that nobody has used */
-	else
-		lease_queue_put(l, r->result == LEASE_UNKNOWN ? LOST_WAIT_MS : 0);
+	if (r->result == LEASE_UNKNOWN && l->token != NULL) {
+		abandon(l);
+	} else {
+		if (l->token != NULL)
+			lease_journal_drop(l);
+		lease_free(l);
+	}
 	lease_report_changed();
-	obtain_next();
 }
 
 static void
-on_read(struct lease *l, const struct lease_reply *r)
+on_read(void *who, const struct lease_reply *r)
 {
+	struct lease *l = who;
+
 	l->busy = false;
-	secret_free(l->token);
-	l->token = NULL;
+	l->token->reading--;
 	if (r->result != LEASE_DONE) {
+		if (r->code == VAULT_DENIED) /* of the policy, or the token is no more */
+			l->token->closed = true;
 		fail(l, r);
+		obtain_next();
 		return;
 	}
 	l->ttl_s = r->ttl_s;
@@ -255,59 +279,109 @@ on_read(struct lease *l, const struct lease_reply *r)
 		lease_queue_put(l, 0);
 	} else {
 		plan_renewal(l, l->ttl_s);
-		if (!r->renewable)
+		if (!r->renewable || l->token->closed)
 			l->old = true; /* the timer says it then */
 	}
 	obtain_next();
 }
 
 static void
-on_token(struct lease *l, const struct lease_reply *r)
+read_on(struct lease *l, struct lease_token *t)
 {
-	const struct lease_reply unsaved = {.result = LEASE_REFUSED,
+	static const struct lease_reply unsaved = {.result = LEASE_FAILED,
 	    .code = VAULT_IO,
 	    .why = "the lease could not be written down: is the disk full?"};
 
-	l->busy = false;
-	if (r->result != LEASE_DONE) {
-		l->accessor[0] = '\0';
-		fail(l, r);
-		return;
-	}
-	l->token_ends_s = loop_unix_ms() / 1000 + r->ttl_s;
+	lease_token_use(l, t);
 	l->state = LEASE_ASKED;
 	/* from here on there may be a lease: the disk knows first */
-	if (lease_journal_put(l, 1) == -1 || l->over) {
+	if (lease_journal_put(l, 1) == -1) {
 		fail(l, &unsaved);
 		return;
 	}
 	l->busy = true;
+	t->reading++;
 	lease_bao_read(l, on_read);
+}
+
+static void
+on_token(void *who, const struct lease_reply *r)
+{
+	struct lease_token *t = who;
+	struct lease *l, *next;
+
+	t->asking = false;
+	if (r->result == LEASE_DONE) {
+		t->ends_s = loop_unix_ms() / 1000 + r->ttl_s;
+		t->closes_ms = loop_now_ms() + TOKEN_OPEN_MS;
+	} else {
+		for (l = TAILQ_FIRST(&leases); l != NULL; l = next) {
+			next = TAILQ_NEXT(l, entry);
+			if (l->state == LEASE_WAITS && strcmp(l->ns, t->ns) == 0)
+				fail(l, r);
+		}
+		lease_token_free(t); /* what hangs on it? nothing */
+	}
+	obtain_next();
+}
+
+/* A token that new leases of this namespace may hang on, or that is being made. */
+static struct lease_token *
+token_for(const char *ns)
+{
+	struct lease_token *t;
+
+	TAILQ_FOREACH (t, &lease_tokens, entry)
+		if (strcmp(t->ns, ns) == 0 && (t->asking || lease_token_is_open(t)))
+			return t;
+	return NULL;
+}
+
+/* One step further. False: nothing can be done now. */
+static bool
+obtain_one(void)
+{
+	struct lease_token *t = NULL;
+	struct lease *l;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (l, &leases, entry)
+		n += l->state == LEASE_ASKED;
+	if (n >= AT_ONCE)
+		return false;
+	TAILQ_FOREACH (l, &leases, entry) {
+		if (l->state != LEASE_WAITS)
+			continue;
+		t = token_for(l->ns);
+		if (t == NULL || !t->asking)
+			break;
+	}
+	if (l == NULL)
+		return false;
+	if (t != NULL) {
+		read_on(l, t);
+		return true;
+	}
+	t = lease_token_get(l->ns, "");
+	if (t == NULL)
+		return false;
+	t->asking = true;
+	lease_bao_token(t, on_token);
+	return true;
 }
 
 static void
 obtain_next(void)
 {
 	static bool inside;
-	struct lease *l;
-	unsigned n;
 
 	if (inside) /* the loop below goes on */
 		return;
 	inside = true;
-	do {
-		n = 0;
-		TAILQ_FOREACH (l, &leases, entry)
-			n += l->busy && l->state <= LEASE_ASKED;
-		TAILQ_FOREACH (l, &leases, entry)
-			if (l->state == LEASE_WAITS && !l->busy)
-				break;
-		if (l == NULL || n >= AT_ONCE)
-			break;
-		l->busy = true;
-		lease_bao_token(l, on_token);
-	} while (1);
+	while (obtain_one())
+		;
 	inside = false;
+	lease_queue_run(); /* a token may be left with nothing on it */
 }
 
 static bool
@@ -462,7 +536,8 @@ int
 lease_start(int dirfd)
 {
 	unsigned kept = 0, ending = 0;
-	struct lease *l;
+	struct lease_token *t;
+	struct lease *l, *other;
 
 	lease_queue_start();
 	if (lease_journal_open(dirfd) == -1) {
@@ -471,12 +546,17 @@ lease_start(int dirfd)
 		return -1;
 	}
 	started = true;
+	TAILQ_FOREACH (t, &lease_tokens, entry)
+		t->closed = true;
 	TAILQ_FOREACH (l, &leases, entry) {
 		(void)evtimer_assign(&l->timer, loop_base(), on_timer, l);
 		if (goes_on(l)) {
 			/* how long it still lasts the renewal says */
 			l->ends_ms = loop_now_ms() + (uint64_t)l->ttl_s * 1000;
 			plan(l, bao_jitter(RESTORED_MS));
+			TAILQ_FOREACH (other, &leases, entry)
+				l->old |=
+				    other->token == l->token && other->id[0] == '\0';
 			kept++;
 		} else {
 			lease_queue_put(l, l->id[0] == '\0' ? LOST_WAIT_MS : 0);
@@ -492,12 +572,15 @@ lease_start(int dirfd)
 void
 lease_close(void)
 {
+	struct lease_token *t;
 	struct lease *l;
 
 	lease_queue_close();
 	lease_report_close();
 	while ((l = TAILQ_FIRST(&leases)) != NULL)
 		lease_free(l);
+	while ((t = TAILQ_FIRST(&lease_tokens)) != NULL)
+		lease_token_free(t);
 	lease_journal_close();
 	started = false;
 }

@@ -17,15 +17,17 @@
 #define FIELD_MAX 4096
 
 static char role[129];
+static bool sweeps;
 
 struct ask {
-	struct lease *lease;
+	void *who;
 	lease_reply_fn fn;
 };
 
 int
-lease_bao_setup(struct span name)
+lease_bao_setup(struct span name, bool sweep)
 {
+	sweeps = sweep;
 	return span_copy(name, role, sizeof(role));
 }
 
@@ -37,13 +39,13 @@ lease_bao_role(void)
 
 /* Sends what w has written. A credential is never asked for twice, the rest may be. */
 static void
-call(struct lease *l, lease_reply_fn fn, bao_result_fn done, const char *method,
+call(const char *ns, void *who, lease_reply_fn fn, bao_result_fn done, const char *method,
     const char *path, const struct secret *token, const struct jsonw *w)
 {
 	const struct lease_reply no = {.result = LEASE_FAILED, .code = VAULT_IO};
 	struct bao_call c = {.method = method,
 	    .path = path,
-	    .ns = l->ns[0] != '\0' ? l->ns : NULL,
+	    .ns = ns[0] != '\0' ? ns : NULL,
 	    .token = token,
 	    .once = token != NULL,
 	    .backend = 1};
@@ -51,12 +53,12 @@ call(struct lease *l, lease_reply_fn fn, bao_result_fn done, const char *method,
 
 	if (a == NULL || (w != NULL && jsonw_done(w) == -1)) {
 		free(a);
-		fn(l, &no);
+		fn(who, &no);
 		return;
 	}
 	if (w != NULL)
 		c.body = span_mem(w->out->p, w->out->len);
-	a->lease = l;
+	a->who = who;
 	a->fn = fn;
 	bao_session_call(&c, done, a);
 }
@@ -64,11 +66,11 @@ call(struct lease *l, lease_reply_fn fn, bao_result_fn done, const char *method,
 static void
 finish(struct ask *a, const struct lease_reply *reply)
 {
-	struct lease *l = a->lease;
+	void *who = a->who;
 	lease_reply_fn fn = a->fn;
 
 	free(a);
-	fn(l, reply);
+	fn(who, reply);
 }
 
 /* What a failure means; a missing lease is for those who ask about one. */
@@ -133,7 +135,7 @@ static void
 on_token(const struct bao_result *r, void *arg)
 {
 	struct ask *a = arg;
-	struct lease *l = a->lease;
+	struct lease_token *t = a->who;
 	struct lease_reply reply = failure(r);
 	struct json_doc d;
 	uint32_t auth, seconds;
@@ -145,12 +147,12 @@ on_token(const struct bao_result *r, void *arg)
 		    .why = "OpenBao's answer has no token with an end"};
 		if (json_parse(&d, r->body.p, r->body.len, NULL) == JSON_OK) {
 			auth = json_get(&d, json_root(&d), "auth");
-			l->token = text_of(&d, auth, "client_token");
-			if (l->token != NULL && seconds_of(&d, auth, &seconds) == 0 &&
+			t->secret = text_of(&d, auth, "client_token");
+			if (t->secret != NULL && seconds_of(&d, auth, &seconds) == 0 &&
 			    seconds > 0 &&
-			    json_str_copy(&d, json_get(&d, auth, "accessor"), l->accessor,
-				sizeof(l->accessor), NULL) == 0 &&
-			    l->accessor[0] != '\0') {
+			    json_str_copy(&d, json_get(&d, auth, "accessor"), t->accessor,
+				sizeof(t->accessor), NULL) == 0 &&
+			    t->accessor[0] != '\0') {
 				reply = (struct lease_reply){.ttl_s = seconds};
 			}
 		}
@@ -163,7 +165,7 @@ on_token(const struct bao_result *r, void *arg)
 }
 
 void
-lease_bao_token(struct lease *l, lease_reply_fn fn)
+lease_bao_token(struct lease_token *t, lease_reply_fn fn)
 {
 	char path[200];
 	struct jsonw w;
@@ -174,14 +176,9 @@ lease_bao_token(struct lease *l, lease_reply_fn fn)
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "ttl", TOKEN_TTL);
 	jsonw_key_str(&w, "display_name", "aegis");
-	jsonw_key(&w, "meta"); /* for whoever reads OpenBao's audit log */
-	jsonw_obj_open(&w);
-	jsonw_key_str(&w, "aegis_tool_server", l->server);
-	jsonw_key_str(&w, "aegis_execution", l->execution);
-	jsonw_obj_close(&w);
 	jsonw_obj_close(&w);
 	snprintf(path, sizeof(path), "/v1/auth/token/create/%s", role);
-	call(l, fn, on_token, "POST", path, NULL, &w);
+	call(t->ns, t, fn, on_token, "POST", path, NULL, &w);
 	buf_free(&body);
 }
 
@@ -191,7 +188,7 @@ static void
 on_read(const struct bao_result *r, void *arg)
 {
 	struct ask *a = arg;
-	struct lease *l = a->lease;
+	struct lease *l = a->who;
 	struct lease_reply reply = failure(r);
 	struct json_doc d;
 	uint32_t data;
@@ -237,10 +234,18 @@ lease_bao_read(struct lease *l, lease_reply_fn fn)
 	char path[400];
 
 	snprintf(path, sizeof(path), "/v1/%s", l->path);
-	call(l, fn, on_read, "GET", path, l->token, NULL);
+	call(l->ns, l, fn, on_read, "GET", path, l->token->secret, NULL);
 }
 
 /* -- more time -- */
+
+/* OpenBao has no code for what went wrong, only words. */
+static bool
+says(const struct bao_result *r, const char *words)
+{
+	return r->status == 400 && r->body.len > 0 &&
+	    memmem(r->body.p, r->body.len, words, strlen(words)) != NULL;
+}
 
 static void
 on_renewed(const struct bao_result *r, void *arg)
@@ -259,9 +264,12 @@ on_renewed(const struct bao_result *r, void *arg)
 		    json_bool(&d, json_get(&d, json_root(&d), "renewable"),
 			&reply.renewable) == 0)
 			reply.result = LEASE_DONE;
-	} else if (r->status == 400 || r->status == 404) {
+	} else if (says(r, "lease not found") || says(r, "lease expired")) {
 		reply.result = LEASE_GONE;
 		reply.why = "OpenBao has ended it";
+	} else if (r->status == 400 || r->status == 500) {
+		reply.result = LEASE_FAILED; /* what its database says comes as a 400 */
+		reply.why = "the database behind OpenBao does not renew it";
 	}
 	json_free(&d);
 	finish(a, &reply);
@@ -285,7 +293,7 @@ lease_bao_renew(struct lease *l, lease_reply_fn fn)
 	about_lease(&w, &body, l);
 	jsonw_key_int(&w, "increment", l->ttl_s);
 	jsonw_obj_close(&w);
-	call(l, fn, on_renewed, "POST", "/v1/sys/leases/renew", NULL, &w);
+	call(l->ns, l, fn, on_renewed, "POST", "/v1/sys/leases/renew", NULL, &w);
 	buf_free(&body);
 }
 
@@ -298,7 +306,7 @@ on_ended(const struct bao_result *r, void *arg)
 
 	if (r->code == VAULT_OK && (r->status == 204 || r->status == 200))
 		reply.result = LEASE_DONE;
-	else if (r->status == 500)
+	else if (r->status == 500 || r->status == 400)
 		reply.why = "the database behind OpenBao does not drop the user";
 	else if (r->status == 403)
 		reply.why = "OpenBao's policy does not allow revoking it";
@@ -314,12 +322,12 @@ lease_bao_revoke(struct lease *l, lease_reply_fn fn)
 	about_lease(&w, &body, l);
 	jsonw_key_bool(&w, "sync", true); /* so that what fails is known here */
 	jsonw_obj_close(&w);
-	call(l, fn, on_ended, "POST", "/v1/sys/leases/revoke", NULL, &w);
+	call(l->ns, l, fn, on_ended, "POST", "/v1/sys/leases/revoke", NULL, &w);
 	buf_free(&body);
 }
 
 void
-lease_bao_end(struct lease *l, lease_reply_fn fn)
+lease_bao_end(const struct lease_token *t, void *who, lease_reply_fn fn)
 {
 	struct jsonw w;
 	struct buf body;
@@ -327,8 +335,61 @@ lease_bao_end(struct lease *l, lease_reply_fn fn)
 	buf_init(&body);
 	jsonw_init(&w, &body);
 	jsonw_obj_open(&w);
-	jsonw_key_str(&w, "accessor", l->accessor);
+	jsonw_key_str(&w, "accessor", t->accessor);
 	jsonw_obj_close(&w);
-	call(l, fn, on_ended, "POST", "/v1/auth/token/revoke-accessor", NULL, &w);
+	call(
+	    t->ns, who, fn, on_ended, "POST", "/v1/auth/token/revoke-accessor", NULL, &w);
 	buf_free(&body);
+}
+
+/* -- what there is -- */
+
+static void (*on_id)(struct lease *, const char *);
+
+bool
+lease_bao_sweeps(void)
+{
+	return sweeps;
+}
+
+static void
+on_listed(const struct bao_result *r, void *arg)
+{
+	struct ask *a = arg;
+	struct lease *l = a->who;
+	struct lease_reply reply = failure(r);
+	char key[LEASE_ID_MAX / 2], id[LEASE_ID_MAX + 1];
+	struct json_iter it;
+	struct json_doc d;
+
+	json_init(&d);
+	if (r->code == VAULT_OK && r->status == 404) {
+		reply.result = LEASE_DONE; /* there is none */
+	} else if (r->code == VAULT_OK && r->status == 200 &&
+	    json_parse(&d, r->body.p, r->body.len, NULL) == JSON_OK) {
+		reply.result = LEASE_DONE;
+		json_iter_init(
+		    &it, &d, json_get(&d, json_get(&d, json_root(&d), "data"), "keys"));
+		while (json_iter_next(&it, &d))
+			if (json_str_copy(&d, it.value, key, sizeof(key), NULL) == 0 &&
+			    snprintf(id, sizeof(id), "%s/%s", l->path, key) <
+				(int)sizeof(id))
+				on_id(l, id);
+	} else if (r->status == 403) {
+		reply.why = "secrets.openbao.lease_sweep needs sudo on "
+			    "sys/leases/lookup for the database roles";
+	}
+	json_free(&d);
+	finish(a, &reply);
+}
+
+void
+lease_bao_list(
+    struct lease *l, void (*fn_id)(struct lease *, const char *), lease_reply_fn fn)
+{
+	char path[420];
+
+	on_id = fn_id; /* the same for all */
+	snprintf(path, sizeof(path), "/v1/sys/leases/lookup/%s", l->path);
+	call(l->ns, l, fn, on_listed, "LIST", path, NULL, NULL);
 }

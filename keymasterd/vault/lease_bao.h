@@ -11,6 +11,7 @@
 #include "keymasterd/vault/provider.h"
 
 struct lease;
+struct lease_token;
 
 enum lease_result {
 	LEASE_DONE,
@@ -28,17 +29,24 @@ struct lease_reply {
 	bool renewable;
 };
 
-typedef void (*lease_reply_fn)(struct lease *, const struct lease_reply *);
+/* who: the lease, or the token. */
+typedef void (*lease_reply_fn)(void *who, const struct lease_reply *);
 
 /* The token role; before the loop. 0, or -1: too long. */
-int lease_bao_setup(struct span role);
+int lease_bao_setup(struct span role, bool sweep);
 /* The token role. */
 const char *lease_bao_role(void);
-/* Each calls fn exactly once, perhaps before it returns. The lease must outlive it. */
-void lease_bao_token(struct lease *, lease_reply_fn);  /* token, accessor */
-void lease_bao_read(struct lease *, lease_reply_fn);   /* id, username, password */
+/* Nobody else leases of our roles: what there is and we do not know is ours. */
+bool lease_bao_sweeps(void);
+/* Each calls fn exactly once, perhaps before it returns. Who is given must outlive it. */
+void lease_bao_token(struct lease_token *, lease_reply_fn); /* secret, accessor; ttl_s */
+void lease_bao_read(struct lease *, lease_reply_fn);        /* id, username, password */
 void lease_bao_renew(struct lease *, lease_reply_fn);  /* for as long as it was new */
 void lease_bao_revoke(struct lease *, lease_reply_fn); /* the lease by its id */
-void lease_bao_end(struct lease *, lease_reply_fn); /* the token, and what hangs on it */
+/* fn_id hears of each lease that there is of the same role, before fn. */
+void lease_bao_list(
+    struct lease *, void (*fn_id)(struct lease *, const char *id), lease_reply_fn);
+/* The token, and what hangs on it; who is passed on. */
+void lease_bao_end(const struct lease_token *, void *who, lease_reply_fn);
 
 #endif

@@ -44,10 +44,10 @@ put_line(struct buf *out, const struct lease *l, bool gone)
 		jsonw_key_str(&w, "execution", l->execution);
 		jsonw_key_str(&w, "namespace", l->ns);
 		jsonw_key_str(&w, "path", l->path);
-		jsonw_key_str(&w, "accessor", l->accessor);
+		jsonw_key_str(&w, "accessor", l->token->accessor);
 		jsonw_key_str(&w, "id", l->id);
 		jsonw_key_int(&w, "born", (int64_t)l->born_s);
-		jsonw_key_int(&w, "token_ends", (int64_t)l->token_ends_s);
+		jsonw_key_int(&w, "token_ends", (int64_t)l->token->ends_s);
 		jsonw_key_int(&w, "ttl", l->ttl_s);
 	}
 	jsonw_obj_close(&w);
@@ -68,7 +68,7 @@ begin_anew(void)
 	buf_init(&text);
 	nlines = 0;
 	TAILQ_FOREACH (l, &leases, entry)
-		if (l->accessor[0] != '\0') {
+		if (l->token != NULL) {
 			r |= put_line(&text, l, false);
 			nlines++;
 		}
@@ -178,7 +178,8 @@ static int
 take_line(const struct json_doc *d)
 {
 	int64_t number, state, instance, born, token_ends, ttl;
-	char run[2 * LEASE_RUN_LEN + 1];
+	char run[2 * LEASE_RUN_LEN + 1], accessor[LEASE_ACCESSOR_MAX + 1];
+	struct lease_token *t = NULL;
 	struct lease *l;
 
 	if (take_number(d, "lease", INT64_MAX, &number) == -1 ||
@@ -201,18 +202,21 @@ take_line(const struct json_doc *d)
 	    take_text(d, "execution", l->execution, sizeof(l->execution)) == -1 ||
 	    take_text(d, "namespace", l->ns, sizeof(l->ns)) == -1 ||
 	    take_text(d, "path", l->path, sizeof(l->path)) == -1 ||
-	    take_text(d, "accessor", l->accessor, sizeof(l->accessor)) == -1 ||
-	    take_text(d, "id", l->id, sizeof(l->id)) == -1 ||
+	    take_text(d, "accessor", accessor, sizeof(accessor)) == -1 ||
+	    accessor[0] == '\0' || take_text(d, "id", l->id, sizeof(l->id)) == -1 ||
 	    take_number(d, "born", INT64_MAX, &born) == -1 ||
 	    take_number(d, "token_ends", INT64_MAX, &token_ends) == -1 ||
-	    take_number(d, "ttl", UINT32_MAX, &ttl) == -1) {
+	    take_number(d, "ttl", UINT32_MAX, &ttl) == -1 ||
+	    (t = lease_token_get(l->ns, accessor)) == NULL) {
 		lease_free(l);
 		return -1;
 	}
 	l->state = (enum lease_state)state;
 	l->instance = (uint32_t)instance;
 	l->born_s = (uint64_t)born;
-	l->token_ends_s = (uint64_t)token_ends;
+	if (l->token == NULL)
+		lease_token_use(l, t);
+	t->ends_s = (uint64_t)token_ends;
 	l->ttl_s = (uint32_t)ttl;
 	return 0;
 }

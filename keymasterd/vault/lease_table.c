@@ -4,11 +4,13 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/loop.h"
 #include "common/secret.h"
 
 struct lease_list leases = TAILQ_HEAD_INITIALIZER(leases);
+struct lease_token_list lease_tokens = TAILQ_HEAD_INITIALIZER(lease_tokens);
 struct lease_totals lease_totals;
 static uint64_t last_number;
 static unsigned nleases;
@@ -32,10 +34,9 @@ lease_new(void)
 void
 lease_wipe(struct lease *l)
 {
-	secret_free(l->token);
 	secret_free(l->username);
 	secret_free(l->password);
-	l->token = l->username = l->password = NULL;
+	l->username = l->password = NULL;
 }
 
 void
@@ -50,9 +51,53 @@ lease_free(struct lease *l)
 	if (event_initialized(&l->timer))
 		event_del(&l->timer);
 	lease_wipe(l);
+	if (l->token != NULL)
+		l->token->users--;
 	TAILQ_REMOVE(&leases, l, entry);
 	nleases--;
 	free(l);
+}
+
+struct lease_token *
+lease_token_get(const char *ns, const char *accessor)
+{
+	struct lease_token *t;
+
+	TAILQ_FOREACH (t, &lease_tokens, entry)
+		if (accessor[0] != '\0' && strcmp(t->accessor, accessor) == 0 &&
+		    strcmp(t->ns, ns) == 0)
+			return t;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL || span_copy(span_str(ns), t->ns, sizeof(t->ns)) == -1 ||
+	    span_copy(span_str(accessor), t->accessor, sizeof(t->accessor)) == -1) {
+		free(t);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&lease_tokens, t, entry);
+	return t;
+}
+
+void
+lease_token_use(struct lease *l, struct lease_token *t)
+{
+	l->token = t;
+	t->users++;
+	t->made++;
+}
+
+bool
+lease_token_is_open(const struct lease_token *t)
+{
+	return !t->closed && t->secret != NULL && t->made < LEASES_A_TOKEN &&
+	    loop_now_ms() < t->closes_ms;
+}
+
+void
+lease_token_free(struct lease_token *t)
+{
+	secret_free(t->secret);
+	TAILQ_REMOVE(&lease_tokens, t, entry);
+	free(t);
 }
 
 unsigned

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The leases of dynamic credentials: which there are, on the disk too, so that none is
- * forgotten whatever dies. A lease hangs on a token of its own, made for it; the token's
- * accessor is durable before the lease is asked for, and revoking the token takes the
- * lease with it: so not even one whose answer was lost is left behind. Neither accessors
- * nor ids of leases are secrets. Runs in a vault that is in front of OpenBao.
+ * forgotten whatever dies. Leases hang on tokens made for a few of them; the token's
+ * accessor is durable before a lease is asked for, and revoking the token takes what
+ * hangs on it along: so not even one whose answer was lost is left behind. Neither
+ * accessors nor ids of leases are secrets. Runs in a vault that is in front of OpenBao.
  */
 #ifndef AEGIS_VAULT_LEASE_TABLE_H
 #define AEGIS_VAULT_LEASE_TABLE_H
@@ -18,6 +18,7 @@
 #include "keymasterd/vault/provider.h"
 
 #define LEASES_MAX 2048 /* those that wait to be revoked too */
+#define LEASES_A_TOKEN 16
 #define LEASE_RUN_LEN 16
 #define LEASE_ID_MAX 512
 #define LEASE_ACCESSOR_MAX 128
@@ -30,6 +31,27 @@ struct lease_waiter {
 	void *arg;
 };
 
+/* A token that up to LEASES_A_TOKEN leases hang on. */
+struct lease_token {
+	TAILQ_ENTRY(lease_token) entry;
+	char ns[BAO_NAMESPACE_SIZE];
+	char accessor[LEASE_ACCESSOR_MAX + 1];
+	struct secret *secret; /* NULL: not known */
+	uint64_t ends_s;       /* Unix second */
+	uint64_t closes_ms;    /* of the monotonic clock: no new leases from then on */
+	unsigned users;        /* leases in the table */
+	unsigned made;         /* leases there ever were */
+	unsigned reading;      /* questions under way with it */
+	bool asking;           /* it is being made */
+	bool closed;           /* nothing new may hang on it */
+	bool busy;             /* it is being revoked */
+	unsigned tries;
+	uint64_t due_ms; /* of the next try */
+};
+
+TAILQ_HEAD(lease_token_list, lease_token);
+extern struct lease_token_list lease_tokens;
+
 struct lease {
 	TAILQ_ENTRY(lease) entry;
 	/* in the journal */
@@ -38,22 +60,22 @@ struct lease {
 	uint8_t run[LEASE_RUN_LEN]; /* life of the master that instance belongs to */
 	uint32_t instance;          /* toolexec that it is for */
 	char tenant[65], server[65], execution[65];
-	char ns[BAO_NAMESPACE_SIZE];                         /* "": the session's own */
-	char path[330];                        /* database/creds/ROLE */
-	char accessor[LEASE_ACCESSOR_MAX + 1]; /* of its token; "": none yet */
-	char id[LEASE_ID_MAX + 1];             /* "": not known, or none */
-	uint64_t born_s, token_ends_s;         /* Unix seconds */
-	uint32_t ttl_s;                        /* when it was new */
+	char ns[BAO_NAMESPACE_SIZE]; /* "": the session's own */
+	char path[330];              /* database/creds/ROLE */
+	char id[LEASE_ID_MAX + 1];   /* "": not known, or none */
+	uint64_t born_s;             /* Unix second */
+	uint32_t ttl_s;              /* when it was new */
 	/* in memory */
 	TAILQ_HEAD(, lease_waiter) waiters;
-	struct secret *token, *username, *password; /* until they are handed over */
+	struct lease_token *token;          /* NULL: none yet */
+	struct secret *username, *password; /* until they are handed over */
 	uint64_t began_us;
 	struct event timer; /* LEASE_HELD: renew it, or see to its replacement */
 	uint64_t ends_ms;   /* of the monotonic clock; 0: not known */
 	bool over;          /* nobody uses it any more; not LEASE_ENDING yet */
 	bool old, lost;     /* to be replaced; OpenBao says that it is no more */
 	bool busy;          /* a call about it is under way */
-	bool revoked;       /* the lease is, its token not yet */
+	bool swept;         /* what nobody knows of its role was looked for */
 	uint32_t renewals, tries;
 	uint64_t due_ms; /* LEASE_ENDING: next try */
 	char trouble[256];
@@ -74,5 +96,13 @@ void lease_free(struct lease *);
 /* Wipes what could still be handed over. */
 void lease_wipe(struct lease *);
 unsigned lease_count(enum lease_state);
+
+/* A token, known by its accessor or not yet (""). NULL: no memory. */
+struct lease_token *lease_token_get(const char *ns, const char *accessor);
+void lease_token_use(struct lease *, struct lease_token *);
+/* May a new lease hang on it? */
+bool lease_token_is_open(const struct lease_token *);
+/* It is no more, or nothing ever hung on it. */
+void lease_token_free(struct lease_token *);
 
 #endif

@@ -9,7 +9,7 @@ from pathlib import Path
 from connected import FILES, POLICIES, Connected, eventually, platform
 from seal_client import SealClient
 
-LEASE_POLICIES = {**POLICIES, "database": (FILES / "database.hcl").read_text()}
+LEASE_POLICIES = {**POLICIES, **{p: (FILES / f"{p}.hcl").read_text() for p in ("database", "sweep")}}
 CREATE = ["CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'",
           'GRANT SELECT ON notes TO "{{name}}"']
 DROP = ['REVOKE ALL ON notes FROM "{{name}}"', 'DROP ROLE IF EXISTS "{{name}}"']
@@ -18,7 +18,8 @@ DROP = ['REVOKE ALL ON notes FROM "{{name}}"', 'DROP ROLE IF EXISTS "{{name}}"']
 def database(bao, postgres, namespace):
     """What an operator sets up in this namespace: as contrib/openbao says."""
     platform(bao, namespace)
-    bao.policy("database", LEASE_POLICIES["database"], namespace)
+    for name in ("database", "sweep"):
+        bao.policy(name, LEASE_POLICIES[name], namespace)
     bao.policy("lease", (FILES / "lease.hcl").read_text(), namespace)
     bao.call("POST", "auth/token/roles/aegis-lease", namespace, orphan=True, allowed_policies=["lease"],
              token_no_default_policy=True, renewable=False)
@@ -62,15 +63,16 @@ class Leasing(Connected):
       executable: {venv}/bin/python3
       args: ["{program}"]
       paths: ["{program}", "{venv}", "{postgres.dir}"]
-      capabilities: ["{'pg.*' if name == 'pg' else name + '.*'}"]
+      capabilities: ["{name}.*"]
       start: on_demand
 {extra}      env:
         PG_HOST: "{postgres.dir}"
         PG_PORT: "{postgres.port}"
+        PG_NAME: {name}
       credentials:
 """ + "".join(f'        {k}: "{v}"\n' for k, v in variables.items())
         super().__init__(prefix, place, bao, ca, {}, namespace=namespace, policies=LEASE_POLICIES,
-                         tools=text, **more)
+                         tools=text, more="    lease_sweep: true\n", **more)
 
     def session(self, name="bot"):
         if not hasattr(self, "agents"):
@@ -90,11 +92,23 @@ class Leasing(Connected):
         return self.json("vault", "leases")
 
 
+def lease_tokens(bao, namespace):
+    """Tokens that leases hang on, those of leases that were lost too."""
+    found = []
+    for accessor in bao.call("LIST", "auth/token/accessors", namespace)["data"]["keys"]:
+        answer = bao.call("POST", "auth/token/lookup-accessor", namespace, accessor=accessor,
+                          status=(200, 400, 403, 404))  # it ended meanwhile
+        if answer.get("data", {}).get("role") == "aegis-lease":
+            found.append(accessor)
+    return found
+
+
 def ask(client, tool, timeout=30, **arguments):
-    result = client.call(f"pg.{tool}", arguments, timeout=timeout)
+    """"server.tool"; a result that says isError is one."""
+    result = client.call(tool if "." in tool else f"pg.{tool}", arguments, timeout=timeout)
     assert not result.get("isError"), result
     return result["content"][0]["text"]
 
 
-def whoami(client):
-    return json.loads(ask(client, "query", sql="SELECT current_user"))[0][0]
+def whoami(client, server="pg"):
+    return json.loads(ask(client, f"{server}.query", sql="SELECT current_user"))[0][0]

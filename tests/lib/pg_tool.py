@@ -6,11 +6,11 @@ import json
 import os
 import sys
 import threading
-import time
 
 import psycopg
 
 lock = threading.Lock()
+NAME = os.environ.get("PG_NAME", "pg")  # before the dot of its tools
 
 
 def send(message):
@@ -25,23 +25,22 @@ def connect():
 
 
 def call(name, a):
-    if name == "pg.query":
+    if name == "query":
         with connect() as c:
             return json.dumps(c.execute(a["sql"]).fetchall(), default=str)
-    if name == "pg.same":  # do both halves and the whole belong together?
+    if name == "same":  # do both halves and the whole belong together?
         return str(os.environ["PG"] == os.environ["PG_USERNAME"] + ":" + os.environ["PG_PASSWORD"])
-    if name == "pg.hash":
-        return hashlib.sha256(os.environ["PG_PASSWORD"].encode()).hexdigest()
-    if name == "pg.leak":
-        return os.environ["PG_PASSWORD"]
-    if name == "pg.start":  # from exec to here
-        return str(time.monotonic())
+    if name == "env":
+        return os.environ.get(a["variable"], "")
+    if name == "hashes":
+        return json.dumps({k: hashlib.sha256(v.encode()).hexdigest() for k, v in os.environ.items()
+                           if k.startswith("MANY_")})
     return "?"
 
 
 def answer(ident, params):
     try:
-        result = {"content": [{"type": "text", "text": call(params["name"], params.get("arguments", {}))}]}
+        result = {"content": [{"type": "text", "text": call(params["name"].partition(".")[2], params.get("arguments", {}))}]}
     except psycopg.Error as e:
         result = {"isError": True, "content": [{"type": "text", "text": str(e)}]}
     send({"jsonrpc": "2.0", "id": ident, "result": result})
@@ -56,8 +55,8 @@ for line in sys.stdin:
             "serverInfo": {"name": "pg", "version": "1"}}})
     elif method == "tools/list":
         send({"jsonrpc": "2.0", "id": ident, "result": {"tools": [
-            {"name": f"pg.{n}", "inputSchema": {"type": "object"}}
-            for n in ("query", "same", "hash", "leak", "start")]}})
+            {"name": f"{NAME}.{n}", "inputSchema": {"type": "object"}}
+            for n in ("query", "same", "env", "hashes")]}})
     elif method == "tools/call":
         threading.Thread(target=answer, args=(ident, message["params"]), daemon=True).start()
     elif ident is not None:

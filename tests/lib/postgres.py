@@ -69,9 +69,10 @@ class Postgres:
             cursor = c.execute(sql, args)
             return cursor.fetchall() if cursor.description else []
 
-    def users(self):
-        """Those that OpenBao has made."""
-        return sorted(r[0] for r in self.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%%'"))
+    def users(self, role=""):
+        """Those that OpenBao has made, for roles that begin so."""
+        return sorted(r[0] for r in self.query("SELECT rolname FROM pg_roles WHERE rolname LIKE %s",
+                                               f"v-%-{role}%"))
 
     def kill(self):
         """Away, with everybody who was connected."""

@@ -2,15 +2,22 @@
 """Database credentials that exist only while their execution does, with a real OpenBao and a
 real PostgreSQL; whether any is left behind those two are asked."""
 
+import concurrent.futures
+import json
+import os
 import secrets
+import threading
+import time
 
 import pytest
 from connected import eventually
-from leasing import Leasing, ask, database, leases, role, settled, whoami
+from leasing import Leasing, ask, database, lease_tokens, leases, role, settled, whoami
 from postgres import Postgres
+from seal_client import SealError
 
 NS = "leases"
 PER_SESSION = "      instances: session\n      max_instances: 40\n      instance_idle: 60s\n"
+MANY = [f"many{i}" for i in range(25)]
 
 
 @pytest.fixture(scope="module")
@@ -24,29 +31,198 @@ def postgres():
 def bao(openbao_server, postgres):
     database(openbao_server, postgres, NS)
     role(openbao_server, NS, "app", "60s", "600s")
+    role(openbao_server, NS, "short", "6s", "9s")
+    for name in MANY:
+        role(openbao_server, NS, name, "300s", "600s")
     return openbao_server
 
 
 @pytest.fixture(scope="module")
 def gate(prefix, module_place, bao, ca, postgres):
-    lab = Leasing(prefix, module_place, bao, ca, postgres, NS,
-                  {"pg": ({"PG": "vault:database/creds/app"}, PER_SESSION)})
+    short = {"PG": "vault:database/creds/short"}
+    lab = Leasing(prefix, module_place, bao, ca, postgres, NS, {
+        "pg": ({"PG": "vault:database/creds/app"}, PER_SESSION),
+        "shared": (short, ""),
+        "short": (short, PER_SESSION),
+        "many": ({f"MANY_{n}": f"vault:database/creds/{n}#username" for n in MANY}, PER_SESSION)})
     yield lab.begin()
     lab.stop()
 
 
+def end(gate, *clients):
+    for c in clients:
+        gate.aegis("session", "revoke", "--session", c.session_id)
+
+
+def works(client):
+    """The user, once whoever was killed is back."""
+    def check():
+        try:
+            return whoami(client)
+        except SealError as e:
+            assert e.status in (502, 503), e
+            return None
+
+    return eventually(check, 20)
+
+
+def rows(gate, since, act):
+    return [r for r in gate.ledger() if r["seq"] > since and r.get("event") == "AccessContext"
+            and r["detail"].startswith(act)]
+
+
 def test_a_lease_for_each_session(gate, bao, postgres):
+    seq = gate.ledger()[-1]["seq"]
     one, two = gate.session(), gate.session()
     first, second = whoami(one), whoami(two)
     assert first != second and first == whoami(one)
     assert ask(one, "same") == "True"
-    assert sorted(postgres.users()) == sorted([first, second])
-    assert len(leases(bao, NS, "app")) == 2
-    rows = gate.open_leases()
-    assert len(rows) == 2 and {r["state"] for r in rows} == {"held"}
-    gate.aegis("session", "revoke", "--session", one.session_id)
-    eventually(lambda: postgres.users() == [second])
-    assert len(leases(bao, NS, "app")) == 1
+    assert sorted(postgres.users("app")) == sorted([first, second])
+    assert len(leases(bao, NS, "app")) == 2 and len(lease_tokens(bao, NS)) == 1
+    shown = gate.open_leases()
+    assert len(shown) == 2 and {r["state"] for r in shown} == {"held"}
+    assert {r["reference"] for r in shown} == {"vault:database/creds/app"}
+    eventually(lambda: gate.json("status")["vault"]["leases"]["open"] == 2)
+    # the user's name may be seen, the password never
+    assert ask(one, "env", variable="PG_USERNAME") == first
+    with pytest.raises(SealError) as e:
+        ask(one, "env", variable="PG_PASSWORD")
+    assert "withheld" in str(e.value)
+    end(gate, one)
+    eventually(lambda: postgres.users("app") == [second])
+    eventually(lambda: len(leases(bao, NS, "app")) == 1)
     assert whoami(two) == second
-    gate.aegis("session", "revoke", "--session", two.session_id)
+    end(gate, two)
     settled(bao, postgres, NS, "app")
+    # each of three variables of each server, and each end
+    assert len(rows(gate, seq, "vault:database/creds/app")) == 6
+    told = eventually(lambda: len(found := rows(gate, seq, "revoked: ")) == 2 and found)
+    assert {r["server"] for r in told} == {"pg"} and len({r["exec"] for r in told}) == 2
+    assert {r["detail"].split("lease ")[1].split()[0] for r in told} == {r["lease"] for r in shown}
+
+
+def test_replaced_before_the_maximum_without_a_failed_call(gate, bao, postgres):
+    """A shared process and one of a session under a steady stream of calls."""
+    client = gate.session()
+    mark, stop, failures = gate.mark(), threading.Event(), []
+    users = {"shared": [], "short": []}
+
+    def stream(server, sql):
+        own = gate.session()
+        own = client if server == "short" else own
+        while not stop.is_set():
+            try:
+                user = json.loads(ask(own, f"{server}.query", sql=sql))[0][0]
+                if user not in users[server]:
+                    users[server].append(user)
+            except Exception as e:  # any failure is one
+                failures.append(e)
+
+    threads = [threading.Thread(target=stream, args=(s, q)) for s in users
+               for q in ("SELECT current_user", "SELECT current_user, pg_sleep(0.4)")]
+    for t in threads:
+        t.start()
+    try:
+        eventually(lambda: all(len(u) >= 2 for u in users.values()), 25)
+        # the old ones end when they have answered, and their leases with them
+        eventually(lambda: not {u[0] for u in users.values()} & set(postgres.users()))
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert not failures, failures[:3]
+    assert gate.lines("lease.old", mark) and len(gate.lines("tool.replaced", mark)) >= 2
+    end(gate, client)
+    # the shared one lives on, with a lease of its own whatever happens to it
+    for pid in gate.pids("toolhostd: toolexec shared"):
+        os.kill(pid, 9)
+    eventually(lambda: len(found := postgres.users("short")) == 1
+               and found[0] not in users["shared"] + users["short"])
+
+
+def test_whoever_is_killed_no_lease_is_left(gate, bao, postgres):
+    one, two = gate.session(), gate.session()
+    first, second = whoami(one), whoami(two)
+    for title in ("keymasterd: vault", "keymasterd: judge", "gated: gate 0"):
+        for pid in gate.pids(title):
+            os.kill(pid, 9)
+        assert works(one) == first and works(two) == second, f"{title} went, the leases stay"
+    eventually(lambda: gate.lines("lease.restored"))
+    eventually(lambda: {r["renewals"] for r in gate.open_leases() if r["server"] == "pg"} == {1})
+    # a server's end while vault does not look, too
+    for title in ("keymasterd: vault", "toolhostd: toolexec pg"):
+        for pid in gate.pids(title):
+            os.kill(pid, 9)
+    eventually(lambda: not {first, second} & set(postgres.users()))
+    third, fourth = works(one), works(two)
+    assert len({first, second, third, fourth}) == 4
+    host, = gate.pids("toolhostd: toolhost")
+    os.kill(host, 9)
+    eventually(lambda: not {third, fourth} & set(postgres.users()))
+    end(gate, one, two)
+    settled(bao, postgres, NS, "app")
+
+
+def test_two_hundred_leases_and_nothing_left(gate, bao, postgres):
+    """Vault is killed while they are being obtained, then all of it, as if the power had gone."""
+    clients = [gate.session() for _ in range(8)]
+
+    def use(client):
+        def check():
+            try:
+                return json.loads(ask(client, "many.hashes"))
+            except SealError as e:
+                assert e.status in (502, 503), e
+                return None
+
+        return eventually(check, 60)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(use, c) for c in clients]
+        eventually(lambda: len(postgres.users("many")) > 40, 30)
+        for pid in gate.pids("keymasterd: vault"):
+            os.kill(pid, 9)
+        hashes = [h for w in waiting for h in w.result().values()]
+    assert len(set(hashes)) == 200
+    # those whose answers were lost go a little later
+    eventually(lambda: len([r for r in gate.open_leases() if r["server"] == "many"]) == 200)
+    eventually(lambda: sum(len(leases(bao, NS, n)) for n in MANY) == 200)
+    eventually(lambda: len(postgres.users("many")) == 200)
+    gate.kill()
+    assert len(postgres.users("many")) == 200
+    gate.start()
+    began = time.monotonic()
+    settled(bao, postgres, NS, *MANY, seconds=30)
+    print(f"200 leases revoked in {time.monotonic() - began:.1f} s")
+    eventually(lambda: not lease_tokens(bao, NS) and gate.open_leases() == [])
+
+
+def test_postgres_and_openbao_away(gate, bao, postgres):
+    one, two = gate.session(), gate.session()
+    first, second = whoami(one), whoami(two)
+    postgres.kill()
+    end(gate, one)
+    row = eventually(lambda: next((r for r in gate.open_leases() if r["tries"] > 1), None))
+    assert row["state"] == "ending" and "database behind OpenBao" in row["trouble"]
+    with pytest.raises(SealError) as e:
+        whoami(gate.session())
+    assert e.value.status in (502, 503)
+    eventually(lambda: gate.json("status")["vault"]["leases"]["ending"] >= 1)
+    assert not gate.lines("openbao.away"), "OpenBao itself is there"
+    for pid in gate.pids("keymasterd: vault"):
+        os.kill(pid, 9)
+    bao.seal()
+    end(gate, two)
+    postgres.start()
+    assert {first, second} <= set(postgres.users())
+    bao.unseal()
+    settled(bao, postgres, NS, "app", seconds=20)
+    eventually(lambda: gate.open_leases() == [])
+
+
+def test_a_stop_leaves_nothing(gate, bao, postgres):
+    works(gate.session())
+    assert leases(bao, NS, "app")
+    gate.stop()
+    assert not leases(bao, NS, "app") and not postgres.users() and not lease_tokens(bao, NS)
+    gate.start()
