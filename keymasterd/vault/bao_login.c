@@ -28,6 +28,7 @@
 #define AGAIN_MIN_MS 250
 #define AGAIN_MAX_MS 1500 /* so that what was repaired counts soon */
 #define STOP_MS 1000
+#define DOUBT_MS 1000
 
 static const struct bao_session_conf *conf;
 static struct secret *token;
@@ -371,6 +372,17 @@ bao_login_check(void)
 	bao_http_send(&r, on_checked, NULL);
 }
 
+void
+bao_login_doubt(void)
+{
+	static uint64_t last_ms;
+
+	if (token == NULL || loop_now_ms() < last_ms + DOUBT_MS)
+		return;
+	last_ms = loop_now_ms();
+	bao_login_check();
+}
+
 /* -- renewal -- */
 
 static void
@@ -394,7 +406,7 @@ on_renewed(const struct bao_answer *a, void *arg)
 	bao_circuit_good();
 	/* near max TTL what is granted gets shorter: a new token in good time instead */
 	if (a->status != 200 || read_grant(a->body, false, &g) == -1 || !g.renewable ||
-	    (g.ttl_ms != 0 && g.ttl_ms < full_ms / 2)) {
+	    (full_ms != 0 && g.ttl_ms < full_ms / 2)) {
 		LOG_INFO(
 		    "openbao.renew", LI("status", a->status), LS("next", "a new login"));
 		if (a->status != 200)

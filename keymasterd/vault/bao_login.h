@@ -31,6 +31,11 @@ void bao_login_again(bool other);
  * any case but trouble, with the same token or another.
  */
 void bao_login_check(void);
+/*
+ * What should be there is not: perhaps the namespace is gone, and the token with it. Asks
+ * once a second at most; nobody waits for it.
+ */
+void bao_login_doubt(void);
 /* The life the token had when it was new, in seconds. */
 unsigned bao_login_full_s(void);
 /* Why there is no token, or NULL. */

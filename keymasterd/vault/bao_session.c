@@ -257,6 +257,8 @@ on_answer(const struct bao_answer *a, void *arg)
 		bao_login_check();
 		return;
 	}
+	if (a->status == 404)
+		bao_login_doubt();
 	if (a->status == 403) {
 		r.code = VAULT_DENIED;
 		r.why = "OpenBao does not allow it: the policy of the AppRole must "

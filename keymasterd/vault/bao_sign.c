@@ -16,6 +16,7 @@
 #include "common/jsonw.h"
 #include "common/loop.h"
 #include "keymasterd/vault/bao_session.h"
+#include "keymasterd/vault/bao_transit.h"
 
 #define BATCH_MAX 32
 #define BATCHES_MAX 2 /* under way */
@@ -96,6 +97,8 @@ answer_batch(struct batch *b, const struct bao_result *r)
 				it, signature) == 0)
 				a = (struct vault_answer){
 				    .code = VAULT_OK, .signature = signature};
+			else
+				bao_transit_refresh(); /* was it made anew? */
 		}
 		item_end(it, &a);
 	}

@@ -164,36 +164,6 @@ def test_a_secret_that_is_missing(connected, bao):
     eventually(lambda: connected.has("SECRET_ONLY", ONLY), 15)
 
 
-def test_sealed_and_unsealed(connected, bao):
-    assert connected.has("SECRET_VALUE", SEARCH)
-    bao.seal()
-    assert connected.has("SECRET_VALUE", SEARCH), "what runs goes on"
-    mark = connected.mark()
-    connected.fresh_start()
-    assert not connected.has("SECRET_VALUE", SEARCH)
-    eventually(lambda: [x for x in connected.lines("openbao.away", mark) if "sealed" in x])
-    # the circuit is open: nobody waits for OpenBao now
-    began, mark = time.monotonic(), connected.mark()
-    eventually(lambda: [x for x in connected.lines("vault.env", mark) if "sealed" in x])
-    bao.unseal()
-    began = time.monotonic()
-    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 20)
-    assert time.monotonic() - began < 15
-
-
-def test_killed_and_started_again(connected, bao):
-    assert connected.has("SECRET_VALUE", SEARCH)
-    bao.kill()
-    mark = connected.mark()
-    assert connected.has("SECRET_VALUE", SEARCH), "what runs goes on"
-    connected.fresh_start()
-    assert not connected.has("SECRET_VALUE", SEARCH)
-    eventually(lambda: connected.lines("openbao.away", mark))
-    bao.start()
-    bao.unseal()
-    eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 20)
-
-
 def test_a_killed_vault_comes_back(connected):
     vault, = connected.pids("keymasterd: vault")
     os.kill(vault, 9)
@@ -225,50 +195,6 @@ def test_the_secret_id_is_rotated_without_a_restart(connected, bao):
     connected.secret_file.write_text(good)
     eventually(lambda: connected.has("SECRET_VALUE", SEARCH), 20)
     assert connected.process.pid == master and "not-a-secret-id" not in connected.log.read_text()
-
-
-def test_renewal_and_the_end_of_a_token(prefix, bao, ca, place):
-    """Renewed at two thirds of its life; replaced before max TTL ends it."""
-    lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"},
-                    role="short", token_ttl="3s", token_max_ttl="8s")
-    try:
-        lab.begin()
-        assert lab.has("SECRET_VALUE", SEARCH)
-        (first, data), = lab.tokens()
-        eventually(lambda: len(lab.lines("openbao.renew")) >= 2 and first in dict(lab.tokens()))
-        eventually(lambda: len(lab.lines("openbao.login")) >= 2, 12)
-        lab.fresh_start()
-        assert lab.has("SECRET_VALUE", SEARCH)
-        assert not lab.lines("openbao.token"), "no token was used past its end"
-    finally:
-        lab.stop()
-
-
-def test_a_slow_openbao(prefix, bao, ca, place):
-    relay = Delay(bao.port)
-    lab = Connected(prefix, place, bao, ca, {"SECRET_VALUE": "vault:kv/tools/search"},
-                    port=relay.port, role="slow")
-    try:
-        lab.begin()
-        assert lab.has("SECRET_VALUE", SEARCH)
-        relay.seconds = 0.5
-        lab.fresh_start()
-        assert lab.has("SECRET_VALUE", SEARCH), "slow is not away"
-        relay.seconds = 30
-        mark = lab.mark()
-        lab.fresh_start()
-        began = time.monotonic()
-        assert not lab.has("SECRET_VALUE", SEARCH)
-        eventually(lambda: lab.lines("openbao.away", mark) or None)
-        assert time.monotonic() - began < 12
-        # fast once the circuit is open
-        mark = lab.mark()
-        eventually(lambda: [x for x in lab.lines("vault.env", mark) if "code=8" in x])
-        relay.seconds = 0
-        eventually(lambda: lab.has("SECRET_VALUE", SEARCH), 25)
-    finally:
-        lab.stop()
-        relay.stop()
 
 
 def test_another_authority_is_not_believed(prefix, bao, ca, place):
