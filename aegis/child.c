@@ -90,6 +90,8 @@ program_of(enum role role)
 	switch (role) {
 	case ROLE_GATE:
 		return "gated";
+	case ROLE_API:
+		return "gated-api";
 	case ROLE_JUDGE:
 		return "keymasterd-judge";
 	case ROLE_VAULT:

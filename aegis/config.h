@@ -78,6 +78,9 @@ struct config {
 	char *tls_cert, *tls_key; /* both or neither */
 	bool require_agent_auth;
 	bool metrics, metrics_auth;
+	bool dashboard; /* the data API */
+	unsigned dashboard_port;
+	char *dashboard_host;
 	unsigned hook_attempts;
 	unsigned max_connections, max_connections_per_agent;
 	char *policies_dir; /* file or directory, or NULL */
@@ -165,7 +168,7 @@ struct config_flags {
 	const char *policies_dir, *policy_mode;
 	const char *data_dir;
 	const char *vault; /* in place of vault.name */
-	bool serve; /* a gate will run: what its tool servers need must be there */
+	bool serve;        /* a gate will run: what its tool servers need must be there */
 	struct buf *problems; /* what is wrong goes here, not to stderr; or NULL */
 };
 

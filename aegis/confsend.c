@@ -545,6 +545,7 @@ confsend_child(struct child *child, const struct config *c)
 	if (r == 0)
 		switch (child->role) {
 		case ROLE_GATE:
+		case ROLE_API:
 			r = send_gate(child, c);
 			break;
 		case ROLE_JUDGE:

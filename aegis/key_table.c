@@ -117,7 +117,12 @@ const struct config_key config_keys[] = {
 	"Serve /_aegis/metrics for Prometheus."),
     KEY("observability.metrics_auth", KEY_BOOL, AT(metrics_auth), "true", NULL, 0, 0, NULL,
 	"Metrics take a token; without, agents may read them too."),
-    LATER("observability.dashboard", "Dashboard."),
+    KEY("observability.dashboard.enabled", KEY_BOOL, AT(dashboard), "false", NULL, 0, 0, NULL,
+	"Serve the data API for dashboards, to who shows a user's key or an operator's token."),
+    KEY("observability.dashboard.port", KEY_UINT, AT(dashboard_port), "3200", NULL, 1, 65535, NULL,
+	"Its port."),
+    KEY("observability.dashboard.host", KEY_TEXT, AT(dashboard_host), "127.0.0.1", NULL, 1, 255, NULL,
+	"Its address."),
 
     KEY("ledger.sync", KEY_EITHER, AT(ledger_sync_full), "normal", NULL, 0, 0, "normal|full",
 	"full: rows survive a power cut, and every answer waits for the disk."),

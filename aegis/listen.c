@@ -18,6 +18,7 @@
 #include "aegis/config.h"
 
 static int agents[LISTEN_MAX + 2] = {-1}; /* one with a name, and the end */
+static int api = -1; /* the data API */
 static int admin = -1, vault = -1;
 static int named; /* gate.socket is ours */
 
@@ -116,6 +117,24 @@ fail:
 	return -1;
 }
 
+static int
+open_api(const struct config *c)
+{
+	char text[300];
+
+	if (!c->dashboard)
+		return 0;
+	snprintf(text, sizeof(text), "%s:%u", c->dashboard_host, c->dashboard_port);
+	api = listen_on(text);
+	return api == -1 ? -1 : 0;
+}
+
+int
+listen_api(void)
+{
+	return api;
+}
+
 int
 listen_open_agents(const struct config *c)
 {
@@ -140,7 +159,7 @@ listen_open_agents(const struct config *c)
 			return -1;
 		named = 1;
 	}
-	return 0;
+	return open_api(c);
 }
 
 int
@@ -181,6 +200,9 @@ listen_close_agents(void)
 	for (i = 0; agents[i] != -1; i++)
 		close(agents[i]);
 	agents[0] = -1;
+	if (api >= 0)
+		close(api);
+	api = -1;
 }
 
 void

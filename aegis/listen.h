@@ -14,6 +14,7 @@ int listen_open_admin(const struct config *);
 /* Descriptors of the agents' addresses, ended by -1; the admin socket or -1. */
 const int *listen_agents(void);
 int listen_admin(void);
+int listen_api(void);   /* of the data API, or -1 */
 int listen_vault(void); /* vault's own admin socket, or -1 */
 /* Ours; the gates have their own. What is closed everywhere refuses, what is open waits.
  */

@@ -171,6 +171,8 @@ master_on_configured(struct child *child)
 	if (child->role == ROLE_GATE)
 		for (fd = listen_agents(); *fd != -1; fd++)
 			hand_listener(child, LISTEN_AGENTS, *fd);
+	if (child->role == ROLE_API && listen_api() >= 0)
+		hand_listener(child, LISTEN_AGENTS, listen_api());
 	if (child->role == ROLE_JUDGE && listen_admin() >= 0)
 		hand_listener(child, LISTEN_ADMIN, listen_admin());
 	if (child->role == ROLE_VAULT && listen_vault() >= 0)
@@ -196,7 +198,7 @@ begin_stop(int code)
 		MSG_INIT(stop, m);
 
 		m.drain_ms = config->drain_timeout_ms;
-		if (c->role == ROLE_GATE && c->door != NULL)
+		if ((c->role == ROLE_GATE || c->role == ROLE_API) && c->door != NULL)
 			chan_note(c->door, MSG_stop, &m);
 	}
 }
@@ -212,9 +214,9 @@ continue_stop(void)
 
 	TAILQ_FOREACH (c, &children, entry) {
 		all++;
-		gates += c->role == ROLE_GATE;
-		others += c->role != ROLE_GATE && c->role != ROLE_JUDGE &&
-		    c->role != ROLE_VAULT;
+		gates += c->role == ROLE_GATE || c->role == ROLE_API;
+		others += c->role != ROLE_GATE && c->role != ROLE_API &&
+		    c->role != ROLE_JUDGE && c->role != ROLE_VAULT;
 	}
 	if (all == 0) {
 		loop_stop();
@@ -408,6 +410,8 @@ plan_slots(void)
 		return;
 	for (i = 0; i < config->workers; i++)
 		add_slot(ROLE_GATE, i);
+	if (config->dashboard)
+		add_slot(ROLE_API, 0);
 	add_slot(ROLE_DISPATCH, 0);
 	add_slot(ROLE_TOOLHOST, 0);
 }

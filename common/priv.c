@@ -104,6 +104,7 @@ priv_rlimits(enum role role)
 		break;
 	case ROLE_WORKER:
 	case ROLE_TOOLHOST:
+	case ROLE_API:
 		files = 8192; /* an upstream and two body streams for every request */
 		break;
 	default:

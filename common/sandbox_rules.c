@@ -269,6 +269,7 @@ box_kind_of(enum role role, enum sandbox_variant variant)
 {
 	switch (role) {
 	case ROLE_GATE:
+	case ROLE_API:
 		return BOX_GATE;
 	case ROLE_JUDGE:
 		return BOX_JUDGE;

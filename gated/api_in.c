@@ -21,8 +21,8 @@ struct field {
 };
 
 /* Why it is refused, or NULL. */
-static const char *
-keep_fields(struct req *r, const struct http1_head *h)
+const char *
+api_keep_fields(struct req *r, const struct http1_head *h)
 {
 	const struct field fields[] = {
 	    {"content-type", 128, &r->content_type},
@@ -70,7 +70,7 @@ api_begin(struct req *r, const struct http1_head *h)
 		refuse(r, REFUSAL_BODY_TOO_LARGE, 413, "body too large");
 		return;
 	}
-	why = keep_fields(r, h);
+	why = api_keep_fields(r, h);
 	if (why != NULL) {
 		refuse(r, REFUSAL_BAD_REQUEST, 400, why);
 		return;

@@ -12,6 +12,7 @@
 #include "gated/ask.h"
 #include "gated/body.h"
 #include "gated/conn.h"
+#include "gated/feed.h"
 #include "gated/mcp_stream.h"
 #include "gated/refuse.h"
 
@@ -106,7 +107,8 @@ fits(const struct req *r, const struct msg_decision *m)
 		return r->state == REQ_ASKED && r->route->kind != ROUTE_PROXY &&
 		    (m->wrap >= WRAP_MCP) == (r->route->kind == ROUTE_MCP);
 	case VERDICT_STREAM:
-		return r->state == REQ_ASKED && r->route->kind == ROUTE_MCP;
+		return r->state == REQ_ASKED &&
+		    (r->route->kind == ROUTE_MCP || r->route->kind == ROUTE_FEED);
 	default:
 		return false;
 	}
@@ -131,6 +133,8 @@ on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
 	}
 	if (m->verdict == VERDICT_ANSWER)
 		answer_of_judge(r, m);
+	else if (m->verdict == VERDICT_STREAM && r->route->kind == ROUTE_FEED)
+		feed_open(r, m);
 	else if (m->verdict == VERDICT_STREAM)
 		mcp_stream_open(r);
 	else

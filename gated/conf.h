@@ -22,6 +22,12 @@ struct gate_conf {
 
 extern struct gate_conf gate_conf;
 
+struct buf;
+/* The row of proc_configure(). */
+int gate_conf_take(void *msg);
+/* For stats_source(). */
+void gate_numbers(struct buf *);
+
 struct msg_conf_gate;
 /* All of it but TLS. */
 void gate_conf_read(const struct msg_conf_gate *, struct gate_conf *);

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "gated/body.h"
 #include "gated/conf.h"
+#include "gated/feed.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
 
@@ -43,6 +44,10 @@ work(struct conn *c, const char *p, size_t len)
 			request_begin(c, &head);
 			break;
 		case CONN_BUSY:
+			if (c->req != NULL && c->req->feed != NULL) {
+				feed_input(c->req, p + used, len - used);
+				return len;
+			}
 			if (c->req == NULL || c->req->body.done)
 				return used;
 			n = body_take(c->req, p + used, len - used);
@@ -103,7 +108,8 @@ work_more(struct conn *c, size_t len)
 	}
 	if (buf_put(&c->in, read_buf, len) != 0)
 		conn_close(c, true);
-	else if (c->state == CONN_HEAD || (c->req != NULL && !c->req->body.done))
+	else if (c->state == CONN_HEAD ||
+	    (c->req != NULL && (!c->req->body.done || c->req->feed != NULL)))
 		conn_go_on(c);
 }
 

@@ -14,6 +14,7 @@ gated_libgated_a_SOURCES = \
 	gated/ask_worker.c \
 	gated/body.c \
 	gated/body.h \
+	gated/conf.c \
 	gated/conf.h \
 	gated/conn.c \
 	gated/conn.h \
@@ -21,6 +22,7 @@ gated_libgated_a_SOURCES = \
 	gated/conn_read.h \
 	gated/drain.c \
 	gated/drain.h \
+	gated/feed.h \
 	gated/flow.c \
 	gated/headers.c \
 	gated/headers.h \
@@ -59,5 +61,10 @@ gated_libgated_a_SOURCES = \
 	gated/tls.h
 
 daemon_PROGRAMS += gated/gated
-gated_gated_SOURCES = gated/main.c
+gated_gated_SOURCES = gated/main.c gated/feed_none.c
 gated_gated_LDADD = gated/libgated.a libstream.a $(COMMON_LIBS) $(SSL_LIBS) $(ZLIB_LIBS)
+
+# the data API: the same HTTP, one door
+daemon_PROGRAMS += gated/gated-api
+gated_gated_api_SOURCES = gated/main_api.c gated/feed.c
+gated_gated_api_LDADD = gated/libgated.a libstream.a $(COMMON_LIBS) $(SSL_LIBS) $(ZLIB_LIBS) -lwslay

@@ -8,6 +8,7 @@
 #include "gated/again.h"
 #include "common/stats.h"
 #include "gated/ask.h"
+#include "gated/feed.h"
 #include "gated/mcp_stream.h"
 
 /* Besides what every daemon takes from the master: its configuration again. */
@@ -15,6 +16,14 @@ const struct permit permit_gate_master[] = {
     {MSG_conf_gate, CHAN_READY, 0, again_conf_gate},
     {MSG_conf_check, CHAN_READY, 0, again_check},
     {MSG_conf_apply, CHAN_READY, 0, again_apply},
+    PERMIT_LAST,
+};
+
+/* Of the data API's process. */
+const struct permit permit_api_judge[] = {
+    {MSG_answer_part, CHAN_READY, 0, on_answer_part},
+    {MSG_feed_row, CHAN_READY, 0, feed_row},
+    {MSG_stats, CHAN_READY, 0, stats_asked},
     PERMIT_LAST,
 };
 

@@ -7,6 +7,7 @@
 
 extern const struct permit permit_gate_master[];
 extern const struct permit permit_gate_judge[];
+extern const struct permit permit_api_judge[];
 extern const struct permit permit_gate_worker[];
 extern const struct permit permit_gate_toolhost[];
 

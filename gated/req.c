@@ -14,6 +14,7 @@
 #include "gated/ask.h"
 #include "gated/body.h"
 #include "gated/conn.h"
+#include "gated/feed.h"
 #include "gated/mcp_stream.h"
 #include "gated/redeemer.h"
 #include "gated/refuse.h"
@@ -42,7 +43,10 @@ on_timer(void *owner, enum timer_kind kind)
 		refuse(r, REFUSAL_REDEEMER_GONE, 503, "no redeemer for the grant");
 		break;
 	case TIMER_EVENTS:
-		mcp_stream_alive(r);
+		if (r->feed != NULL)
+			feed_alive(r);
+		else
+			mcp_stream_alive(r);
 		break;
 	case TIMER_ANSWER:
 		refuse(r, REFUSAL_UPSTREAM_TIMEOUT, 504, "no answer in time");
@@ -92,6 +96,7 @@ req_free(struct req *r)
 	inspect_free(r->body.look);
 	r->body.look = NULL;
 	buf_free(&r->parts);
+	feed_close(r);
 	flow_close(r);
 	if (npool == POOL_MAX) {
 		buf_free(&r->text);
@@ -119,7 +124,8 @@ req_cancel(struct req *r)
 {
 	bool half_sent = r->body.fd >= 0;
 
-	mcp_stream_gone(r);
+	if (r->feed == NULL)
+		mcp_stream_gone(r);
 	r->conn = NULL;
 	timer_set(&r->timer, TIMER_NONE);
 	flow_close(r);

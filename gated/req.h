@@ -19,6 +19,7 @@
 #include "gated/timer.h"
 
 struct conn;
+struct feed;
 struct redeemer;
 struct grant_copy;
 
@@ -108,7 +109,8 @@ struct req {
 	/* of MCP */
 	struct part accept, session, version, rpc_method, rpc_name;
 	bool has_target_host;
-	bool watched; /* mcp_stream.c knows it by its id */
+	struct feed *feed; /* a WebSocket, or NULL */
+	bool watched;      /* mcp_stream.c knows it by its id */
 	struct body body;
 	struct flow flow;
 };
@@ -142,6 +144,8 @@ void proxy_begin(struct req *, const struct http1_head *);
 void proxy_collected(struct req *);
 void seal_begin(struct req *, const struct http1_head *);
 void seal_collected(struct req *);
+/* Keeps what the judge gets of the head. Why it is refused, or NULL. */
+const char *api_keep_fields(struct req *, const struct http1_head *);
 void api_begin(struct req *, const struct http1_head *);
 void api_collected(struct req *);
 void mcp_begin(struct req *, const struct http1_head *);

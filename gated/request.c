@@ -9,6 +9,7 @@
 #include "gated/body.h"
 #include "gated/conf.h"
 #include "gated/conn.h"
+#include "gated/feed.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
 
@@ -65,6 +66,9 @@ dispatch(struct req *r, const struct http1_head *h)
 	case ROUTE_API:
 	case ROUTE_METRICS:
 		api_begin(r, h);
+		return;
+	case ROUTE_FEED:
+		feed_begin(r, h);
 		return;
 	case ROUTE_MCP:
 		mcp_begin(r, h);

@@ -21,6 +21,23 @@ static const struct route routes[] = {
     {"", true, ROUTE_PROXY, ROUTE_ANY, false},
 };
 
+/* Of the data API, which serves nothing to agents. */
+static const struct route data_routes[] = {
+    {"/health", false, ROUTE_HEALTH, ROUTE_GET, false},
+    {"/_aegis/health", false, ROUTE_HEALTH, ROUTE_GET, false},
+    {"/_aegis/metrics", false, ROUTE_METRICS, ROUTE_GET, false},
+    {"/ws", false, ROUTE_FEED, ROUTE_GET, false},
+    {"", true, ROUTE_API, ROUTE_GET, false},
+};
+
+static const struct route *table = routes;
+
+void
+route_data_api(void)
+{
+	table = data_routes;
+}
+
 static bool
 matches(const struct route *r, struct span path)
 {
@@ -36,7 +53,7 @@ route_find(struct span target)
 {
 	const char *query = memchr(target.p, '?', target.len);
 	struct span path = target;
-	const struct route *r = routes;
+	const struct route *r = table;
 
 	if (query != NULL)
 		path.len = (size_t)(query - target.p);

@@ -15,6 +15,7 @@ enum route_kind {
 	ROUTE_SEAL,
 	ROUTE_API,
 	ROUTE_METRICS, /* as ROUTE_API; text is made here of what the judge says */
+	ROUTE_FEED,    /* a WebSocket of the data API */
 	ROUTE_MCP,
 	ROUTE_PROXY
 };
@@ -29,6 +30,8 @@ struct route {
 	bool seal; /* refusals in SEAL's error body */
 };
 
+/* This process serves the data API, and the paths of that one. */
+void route_data_api(void);
 /* The row for a target in origin form, query and all. Never NULL. */
 const struct route *route_find(struct span target);
 /* True if the row serves that method; GET includes HEAD. */

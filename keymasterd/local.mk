@@ -147,7 +147,9 @@ JUDGE_SEAL = \
 	keymasterd/judge/cluster.c keymasterd/judge/cluster.h \
 	keymasterd/judge/cluster_attest.c keymasterd/judge/cluster_int.h \
 	keymasterd/judge/collect.c keymasterd/judge/collect.h \
-	keymasterd/judge/data_stats.c keymasterd/judge/data_api.h \
+	keymasterd/judge/data_api.c keymasterd/judge/data_api.h \
+	keymasterd/judge/data_feed.c keymasterd/judge/data_requests.c \
+	keymasterd/judge/data_row.c keymasterd/judge/data_stats.c \
 	keymasterd/judge/perm.c keymasterd/judge/perm.h \
 	keymasterd/judge/mint.c keymasterd/judge/mint.h \
 	keymasterd/judge/operator.c keymasterd/judge/operator.h \

@@ -31,11 +31,7 @@ static void tools_handle(struct api_call *);
 static void jwks_handle(struct api_call *);
 
 /* {x} stands for one part of the path. */
-static const struct route {
-	const char *method, *path;
-	enum api_who who;
-	api_fn fn;
-} routes[] = {
+static const struct api_path routes[] = {
     {"POST", "/v1/seal/attest", API_ANYONE, attest_handle},
     {"POST", "/v1/smcp/attest", API_ANYONE, attest_handle},
     {"GET", "/v1/seal/tools", API_ANYONE, tools_handle},
@@ -270,7 +266,7 @@ fits(const char *pattern, struct span path, char arg[API_ARG_MAX])
 
 /* GET answers HEAD as well; the gate leaves the body out. */
 static bool
-method_fits(const struct route *r, struct span method)
+method_fits(const struct api_path *r, struct span method)
 {
 	return span_eq(method, r->method) ||
 	    (span_eq(method, "HEAD") && strcmp(r->method, "GET") == 0);
@@ -278,15 +274,16 @@ method_fits(const struct route *r, struct span method)
 
 /* 404, or 405 with every method of this path. */
 static void
-refuse_route(struct decide *d, struct span path)
+refuse_route(
+    struct decide *d, struct span path, const struct api_path *paths, size_t npaths)
 {
 	char header[96] = "Allow: ", arg[API_ARG_MAX];
 	size_t n = strlen(header);
 
-	for (size_t i = 0; i < ROUTES; i++)
-		if (fits(routes[i].path, path, arg) && n + 12 < sizeof header)
+	for (size_t i = 0; i < npaths; i++)
+		if (fits(paths[i].path, path, arg) && n + 12 < sizeof header)
 			n += (size_t)snprintf(header + n, sizeof header - n, "%s%s",
-			    n > 7 ? ", " : "", routes[i].method);
+			    n > 7 ? ", " : "", paths[i].method);
 	d->budget = LEDGER_CAUSE_ATTEST;
 	if (n == 7) {
 		api_refuse(d, 404, "There is nothing at this path");
@@ -337,7 +334,7 @@ admit(struct api_call *c, enum api_who who, struct operator_who *op)
 }
 
 static void
-run(struct api_call *c, const struct route *r)
+run(struct api_call *c, const struct api_path *r)
 {
 	struct operator_who op = {.role = 0};
 
@@ -351,9 +348,9 @@ run(struct api_call *c, const struct route *r)
 }
 
 int
-api_request(struct chan *chan, uint64_t reqid, void *msg)
+api_route(struct chan *chan, uint64_t reqid, const struct msg_api_request *m,
+    const struct api_path *paths, size_t npaths)
 {
-	const struct msg_api_request *m = msg;
 	struct span path = m->target;
 	const char *mark = memchr(path.p, '?', path.len);
 	struct api_call c = {.m = m, .tenant = judge_conf.tenant};
@@ -373,12 +370,18 @@ api_request(struct chan *chan, uint64_t reqid, void *msg)
 		api_refuse(&d, 503, "Shutting down");
 		return 0;
 	}
-	for (size_t i = 0; i < ROUTES; i++)
-		if (method_fits(&routes[i], m->method) &&
-		    fits(routes[i].path, path, c.arg)) {
-			run(&c, &routes[i]);
+	for (size_t i = 0; i < npaths; i++)
+		if (method_fits(&paths[i], m->method) &&
+		    fits(paths[i].path, path, c.arg)) {
+			run(&c, &paths[i]);
 			return 0;
 		}
-	refuse_route(&d, path);
+	refuse_route(&d, path, paths, npaths);
 	return 0;
+}
+
+int
+api_request(struct chan *chan, uint64_t reqid, void *msg)
+{
+	return api_route(chan, reqid, msg, routes, ROUTES);
 }

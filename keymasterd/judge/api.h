@@ -45,6 +45,17 @@ struct api_call {
 
 typedef void (*api_fn)(struct api_call *);
 
+/* A path: {x} stands for one part of it. */
+struct api_path {
+	const char *method, *path;
+	enum api_who who;
+	api_fn fn;
+};
+/* Finds the path and answers, 404 and 405 too. What a handler of a permit table returns.
+ */
+int api_route(struct chan *, uint64_t reqid, const struct msg_api_request *,
+    const struct api_path *, size_t n);
+
 /* Ends the question with an error that both kinds of client understand. code: enum
  * seal_code, or an HTTP status. */
 void api_refuse(struct decide *, unsigned code, const char *message);

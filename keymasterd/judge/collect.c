@@ -29,24 +29,24 @@ static unsigned naskers, open_questions;
 static struct buf list;
 static bool sending; /* questions are going out: none of them is the last */
 
-static void
-answer_part(const struct decide *d, const void *p, size_t len)
+void
+collect_parts(const struct decide *d, const void *p, size_t len)
 {
+	const uint8_t *octets = p;
+	size_t at, n;
 	MSG_INIT(answer_part, m);
 
-	m.data = span_mem(p, len);
-	(void)chan_note_for(d->chan, d->reqid, MSG_answer_part, &m);
+	for (at = 0; at < len; at += n) {
+		n = len - at < PART ? len - at : PART;
+		m.data = span_mem(octets + at, n);
+		(void)chan_note_for(d->chan, d->reqid, MSG_answer_part, &m);
+	}
 }
 
 static void
 deliver(struct decide *d)
 {
-	size_t at, n;
-
-	for (at = 0; at < list.len; at += n) {
-		n = list.len - at < PART ? list.len - at : PART;
-		answer_part(d, list.p + at, n);
-	}
+	collect_parts(d, list.p, list.len);
 	d->headers = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 		     "Cache-Control: no-store\r\n";
 	decide_answer(d, 200, "", 0);

@@ -44,6 +44,7 @@ static struct buf lines;
 static struct turn_row {
 	uint8_t hash[LEDGER_HASH_LEN];
 	size_t at;
+	size_t text, text_len; /* of what is hashed */
 } * rows;
 static size_t nrows, rows_cap;
 static int failed;       /* a row of this turn could not be made */
@@ -172,6 +173,8 @@ append(const struct ledger_row *row, uint64_t *seq)
 		goto bad;
 	sha256_two(pending.hash, sizeof(pending.hash), lines.p + text, lines.len - text,
 	    t->hash);
+	t->text = text;
+	t->text_len = lines.len - text;
 	if (ledger_line_end(&lines, start, &r, t->hash) == -1)
 		goto bad;
 	t->at = start;
@@ -376,6 +379,14 @@ turn_reset(void)
 		buf_free(&lines);
 }
 
+static void (*watcher)(uint64_t, struct span);
+
+void
+ledger_watch(void (*fn)(uint64_t seq, struct span text))
+{
+	watcher = fn;
+}
+
 void
 ledger_committed(void)
 {
@@ -385,6 +396,9 @@ ledger_committed(void)
 
 	for (i = 0; i < nrows; i++)
 		ledger_index_row(rows[i].hash, file, was_len + rows[i].at);
+	for (i = 0; i < nrows && watcher != NULL; i++)
+		watcher(pending.seq - nrows + 1 + i,
+		    span_mem(lines.p + rows[i].text, rows[i].text_len));
 	committed = pending;
 	turn_reset();
 	if (wrote) {

@@ -131,6 +131,9 @@ enum ledger_cause {
 int ledger_append_budget(
     const struct ledger_row *, enum ledger_cause, const char *who, uint32_t instance);
 
+/* fn hears of every row once it is committed, its number and text; NULL: nobody. */
+void ledger_watch(void (*fn)(uint64_t seq, struct span text));
+
 /* Once a second: sums of refusals, checkpoints that are due. */
 void ledger_tick(uint64_t now_ms);
 

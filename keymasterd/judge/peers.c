@@ -188,6 +188,7 @@ vault_gone(struct chan *c, void *owner)
 
 const struct proc_peer_row judge_peers[] = {
     {ROLE_GATE, permit_judge_gate, NULL, NULL, gate_gone},
+    {ROLE_API, permit_judge_api, NULL, NULL, gate_gone},
     {ROLE_WORKER, permit_judge_worker, worker_peer, redeemer_hello, redeemer_gone},
     {ROLE_TOOLHOST, permit_judge_toolhost, toolhost_peer, redeemer_hello, redeemer_gone},
     {ROLE_DISPATCH, permit_judge_dispatch, NULL, NULL, NULL},

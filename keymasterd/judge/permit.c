@@ -9,6 +9,7 @@
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/again.h"
 #include "keymasterd/judge/authorize.h"
+#include "keymasterd/judge/data_api.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
@@ -34,6 +35,15 @@ const struct permit permit_judge_gate[] = {
     {MSG_body_found, CHAN_READY, 0, body_found},
     {MSG_process_seen, CHAN_READY, 0, process_seen},
     {MSG_process_gone, CHAN_READY, 0, process_gone},
+    {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
+    PERMIT_LAST,
+};
+
+/* The data API reads; it has no question with which something could be changed. */
+const struct permit permit_judge_api[] = {
+    {MSG_api_request, CHAN_READY, 0, data_request},
+    {MSG_feed_gone, CHAN_READY, 0, data_feed_gone},
+    {MSG_refusal_record, CHAN_READY, 0, refusal_record},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };

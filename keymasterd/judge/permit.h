@@ -6,6 +6,7 @@
 #include "common/chan.h"
 
 extern const struct permit permit_judge_gate[];
+extern const struct permit permit_judge_api[];
 extern const struct permit permit_judge_worker[];
 extern const struct permit permit_judge_toolhost[];
 extern const struct permit permit_judge_dispatch[];

@@ -14,7 +14,7 @@ from puppet import (CONF_EGRESS, CONF_GATE, LISTEN_AGENTS, AdminSocket, Director
                     conf_vault)
 
 # What every session has that never ends by itself: the roles with a loop of their own.
-DAEMONS = ("GATE", "JUDGE", "VAULT", "DISPATCH", "WORKER", "TOOLHOST")
+DAEMONS = ("GATE", "JUDGE", "VAULT", "DISPATCH", "WORKER", "TOOLHOST", "API")
 CREDENTIAL = "planted"
 TOOL = dict(server=0, name="files", capabilities="files.*", health_method="ping",
             health_interval_ms=0, health_timeout_ms=1000, call_timeout_ms=1000,
@@ -38,6 +38,7 @@ class Subject:
         self.directory = Directory(role) if role in ("JUDGE", "VAULT") else None
         conf = {
             "GATE": lambda: [("conf_gate", CONF_GATE)],
+            "API": lambda: [("conf_gate", CONF_GATE)],
             "JUDGE": lambda: conf_judge(tools=[TOOL]),
             "VAULT": lambda: conf_vault(variables=[("files", "KEY", "", "planted-variable")]),
             "DISPATCH": lambda: [("conf_egress", CONF_EGRESS)],

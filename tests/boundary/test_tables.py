@@ -30,8 +30,8 @@ def test_edges_are_those_of_the_design():
         ("GATE", "JUDGE"), ("GATE", "WORKER"), ("GATE", "TOOLHOST"),
         ("JUDGE", "VAULT"), ("JUDGE", "DISPATCH"), ("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST"),
         ("WORKER", "VAULT"), ("WORKER", "DISPATCH"), ("TOOLEXEC", "VAULT"), ("TOOLEXEC", "DISPATCH"),
-        ("ADMIN", "JUDGE"), ("ADMIN", "VAULT")}
-    assert len(EDGES) == 13
+        ("ADMIN", "JUDGE"), ("ADMIN", "VAULT"), ("API", "JUDGE")}
+    assert len(EDGES) == 14
     # the agents' side has no line to secrets, nor to whoever starts processes
     assert not {(e.source, e.target) for e in EDGES} & {
         ("GATE", "VAULT"), ("VAULT", "GATE"), ("GATE", "DISPATCH"), ("DISPATCH", "GATE"),
@@ -94,9 +94,9 @@ def test_tables_give_nothing_away():
 def test_secrets_are_brought_to_vault_alone():
     """An administrator gives the judge no descriptor and no secret to pass on, and the judge
     gives vault none: there is nothing to see for one that was captured."""
-    assert [name for name in family("admin.def")
+    assert {name for name in family("admin.def")
             if [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")]
-            ] == ["user_login", "db_copy"]  # a person's key; and a file for it to write to
+            } == {"user_login", "db_copy"}  # a person's key; and a file for it to write to
     for name in permitted("VAULT", "JUDGE"):
         assert not [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")], name
     assert list(permitted("VAULT", "ADMIN")) == ["secret_offer"]
@@ -108,6 +108,14 @@ def test_the_gate_is_asked_nothing_but_its_numbers():
     assert told == {"proxy_end": "WORKER", "mcp_event": "JUDGE", "answer_part": "JUDGE",
                     "stats": "JUDGE", "tool_event": "TOOLHOST"}
     assert [m for m in told if MESSAGES[m].kind != "NOTE"] == ["stats"]
+
+
+def test_the_data_api_reads_only():
+    """It has one door, and says nothing there that changes anything."""
+    assert {e.target for e in EDGES if e.source == "API"} == {"JUDGE"}
+    assert set(permitted("JUDGE", "API")) == {"api_request", "feed_gone", "refusal_record",
+                                              "permit_refused"}
+    assert set(permitted("API", "JUDGE")) == {"answer_part", "feed_row", "stats"}
 
 
 def test_no_secret_leaves_but_to_its_user():

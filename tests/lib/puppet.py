@@ -17,13 +17,13 @@ import proto
 
 PROGRAMS = {"GATE": "gated", "JUDGE": "keymasterd-judge", "VAULT": "keymasterd-vault",
             "DISPATCH": "egressd-dispatcher", "WORKER": "egressd-worker",
-            "TOOLHOST": "toolhostd", "TOOLEXEC": "toolexec"}
+            "TOOLHOST": "toolhostd", "TOOLEXEC": "toolexec", "API": "gated-api"}
 LISTEN_AGENTS, LISTEN_ADMIN, LISTEN_VAULT = 1, 2, 3
 LEVELS = ("debug", "info", "warn", "error")
 UID_BASE = int(re.search(r"ROLE_UID_BASE (\d+)", (proto.ROOT / "common/role.h").read_text())
                .group(1))
 UID_OFFSET = {role: i for i, role in enumerate(
-    ("GATE", "JUDGE", "VAULT", "DISPATCH", "WORKER", "TOOLHOST", "TOOLEXEC"), 1)}
+    ("GATE", "JUDGE", "VAULT", "DISPATCH", "WORKER", "TOOLHOST", "TOOLEXEC", "API"), 1)}
 MASTER_KEY = "00112233445566778899aabbccddeeff" * 2
 
 CONF_GATE = dict(worker=0, workers=1, max_connections=200, max_header_bytes=16384,

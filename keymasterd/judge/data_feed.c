@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows as they are committed, for whoever has a feed open. Without one nothing is done.
+ * A feed ends with its reader, its token, or when its process reads too slowly. Judge
+ * only.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/jsonw.h"
+#include "common/log.h"
+#include "common/proto.h"
+#include "keymasterd/judge/data_api.h"
+#include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/ledger.h"
+#include "keymasterd/judge/ledger_find.h"
+#include "keymasterd/judge/perm.h"
+#include "keymasterd/judge/turn.h"
+
+#define FEEDS_MAX 64
+#define FEED_LIFE_MS 3600000 /* then the reader shows its token again */
+
+struct feed {
+	struct chan *chan;
+	uint8_t id[REQUEST_ID_LEN];
+	char tenant[STORE_TENANT_MAX];
+	LIST_ENTRY(feed) link;
+};
+
+static LIST_HEAD(, feed) feeds = LIST_HEAD_INITIALIZER(feeds);
+static unsigned nfeeds;
+
+static void
+drop(struct feed *f)
+{
+	LIST_REMOVE(f, link);
+	nfeeds--;
+	free(f);
+	if (nfeeds == 0)
+		ledger_watch(NULL);
+}
+
+static uint64_t
+number(struct span text, const char *mark)
+{
+	const char *p = memmem(text.p, text.len, mark, strlen(mark));
+
+	return p != NULL ? strtoull(p + strlen(mark), NULL, 10) : 0;
+}
+
+static void
+on_row(uint64_t seq, struct span text)
+{
+	struct span tenant = ledger_text_get(text, "tenant");
+	struct feed *f, *next;
+	struct jsonw w;
+	struct buf json;
+	MSG_INIT(feed_row, m);
+
+	buf_init(&json);
+	for (f = LIST_FIRST(&feeds); f != NULL; f = next) {
+		next = LIST_NEXT(f, link);
+		if (!span_eq(tenant, f->tenant))
+			continue;
+		buf_reset(&json);
+		jsonw_init(&w, &json);
+		data_row(&w, f->tenant, seq, text, (unsigned)number(text, ",\"status\":"),
+		    number(text, ",\"duration_us\":"));
+		memcpy(m.stream, f->id, sizeof(m.stream));
+		m.json = span_mem(json.p, json.len);
+		/* a row that finds no room is missed, which its number shows */
+		if (jsonw_done(&w) == 0)
+			(void)chan_note(f->chan, MSG_feed_row, &m);
+	}
+	buf_free(&json);
+}
+
+void
+data_feed(struct api_call *c)
+{
+	struct operator_who op;
+	struct feed *f;
+	MSG_INIT(decision, m);
+
+	if (api_require(c, PERM_LEDGER_READ, &op) == -1)
+		return;
+	f = nfeeds < FEEDS_MAX ? calloc(1, sizeof(*f)) : NULL;
+	if (f == NULL || chan_peer_role(c->d->chan) != ROLE_API) {
+		free(f);
+		c->d->headers = "Retry-After: 10\r\n";
+		api_refuse(c->d, 503, "There are too many feeds");
+		return;
+	}
+	f->chan = c->d->chan;
+	memcpy(f->id, c->d->request_id, sizeof(f->id));
+	(void)span_copy(span_str(c->tenant), f->tenant, sizeof(f->tenant));
+	LIST_INSERT_HEAD(&feeds, f, link);
+	nfeeds++;
+	ledger_watch(on_row);
+	m.verdict = VERDICT_STREAM;
+	memcpy(m.request_id, c->d->request_id, sizeof(m.request_id));
+	m.timeout_ms = FEED_LIFE_MS;
+	turn_decision(c->d->chan, c->d->reqid, &m, 0);
+}
+
+int
+data_feed_gone(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_feed_gone *m = msg;
+	struct feed *f;
+
+	(void)reqid;
+	LIST_FOREACH (f, &feeds, link)
+		if (f->chan == c && memcmp(f->id, m->stream, sizeof(f->id)) == 0) {
+			drop(f);
+			break;
+		}
+	return 0;
+}
+
+void
+data_feeds_gone(const struct chan *c)
+{
+	struct feed *f, *next;
+
+	for (f = LIST_FIRST(&feeds); f != NULL; f = next) {
+		next = LIST_NEXT(f, link);
+		if (f->chan == c)
+			drop(f);
+	}
+}

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data API and its feed: a process of its own, on loopback, for who may; and slow
+readers and strangers' pages get nothing."""
+
+import json
+import os
+import socket
+import time
+
+import pytest
+import requests
+from lab import Lab, Nginx, free_port
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+PATIENCE = 8
+
+
+@pytest.fixture(scope="module")
+def lab(prefix, module_place, ca):
+    nginx = Nginx(module_place / "nginx", ca, "the-key")
+    lab = Lab(prefix, module_place / "lab", ca=ca, gate="  workers: 1")
+    lab.api_port = free_port()
+    lab.api = f"http://127.0.0.1:{lab.api_port}"
+    lab.text = lab.text.replace(
+        "observability:\n",
+        f"observability:\n  dashboard:\n    enabled: true\n    port: {lab.api_port}\n")
+    lab.init().start()
+    lab.credential("web-key", "web", "the-key", "localhost", "--upstream",
+                   f"https://localhost:{nginx.tls}", "--allow-private", "--rate-limit", "900/min")
+    lab.credential("second", "second", "s", "b.example,a.example", "--ttl", "3", "--scopes", "read")
+    lab.agent("other")
+    lab.token = lab.agent("asker", "web-key")
+    lab.tokens = {r: lab.json("operator", "token", "--name", r, "--role", r)["token"]
+                  for r in ("readonly", "operator", "admin")}
+    yield lab
+    lab.stop()
+    nginx.stop()
+
+
+def call(lab, method, path, **headers):
+    return requests.request(method, lab.url + path, timeout=10,
+                            headers={"x-aegis-agent": lab.token, **headers})
+
+
+def get(lab, path, role="admin", **kw):
+    headers = {"authorization": f"Bearer {lab.tokens.get(role, role)}"} if role else {}
+    return requests.get(lab.api + path, timeout=10, headers={**headers, **kw.pop("headers", {})}, **kw)
+
+
+def test_a_process_of_its_own(lab):
+    (pid,) = lab.pids("gated: api")
+    status = open(f"/proc/{pid}/status").read()
+    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+    if os.getuid() == 0:
+        uids = {open(f"/proc/{p}/status").read().split("Uid:")[1].split()[0]
+                for p in (pid, lab.pids("gated: gate")[0], lab.pids("keymasterd: judge")[0])}
+        assert len(uids) == 3 and "0" not in uids
+    with socket.create_connection(("127.0.0.1", lab.api_port)):
+        pass
+    # it serves agents nothing, and the gate serves people nothing
+    assert get(lab, "/web/a").status_code == 404
+    assert call(lab, "GET", "/api/health").status_code == 404
+
+
+def test_lists(lab):
+    health = get(lab, "/api/health", "readonly").json()
+    assert health["status"] == "ok" and health["gate"] == {"running": True, "port": lab.port}
+    creds = {c["name"]: c for c in get(lab, "/api/credentials", "readonly").json()}
+    assert creds["web-key"]["rateLimit"] == "900/min" and creds["web-key"]["authType"] == "bearer"
+    assert creds["second"]["domains"] == ["b.example", "a.example"]
+    assert creds["second"]["scopes"] == ["read"] and creds["second"]["expiresAt"].endswith("Z")
+    assert "the-key" not in json.dumps(creds)
+    agents = {a["name"]: a for a in get(lab, "/api/agents", "operator").json()}
+    assert agents["asker"]["grants"] == [creds["web-key"]["id"]] and agents["other"]["grants"] == []
+    assert lab.token.startswith(agents["asker"]["tokenPrefix"])
+    assert lab.token not in json.dumps(agents)
+    assert get(lab, "/api/users").json() == []
+    r = get(lab, "/api/credentials?limit=1&offset=1")
+    assert len(r.json()) == 1 and r.headers["x-aegis-total"] == "2"
+    assert get(lab, "/api/credentials?limit=x").status_code == 400
+    assert set(get(lab, "/api/stats").json()) == {"total", "allowed", "blocked", "system", "byService"}
+
+
+def test_requests(lab):
+    call(lab, "GET", "/web/quote%22d?x=1")
+    for i in range(7):
+        call(lab, "GET", f"/nobody/{i}")
+    end = time.monotonic() + PATIENCE
+    while True:
+        rows = get(lab, "/api/requests?limit=500").json()
+        mine = [r for r in rows if r.get("service") == "web"]
+        if mine and "responseCode" in mine[0]:
+            break
+        assert time.monotonic() < end
+    assert [r["id"] for r in rows] == sorted((r["id"] for r in rows), reverse=True)
+    row = mine[0]
+    assert row["status"] == "allowed" and row["responseCode"] == 200 and row["durationUs"] > 0
+    assert row["agentName"] == "asker" and row["credentialName"] == "web-key"
+    assert row["channel"] == "gate" and row["method"] == "GET" and row["targetDomain"].startswith("localhost:")
+    assert lab.token.startswith(row["agentTokenPrefix"])
+    blocked = get(lab, "/api/requests?status=blocked&service=nobody&limit=3")
+    assert [r["path"] for r in blocked.json()] == ["/6", "/5", "/4"]
+    assert blocked.json()[0]["responseCode"] == 404 and blocked.json()[0]["blockedReason"]
+    rest = get(lab, f"/api/requests?status=blocked&service=nobody&before={blocked.headers['x-aegis-next']}")
+    assert [r["path"] for r in rest.json()] == ["/3", "/2", "/1", "/0"]
+    assert {r["event"] for r in get(lab, "/api/requests?agent=other").json()} == {"agent.add"}
+    assert {r["status"] for r in get(lab, "/api/requests?status=system").json()} == {"system"}
+    for bad in ("limit=501", "limit=-1", "status=odd", "since=yesterdayish", "before=x"):
+        assert get(lab, "/api/requests?" + bad).status_code == 400, bad
+
+
+def test_who_may(lab):
+    paths = {"/api/health": "readonly", "/api/stats": "readonly", "/api/credentials": "readonly",
+             "/api/requests": "readonly", "/api/agents": "operator", "/api/users": "admin",
+             "/_aegis/metrics": "readonly", "/_aegis/stats": "readonly"}
+    roles = ["readonly", "operator", "admin"]
+    for path, least in paths.items():
+        for role in roles:
+            want = 200 if roles.index(role) >= roles.index(least) else 403
+            assert get(lab, path, role).status_code == want, (path, role)
+        for token in (None, "nonsense", lab.token, "aegis_user_x_y"):
+            assert get(lab, path, token).status_code == 401, (path, token)
+    assert get(lab, "/api/nothing").status_code == 404
+    assert requests.post(lab.api + "/api/stats", timeout=10, json={}).status_code == 405
+    assert [r for r in lab.ledger() if r.get("operator") == "readonly" and r["status"] == 403]
+
+
+def test_pages_of_strangers(lab):
+    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"},
+                    {"host": f"evil.example:{lab.api_port}"}):
+        r = get(lab, "/api/health", headers=headers)
+        assert r.status_code == 403 and "access-control-allow-origin" not in r.headers
+    assert get(lab, "/api/health", headers={"origin": f"http://localhost:{lab.api_port}"}).ok
+    assert requests.options(lab.api + "/api/health", timeout=10).status_code == 405
+
+
+def feed(lab, role="readonly", **kw):
+    return connect(f"ws://127.0.0.1:{lab.api_port}/ws", open_timeout=10, additional_headers={
+        "authorization": f"Bearer {lab.tokens.get(role, role)}"}, **kw)
+
+
+def row_of(ws, **want):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        row = json.loads(ws.recv(timeout=PATIENCE))
+        if all(row.get(k) == v for k, v in want.items()):
+            return row
+    raise TimeoutError(want)
+
+
+def test_feed(lab):
+    with feed(lab) as ws, feed(lab, "admin") as second:
+        r = call(lab, "GET", "/web/live")
+        rid = r.headers["x-aegis-request-id"]
+        row = row_of(ws, requestId=rid, status="allowed")
+        assert row["path"] == "/live" and row["agentName"] == "asker"
+        assert row_of(ws, requestId=rid, status="completed")["responseCode"] == 200
+        assert row_of(second, requestId=rid, status="allowed") == row
+        call(lab, "GET", "/nobody/live")
+        assert row_of(ws, status="blocked", path="/live")["code"] == "no_credential"
+        ws.ping().wait(PATIENCE)
+    # a browser shows its token as a subprotocol, and gets the other one back
+    with connect(f"ws://127.0.0.1:{lab.api_port}/ws",
+                 subprotocols=["aegis.v1", "bearer." + lab.tokens["readonly"]]) as ws:
+        assert ws.subprotocol == "aegis.v1"
+        call(lab, "GET", "/nobody/browser")
+        row_of(ws, path="/browser")
+
+
+def test_feed_refused(lab):
+    for token in ("nonsense", lab.token):
+        with pytest.raises(InvalidStatus) as e:
+            feed(lab, token)
+        assert e.value.response.status_code == 401
+    with pytest.raises(InvalidStatus) as e:
+        feed(lab, origin="https://evil.example")
+    assert e.value.response.status_code == 403
+    assert get(lab, "/ws").status_code == 400
+    with feed(lab) as ws:
+        with pytest.raises(ConnectionClosed):
+            ws.send("x" * 100000)
+            ws.recv(timeout=PATIENCE)
+
+
+def rss(pid):
+    return int(open(f"/proc/{pid}/statm").read().split()[1]) * 4096
+
+
+def test_slow_reader_is_cut(lab):
+    """It reads nothing; what is kept for it is bounded, and others get everything."""
+    (pid,) = lab.pids("gated: api")
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(("127.0.0.1", lab.api_port))
+    s.sendall((f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+               f"Authorization: Bearer {lab.tokens['readonly']}\r\n\r\n").encode())
+    hello = s.recv(1000)
+    assert b" 101 " in hello, (hello, lab.log.read_text()[-1500:])
+    before = rss(pid)
+    session = requests.Session()
+    end = time.monotonic() + 4 * PATIENCE
+
+    def cut():
+        return 'aegis_api_feeds_cut_total{process="api",name="",reason="slow"} 1' in \
+            get(lab, "/_aegis/metrics").text
+    with feed(lab, max_queue=None) as reader:
+        n = 0
+        while not cut():
+            assert time.monotonic() < end
+            for _ in range(200):
+                n += 1
+                session.get(lab.url + f"/nobody/{n}?" , timeout=10, headers={
+                    "x-aegis-agent": lab.token, "x-pad": "p"})
+                session.get(lab.url + "/nobody/" + "long" * 500, timeout=10,
+                            headers={"x-aegis-agent": lab.token})
+            assert rss(pid) - before < 16 << 20
+        row_of(reader, path=f"/{n}")
+    s.close()
