@@ -43,6 +43,7 @@ cmd_tool_list(struct cli *cli)
 	    {"STATE", "state", COLUMN_PLAIN}, {"SINCE", "since", COLUMN_PLAIN},
 	    {"PID", "pid", COLUMN_PLAIN}, {"PROCESSES", "processes", COLUMN_PLAIN},
 	    {"RESTARTS", "restarts", COLUMN_PLAIN}, {"TOOLS", "tool_count", COLUMN_PLAIN},
+	    {"CALLS", "calls", COLUMN_PLAIN}, {"FAILED", "failed", COLUMN_PLAIN},
 	    {"LAST ERROR", "last_error", COLUMN_PLAIN}, {NULL, NULL, COLUMN_PLAIN}};
 	MSG_INIT(tool_list, m);
 
@@ -80,6 +81,9 @@ show_row(const void *json, size_t len, void *arg)
 	line(&d, 0, "Pid", "pid");
 	line(&d, 0, "Processes", "processes");
 	line(&d, 0, "Restarts", "restarts");
+	line(&d, 0, "Calls", "calls");
+	line(&d, 0, "Failed", "failed");
+	line(&d, 0, "Under way", "in_flight");
 	line(&d, 0, "Instances", "instances");
 	line(&d, 0, "Room", "room");
 	line(&d, 0, "Capabilities", "capabilities");

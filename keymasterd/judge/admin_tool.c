@@ -2,9 +2,9 @@
 /*
  * What administrators ask about tool servers. Judge only. JSON:
  *
- *	tool_list	row {server, state, since, pid, instances, restarts, in_flight,
- *			message, last_error, room, per_execution, capabilities[], tools[]}
- *	tool_test	done {server, room, start_ms, attempts[], tools[]}
+ *	tool_list	row {server, state, since, pid, instances, restarts, calls, failed,
+ *in_flight, message, last_error, room, per_execution, capabilities[], tools[]} tool_test
+ *done {server, room, start_ms, attempts[], tools[]}
  */
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +80,9 @@ put_server(struct jsonw *w, const struct tool_server *t)
 	put_uint(w, "processes", t->instances);
 	put_uint(w, "restarts", t->restarts);
 	put_uint(w, "tool_count", t->ntools);
+	put_uint(w, "calls", t->calls);
+	put_uint(w, "failed", t->failed);
+	put_uint(w, "in_flight", t->in_flight);
 	put_text(w, "message", t->message);
 	put_text(w, "last_error", t->last_error);
 	put_text(w, "room", t->level);

@@ -171,6 +171,7 @@ count_done(const struct flight *f, unsigned outcome, uint32_t status, uint64_t u
 	unsigned i;
 
 	if (f->tool[0] != '\0' || f->server[0] != '\0') {
+		tool_call_done(f->server, outcome);
 		snprintf(labels, sizeof(labels), "%s" METRIC_SEP "%s", f->server,
 		    ledger_outcome_name(outcome));
 		count(METRIC_tool_calls, labels, "other" METRIC_SEP "other");

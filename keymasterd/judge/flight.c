@@ -14,6 +14,7 @@
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/tools.h"
 
 #define SLACK_MS 5000 /* for the report to arrive */
 #define SPARES_MAX 4096
@@ -81,6 +82,8 @@ flight_new(struct redeemer *r, struct agent *agent, const struct ledger_row *row
 	TAILQ_INSERT_TAIL(&r->flights, f, of_peer);
 	r->live++;
 	count++;
+	if (f->server[0] != '\0')
+		tool_call_begun(f->server);
 	if (agent != NULL) {
 		agent->in_flight++;
 		agent->refs++;
@@ -92,6 +95,8 @@ static void
 flight_end(struct flight *f)
 {
 	mcp_call_over(f->request_id);
+	if (f->server[0] != '\0')
+		tool_call_over(f->server);
 	map_del(&by_request, f->request_id, sizeof(f->request_id));
 	TAILQ_REMOVE(&by_deadline, f, link);
 	TAILQ_REMOVE(&f->redeemer->flights, f, of_peer);

@@ -233,6 +233,35 @@ event_row(const struct tool_server *t, const struct msg_tool_catalogue *m)
 	(void)ledger_append(&row, NULL);
 }
 
+void
+tool_call_begun(const char *server)
+{
+	struct tool_server *t = tool_server_named(span_str(server));
+
+	if (t != NULL)
+		t->in_flight++;
+}
+
+void
+tool_call_done(const char *server, unsigned outcome)
+{
+	struct tool_server *t = tool_server_named(span_str(server));
+
+	if (t == NULL)
+		return;
+	t->calls++;
+	t->failed += outcome != OUTCOME_OK;
+}
+
+void
+tool_call_over(const char *server)
+{
+	struct tool_server *t = tool_server_named(span_str(server));
+
+	if (t != NULL && t->in_flight > 0)
+		t->in_flight--;
+}
+
 int
 tool_tunnel(struct chan *c, uint64_t reqid, void *msg)
 {

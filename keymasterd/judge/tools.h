@@ -34,6 +34,9 @@ struct tool_server {
 	char message[257], last_error[257], level[257];
 	uint32_t pid, instances, restarts;
 	uint64_t since_ms;
+	/* calls since the judge was started: over, not answered, and under way */
+	uint64_t calls, failed;
+	unsigned in_flight;
 	char *text; /* the tools array doc points into, NULL: none yet */
 	struct json_doc doc;
 	/* what it has beside tools (mcp_offer.c) */
@@ -51,6 +54,11 @@ extern struct tool_server_list tool_servers;
 
 /* Who serves the tool: an exact name first, then the longest prefix. NULL: nobody. */
 struct tool_server *tool_route(struct span tool);
+
+/* For flight.c: a call of this server is granted, has an outcome, is over. */
+void tool_call_begun(const char *server);
+void tool_call_done(const char *server, unsigned outcome);
+void tool_call_over(const char *server);
 
 /* toolhost is gone, and they with it. */
 void tool_servers_gone(void);

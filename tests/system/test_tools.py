@@ -407,6 +407,29 @@ def test_a_process_for_each_session(fresh, place):
     assert len(started) >= 3 and all(d.startswith("execution ") for d in started)
 
 
+def test_calls_are_counted(tools, client):
+    def row():
+        return next(t for t in tools.json("tool", "list") if t["server"] == "odd")
+
+    def settled(**wanted):
+        end = time.monotonic() + 5
+        while {k: row()[k] for k in wanted} != wanted:
+            assert time.monotonic() < end, row()
+
+    client.call("odd.cancelled", {})
+    settled(in_flight=0)
+    before = row()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = [pool.submit(client.call, "odd.sleep", {"seconds": 1}) for _ in range(2)]
+        settled(in_flight=2)
+        [s.result() for s in slow]
+    with pytest.raises(SealError):
+        client.call("odd.die", {})
+    settled(in_flight=0, calls=before["calls"] + 3, failed=before["failed"] + 1)
+    shown = tools.aegis("tool", "list").stdout
+    assert "CALLS" in shown and "FAILED" in shown
+
+
 def test_tool_test(tools):
     found = tools.json("tool", "test", "odd")
     assert found["starts"] and "odd.sleep" in found["tools"] and "seccomp=deny" in found["room"]
