@@ -150,8 +150,11 @@ compile(struct span g, bool any_case)
 		struct span rest = span_mem(g.p + i, g.len - i);
 		char c = any_case ? ascii_lower(g.p[i]) : g.p[i];
 
-		if (rest.len >= 3 && memcmp(rest.p, "/**", 3) == 0 &&
-		    (rest.len == 3 || rest.p[3] == '/')) {
+		if (rest.len == 3 && memcmp(rest.p, "/**", 3) == 0) {
+			put(text, &n, "(?:/|$)"); /* no need to read on */
+			break;
+		}
+		if (rest.len > 3 && memcmp(rest.p, "/**", 3) == 0 && rest.p[3] == '/') {
 			/* . would not match every character */
 			put(text, &n, "(?:/[\\s\\S]*)?");
 			i += 2;
@@ -167,7 +170,8 @@ compile(struct span g, bool any_case)
 			put(text, &n, (char[]){c, '\0'});
 		}
 	}
-	put(text, &n, "$");
+	if (i == g.len)
+		put(text, &n, "$");
 	return n > NFA_PATTERN_MAX ? NULL
 				   : nfa_compile(span_mem(text, n), err, sizeof err, &at);
 }
