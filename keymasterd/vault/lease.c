@@ -314,6 +314,7 @@ on_token(void *who, const struct lease_reply *r)
 	if (r->result == LEASE_DONE) {
 		t->ends_s = loop_unix_ms() / 1000 + r->ttl_s;
 		t->closes_ms = loop_now_ms() + TOKEN_OPEN_MS;
+		lease_journal_token(t, 0);
 	} else {
 		for (l = TAILQ_FIRST(&leases); l != NULL; l = next) {
 			next = TAILQ_NEXT(l, entry);
@@ -563,6 +564,7 @@ lease_start(int dirfd)
 			ending++;
 		}
 	}
+	lease_queue_run(); /* tokens that nothing hangs on */
 	if (kept + ending > 0)
 		LOG_INFO("lease.restored", LU("kept", kept), LU("to_revoke", ending));
 	lease_report_changed();

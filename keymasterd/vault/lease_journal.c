@@ -54,10 +54,25 @@ put_line(struct buf *out, const struct lease *l, bool gone)
 	return jsonw_done(&w) == 0 && buf_putc(out, '\n') == 0 ? 0 : -1;
 }
 
+static int
+put_token(struct buf *out, const struct lease_token *t, bool gone)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, out);
+	jsonw_obj_open(&w);
+	jsonw_key_str(&w, "token", t->accessor);
+	jsonw_key_str(&w, "namespace", t->ns);
+	jsonw_key_int(&w, "ends", gone ? 0 : (int64_t)t->ends_s);
+	jsonw_obj_close(&w);
+	return jsonw_done(&w) == 0 && buf_putc(out, '\n') == 0 ? 0 : -1;
+}
+
 /* A new file with what there is, in place of the one there was. */
 static int
 begin_anew(void)
 {
+	const struct lease_token *t;
 	const struct lease *l;
 	struct buf text;
 	int r = 0;
@@ -67,6 +82,9 @@ begin_anew(void)
 	fd = -1;
 	buf_init(&text);
 	nlines = 0;
+	TAILQ_FOREACH (t, &lease_tokens, entry)
+		if (t->accessor[0] != '\0')
+			r |= put_token(&text, t, false);
 	TAILQ_FOREACH (l, &leases, entry)
 		if (l->token != NULL) {
 			r |= put_line(&text, l, false);
@@ -96,45 +114,62 @@ is_long(void)
 	return nlines > 4 * n + LINES_FREE;
 }
 
+/* One line more. */
 static int
-append(const struct lease *l, bool gone, bool durable)
+append(const struct buf *line, bool durable)
 {
-	struct buf line;
 	ssize_t n;
-	int r = -1;
+	int r;
 
-	/* what a new file says is durable, and has this lease already */
-	if (fd == -1 || torn || is_long())
-		return begin_anew();
-	buf_init(&line);
-	errno = ENOMEM;
-	if (put_line(&line, l, gone) == 0) {
-		do
-			n = write(fd, line.p, line.len);
-		while (n == -1 && errno == EINTR);
-		torn = n != (ssize_t)line.len;
-		if (torn && n >= 0)
-			errno = ENOSPC;
-		nlines++;
-		r = torn || (durable && fsync(fd) == -1) ? -1 : 0;
-	}
-	buf_free(&line);
+	do
+		n = write(fd, line->p, line->len);
+	while (n == -1 && errno == EINTR);
+	torn = n != (ssize_t)line->len;
+	if (torn && n >= 0)
+		errno = ENOSPC;
+	nlines++;
+	r = torn || (durable && fsync(fd) == -1) ? -1 : 0;
 	if (r == -1)
 		LOG_ERROR("lease.journal", LE("error", errno));
 	return r;
 }
 
+static int
+put(const struct lease *l, const struct lease_token *t, bool gone, bool durable)
+{
+	struct buf line;
+	int r;
+
+	/* what a new file says is durable, and has it already */
+	if (fd == -1 || torn || is_long())
+		return begin_anew();
+	buf_init(&line);
+	r = l != NULL ? put_line(&line, l, gone) : put_token(&line, t, gone);
+	errno = ENOMEM;
+	if (r == 0)
+		r = append(&line, durable);
+	buf_free(&line);
+	return r;
+}
+
+void
+lease_journal_token(const struct lease_token *t, int gone)
+{
+	/* of no use to anybody once it is lost: it ends by itself */
+	(void)put(NULL, t, gone != 0, false);
+}
+
 int
 lease_journal_put(const struct lease *l, int durable)
 {
-	return append(l, false, durable != 0);
+	return put(l, NULL, false, durable != 0);
 }
 
 void
 lease_journal_drop(const struct lease *l)
 {
 	/* lost on the way to the disk it is revoked once more, which does no harm */
-	(void)append(l, true, false);
+	(void)put(l, NULL, true, false);
 }
 
 void
@@ -173,6 +208,24 @@ find(uint64_t number)
 	return NULL;
 }
 
+static int
+take_token(const struct json_doc *d)
+{
+	char accessor[LEASE_ACCESSOR_MAX + 1], ns[BAO_NAMESPACE_SIZE];
+	struct lease_token *t;
+	int64_t ends;
+
+	if (take_text(d, "token", accessor, sizeof(accessor)) == -1 ||
+	    accessor[0] == '\0' || take_text(d, "namespace", ns, sizeof(ns)) == -1 ||
+	    take_number(d, "ends", INT64_MAX, &ends) == -1 ||
+	    (t = lease_token_get(ns, accessor)) == NULL)
+		return -1;
+	t->ends_s = (uint64_t)ends;
+	if (ends == 0 && t->users == 0)
+		lease_token_free(t);
+	return 0;
+}
+
 /* 0, or -1: not a line of ours. */
 static int
 take_line(const struct json_doc *d)
@@ -182,6 +235,8 @@ take_line(const struct json_doc *d)
 	struct lease_token *t = NULL;
 	struct lease *l;
 
+	if (json_get(d, json_root(d), "token") != JSON_NONE)
+		return take_token(d);
 	if (take_number(d, "lease", INT64_MAX, &number) == -1 ||
 	    take_number(d, "state", LEASE_ENDING, &state) == -1)
 		return -1;

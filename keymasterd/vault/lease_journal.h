@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct lease;
+struct lease_token;
 
 /*
  * Reads the file of this directory (borrowed) into the table and begins a new one with
@@ -18,6 +19,8 @@ struct lease;
 int lease_journal_open(int dirfd);
 /* How the lease stands now. durable: waits for the disk. 0, or -1 with errno. */
 int lease_journal_put(const struct lease *, int durable);
+/* A token there is, or (gone) is no more. */
+void lease_journal_token(const struct lease_token *, int gone);
 /* It is revoked. */
 void lease_journal_drop(const struct lease *);
 void lease_journal_close(void);

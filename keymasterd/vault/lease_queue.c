@@ -147,10 +147,12 @@ on_token_ended(void *who, const struct lease_reply *r)
 	struct lease_token *t = who;
 
 	t->busy = false;
-	if (r->result == LEASE_DONE)
+	if (r->result == LEASE_DONE) {
+		lease_journal_token(t, 1);
 		lease_token_free(t);
-	else
+	} else {
 		t->due_ms = next_try(++t->tries);
+	}
 	lease_queue_run();
 }
 
