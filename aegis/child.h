@@ -18,9 +18,6 @@ struct config;
 
 enum child_state { CHILD_STARTING, CHILD_CONFIGURED, CHILD_READY, CHILD_ENDING };
 
-/* How many peers a child may have ended in a minute (accuse.c). */
-#define ACCUSATIONS_MAX 3
-
 struct child {
 	TAILQ_ENTRY(child) entry;
 	enum role role;
@@ -37,7 +34,6 @@ struct child {
 	uint32_t asked_by;  /* instance that wanted it; 0: the master itself */
 	uint64_t ask_id;    /* question that wanted it, until answered */
 	uint64_t born_ms, kill_at_ms;
-	uint64_t accused_ms[ACCUSATIONS_MAX]; /* when it last accused others; 0: never */
 };
 
 TAILQ_HEAD(child_list, child);
