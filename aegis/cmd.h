@@ -67,6 +67,9 @@ int cmd_user_role(struct cli *);
 int cmd_user_regenerate(struct cli *);
 
 int cmd_operator_token(struct cli *);
+int cmd_operator_list(struct cli *);
+int cmd_operator_revoke(struct cli *);
+
 int cmd_db_backup(struct cli *);
 int cmd_db_restore(struct cli *);
 

@@ -76,6 +76,34 @@ cmd_operator_token(struct cli *cli)
 }
 
 int
+cmd_operator_list(struct cli *cli)
+{
+	static const struct column columns[] = {{"ID", "id", COLUMN_PLAIN},
+	    {"NAME", "name", COLUMN_PLAIN}, {"ROLE", "role", COLUMN_PLAIN},
+	    {"CREATED", "created_at", COLUMN_TIME}, {"UNTIL", "expires_at", COLUMN_TIME},
+	    {NULL, NULL, COLUMN_PLAIN}};
+	MSG_INIT(operator_list, m);
+
+	return admin_list(cli, MSG_operator_list, &m, columns,
+	    "No tokens. Make one: aegis operator token");
+}
+
+int
+cmd_operator_revoke(struct cli *cli)
+{
+	MSG_INIT(operator_revoke, m);
+
+	m.id = span_str(cli_text(cli, "id"));
+	m.name = span_str(cli_text(cli, "name"));
+	if ((m.id.len > 0) == (m.name.len > 0)) {
+		cli_error("See \"aegis operator list\".",
+		    "name one token with --id, or all of somebody with --name");
+		return ADMIN_USAGE;
+	}
+	return admin_command(cli, MSG_operator_revoke, &m, "It is good no more.");
+}
+
+int
 cmd_key_rotate(struct cli *cli)
 {
 	static const struct config_key overlap = {

@@ -112,6 +112,7 @@ JUDGE_CORE = \
 	keymasterd/judge/store_context.c \
 	keymasterd/judge/store_credentials.c keymasterd/judge/store_helper.c \
 	keymasterd/judge/store_int.h \
+	keymasterd/judge/store_operator.c \
 	keymasterd/judge/store_node.c \
 	keymasterd/judge/store_user.c \
 	keymasterd/judge/user.c keymasterd/judge/user.h \
@@ -127,6 +128,7 @@ JUDGE_CORE = \
 JUDGE_SEAL = \
 	keymasterd/judge/admin_context.c \
 	keymasterd/judge/admin_key.c keymasterd/judge/admin_operator.c \
+	keymasterd/judge/admin_operator_list.c \
 	keymasterd/judge/receipt.c keymasterd/judge/receipt.h keymasterd/judge/receipt_make.c \
 	keymasterd/judge/admin_policy.c \
 	keymasterd/judge/admin_seal.c \

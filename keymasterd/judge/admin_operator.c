@@ -49,6 +49,8 @@ act_end(struct act *a, const char *message)
 {
 	if (a->chan != NULL)
 		admin_done(a->chan, a->reqid, ADMIN_FAILED, message);
+	/* nobody has it */
+	(void)store_operator_delete(judge_store, judge_conf.tenant, a->jti);
 	TAILQ_REMOVE(&acts, a, link);
 	free(a);
 }
@@ -107,6 +109,22 @@ ask_vault(int ok, void *arg)
 		act_end(a, "Tokens cannot be signed at the moment; try again.");
 }
 
+/* Where it can be taken back; before vault signs it, so that none is unknown. */
+static void
+keep(const struct act *a)
+{
+	struct store_operator row = {.role = (unsigned)a->role,
+	    .created_ms = judge_now_ms(),
+	    .expires_ms = a->exp * 1000};
+
+	snprintf(row.tenant, sizeof(row.tenant), "%s", judge_conf.tenant);
+	snprintf(row.jti, sizeof(row.jti), "%s", a->jti);
+	snprintf(row.name, sizeof(row.name), "%s", a->name);
+	/* a failure fails the turn */
+	(void)store_operator_purge(judge_store, judge_conf.tenant, judge_now_ms());
+	(void)store_operator_add(judge_store, &row);
+}
+
 int
 admin_operator_token(struct chan *c, uint64_t reqid, void *msg)
 {
@@ -136,6 +154,7 @@ admin_operator_token(struct chan *c, uint64_t reqid, void *msg)
 	    operator_role_name(a->role), m->ttl_s, a->jti);
 	admin_ledger(c,
 	    &(struct admin_act){.event = "operator.token", .detail = span_str(detail)});
+	keep(a);
 	turn_then(ask_vault, a);
 	return 0;
 }

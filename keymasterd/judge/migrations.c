@@ -133,9 +133,15 @@ static const char schema_9[] =
 static const char schema_10[] =
     "ALTER TABLE credentials ADD COLUMN secret_ref TEXT NOT NULL DEFAULT '';";
 
-static const char *const steps[] = {
-    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8,
-    schema_9, schema_10};
+/* Tokens of operators that we gave out. */
+static const char schema_11[] =
+    "CREATE TABLE operator_tokens("
+    " tenant_id TEXT NOT NULL, jti TEXT NOT NULL, name TEXT NOT NULL,"
+    " role INTEGER NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
+    " PRIMARY KEY(tenant_id, jti)) WITHOUT ROWID;";
+
+static const char *const steps[] = {schema_1, schema_2, schema_3, schema_4, schema_5,
+    schema_6, schema_7, schema_8, schema_9, schema_10, schema_11};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

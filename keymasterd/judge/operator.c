@@ -151,6 +151,23 @@ verify(struct span text, const struct trust_issuer **whose, const char **why)
 	return 0;
 }
 
+/* One of ours counts while we know it. */
+static unsigned
+still_good(const char *tenant, const char **why)
+{
+	char jti[STORE_ID_MAX];
+	int r;
+
+	if (text_of("jti", jti, sizeof(jti)) != 0)
+		return refused(JWT_E_CLAIMS, why);
+	r = store_operator_get(judge_store, tenant, jti);
+	if (r == 0)
+		return 0;
+	*why = r == STORE_MISSING ? "The operator's token was revoked"
+				  : "The database cannot be read";
+	return r == STORE_MISSING ? 401 : 503;
+}
+
 unsigned
 operator_read(struct span authorization, struct operator_who *op, const char **why)
 {
@@ -176,6 +193,8 @@ operator_read(struct span authorization, struct operator_who *op, const char **w
 	if (absent > 0)
 		(void)span_copy(
 		    span_str(judge_conf.tenant), op->tenant, sizeof(op->tenant));
+	if (whose == NULL && (status = still_good(op->tenant, why)) != 0)
+		return status;
 	if ((op->role = role_of(whose)) == 0) {
 		*why = "The operator's token holds no role that is known here";
 		return 403;

@@ -32,6 +32,9 @@ const char *operator_role_name(enum operator_role);
 
 /* Handler: the command line wants a token. */
 int admin_operator_token(struct chan *, uint64_t reqid, void *msg);
+/* Handlers: tokens that are good, and to end some (admin_operator_list.c). */
+int admin_operator_list(struct chan *, uint64_t reqid, void *msg);
+int admin_operator_revoke(struct chan *, uint64_t reqid, void *msg);
 /* Handlers: keys of tokens (admin_key.c). */
 int admin_token_key_rotate(struct chan *, uint64_t reqid, void *msg);
 int admin_token_key_list(struct chan *, uint64_t reqid, void *msg);

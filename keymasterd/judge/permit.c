@@ -133,6 +133,8 @@ const struct permit permit_judge_admin[] = {
     {MSG_session_show, CHAN_READY, 0, admin_session_show},
     {MSG_session_create, CHAN_READY, 0, admin_session_create},
     {MSG_operator_token, CHAN_READY, 0, admin_operator_token},
+    {MSG_operator_list, CHAN_READY, 0, admin_operator_list},
+    {MSG_operator_revoke, CHAN_READY, 0, admin_operator_revoke},
     {MSG_token_key_rotate, CHAN_READY, 0, admin_token_key_rotate},
     {MSG_token_key_list, CHAN_READY, 0, admin_token_key_list},
     {MSG_tool_list, CHAN_READY, 0, admin_tool_list},

@@ -230,6 +230,23 @@ int store_user_delete(struct store *, const char *tenant, const char *name);
 int store_user_each(
     struct store *, int (*fn)(const struct store_user *, void *), void *arg);
 
+/* ---- tokens of operators that we gave out: one is good while it is here ---- */
+struct store_operator {
+	char tenant[STORE_TENANT_MAX];
+	char jti[STORE_ID_MAX];
+	char name[65];
+	unsigned role; /* enum operator_role */
+	uint64_t created_ms, expires_ms;
+};
+int store_operator_add(struct store *, const struct store_operator *);
+/* 0, STORE_MISSING or -1. */
+int store_operator_get(struct store *, const char *tenant, const char *jti);
+int store_operator_delete(struct store *, const char *tenant, const char *jti);
+int store_operator_purge(struct store *, const char *tenant, uint64_t before_ms);
+/* Until fn returns not 0. */
+int store_operator_each(struct store *, const char *tenant,
+    int (*fn)(const struct store_operator *, void *), void *arg);
+
 /* ---- rate windows: what the limiters know, saved now and then (limit.h) ---- */
 int store_window_put(
     struct store *, const char *tenant, const char *key, const void *blob, size_t len);

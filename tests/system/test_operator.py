@@ -317,3 +317,30 @@ def test_configuration_says_what_is_wrong(fresh, place):
     assert "kept for other tokens" in check("", "seal:\n  audience: aegis-operators\n")
     agents = "seal:\n  issuers:\n  - issuer: them\n    jwks_file: {file}\n    audience: aegis-gateway\n"
     assert "expected another audience" in check('{"keys":[]}', both + agents)
+
+
+def test_tokens_end_one_by_one(lab):
+    """A token is good while it is known: until its time is over, it is revoked, or all of its name
+    are; and a restart changes nothing of that."""
+    make = lambda name, role="admin": lab.json("operator", "token", "--name", name, "--role", role)["token"]  # noqa: E731
+    first, second, other = make("rita"), make("rita", "operator"), make("olga")
+    listed = [t for t in lab.json("operator", "list") if t["name"] in ("rita", "olga")]
+    assert [(t["name"], t["role"]) for t in listed] == [("rita", "admin"), ("rita", "operator"), ("olga", "admin")]
+    assert not [t for t in (first, second, other) if t in json.dumps(listed)]
+    assert [ask(lab, t).status_code for t in (first, second, other)] == [200] * 3
+    lab.aegis("operator", "revoke", "--id", listed[0]["id"])
+    gone = ask(lab, first)
+    assert gone.status_code == 401 and "revoked" in gone.text
+    assert [ask(lab, t).status_code for t in (second, other)] == [200] * 2
+    again = lab.aegis("operator", "revoke", "--id", listed[0]["id"], check=False)
+    assert again.returncode == 3 and "There is no such token" in again.stderr
+    third = make("rita")
+    lab.aegis("operator", "revoke", "--name", "rita")
+    assert [ask(lab, t).status_code for t in (first, second, third, other)] == [401, 401, 401, 200]
+    assert [t["name"] for t in lab.json("operator", "list") if t["name"] in ("rita", "olga")] == ["olga"]
+    rows = [r["detail"] for r in lab.ledger() if r.get("event") == "operator.revoke"]
+    assert len(rows) == 3 and f"jti {listed[0]['id']}" in rows[0]
+    assert lab.aegis("operator", "revoke", check=False).returncode == 2
+    lab.stop()
+    lab.start()
+    assert [ask(lab, t).status_code for t in (third, other)] == [401, 200]

@@ -143,7 +143,7 @@ def test_an_export_is_more_than_reading(site):
         assert who.ask("ledger_read", limit=1, exported=1) == (
             3, denied("viewer", "ledger:export"))
     env = {"AEGIS_USER_TOKEN": tokens["viewer"]}
-    assert "user.add" in lab.aegis("ledger", "show", "-n", "200", env=env).stdout
+    assert "user.add" in lab.aegis("ledger", "show", "-n", "1000", env=env).stdout
     assert "Integrity" in lab.aegis("ledger", "verify", env=env).stdout
     for form in ("csv", "json", "jsonl"):
         with pytest.raises(CommandFailed) as e:
