@@ -62,8 +62,10 @@ struct chan {
 
 static TAILQ_HEAD(, chan) chans = TAILQ_HEAD_INITIALIZER(chans);
 static void (*violation)(enum role, uint32_t, unsigned, const char *);
+static void (*news_hook)(void);
 static int patient_fd = -1; /* epoll: doors that do not wake us */
 static int patient_done;    /* in this turn */
+static int patient_news;    /* of this turn, and nobody was told */
 static uint64_t refused[ROLE_MAX];
 
 /* One set of buffers for the process: handlers run to their end before the next read. */
@@ -77,6 +79,12 @@ void
 chan_violation_hook(void (*fn)(enum role, uint32_t, unsigned, const char *))
 {
 	violation = fn;
+}
+
+void
+chan_news_hook(void (*fn)(void))
+{
+	news_hook = fn;
 }
 
 static void
@@ -483,7 +491,7 @@ chans_flush(void)
 {
 	struct chan *c, *next;
 
-	patient_done = 0;
+	patient_done = patient_news = 0;
 	for (c = TAILQ_FIRST(&chans); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		while (!c->dead && !c->write_wait && !STAILQ_EMPTY(&c->out) &&
@@ -683,7 +691,12 @@ dispatch(struct chan *c, const struct msg_head *h, const struct msg_desc *d, voi
 	if (d->kind == MSG_IS_ASK && c->conf.allow != NULL &&
 	    c->conf.allow(c, c->conf.owner, d->type, h->reqid, msg) == -1)
 		return;
-	if (p->fn(c, h->reqid, msg) == -1)
+	if (patient_news && !(p->flags & PERMIT_HOT)) {
+		patient_news = 0;
+		if (news_hook != NULL)
+			news_hook();
+	}
+	if (!c->dead && p->fn(c, h->reqid, msg) == -1)
 		violate(c, d->type, "refused by its handler");
 }
 
@@ -827,7 +840,7 @@ chans_read_patient(void)
 {
 	struct epoll_event ev[PATIENT_DOORS];
 	struct chan *c;
-	int i, n, round;
+	int i, n, round, got;
 
 	if (patient_fd == -1 || patient_done)
 		return;
@@ -836,9 +849,12 @@ chans_read_patient(void)
 	for (i = 0; i < n; i++) {
 		c = ev[i].data.ptr; /* what died in this turn is freed at its end */
 		for (round = 0; round < PATIENT_ROUNDS && !c->dead && !c->read_paused;
-		     round++)
-			if (receive(c) < RECV_BATCH)
+		     round++) {
+			got = receive(c);
+			patient_news |= got > 0;
+			if (got < RECV_BATCH)
 				break;
+		}
 	}
 }
 

@@ -33,7 +33,10 @@ enum { /* permit.states: bits of the peer's state, chan_state_set() */
 	CHAN_ANY = 0xff
 };
 
-enum { PERMIT_ONCE = 1 << 0 /* at most once in the life of the door */ };
+enum {
+	PERMIT_ONCE = 1 << 0, /* at most once in the life of the door */
+	PERMIT_HOT = 1 << 1   /* its handler looks at no row: chan_news_hook() */
+};
 
 /* One row: this peer may send this type in these states. No row: refused. */
 struct permit {
@@ -133,6 +136,12 @@ void chans_each(void (*fn)(struct chan *, size_t octets_queued, void *arg), void
 uint64_t chan_refused(enum role peer);
 /* What the question `id` of ours waits with: its arg, if it waits for fn; else NULL. */
 void *chan_waiter(const struct chan *, uint64_t id, chan_answer_fn fn);
+
+/*
+ * fn is called once when patient doors had something to say and a handler without
+ * PERMIT_HOT is about to run in the same turn: who asks about the past is to see it.
+ */
+void chan_news_hook(void (*fn)(void));
 
 /* Called once for each violation, before the door is shut. */
 void chan_violation_hook(

@@ -190,6 +190,7 @@ begin(void)
 	born_ms = loop_now_ms();
 	turn_on_rollback(reload, NULL);
 	loop_on_turn(turn_end, NULL);
+	chan_news_hook(turn_catch_up);
 	check_starter();
 	ledger_start_row(NULL);
 	policies_started();

@@ -26,13 +26,13 @@
 #include "keymasterd/judge/user.h"
 
 const struct permit permit_judge_gate[] = {
-    {MSG_proxy_authorize, CHAN_READY, 0, proxy_authorize},
-    {MSG_seal_authorize, CHAN_READY, 0, seal_authorize},
+    {MSG_proxy_authorize, CHAN_READY, PERMIT_HOT, proxy_authorize},
+    {MSG_seal_authorize, CHAN_READY, PERMIT_HOT, seal_authorize},
     {MSG_api_request, CHAN_READY, 0, api_request},
-    {MSG_mcp_request, CHAN_READY, 0, mcp_request},
+    {MSG_mcp_request, CHAN_READY, PERMIT_HOT, mcp_request},
     {MSG_mcp_gone, CHAN_READY, 0, mcp_stream_gone},
-    {MSG_refusal_record, CHAN_READY, 0, refusal_record},
-    {MSG_body_found, CHAN_READY, 0, body_found},
+    {MSG_refusal_record, CHAN_READY, PERMIT_HOT, refusal_record},
+    {MSG_body_found, CHAN_READY, PERMIT_HOT, body_found},
     {MSG_process_seen, CHAN_READY, 0, process_seen},
     {MSG_process_gone, CHAN_READY, 0, process_gone},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
@@ -51,7 +51,7 @@ const struct permit permit_judge_api[] = {
 const struct permit permit_judge_worker[] = {
     {MSG_redeemer_ready, CHAN_READY, 0, redeemer_ready},
     {MSG_worker_leave, CHAN_READY, 0, worker_leave},
-    {MSG_done, CHAN_READY, 0, redeemer_done},
+    {MSG_done, CHAN_READY, PERMIT_HOT, redeemer_done},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };
@@ -62,7 +62,7 @@ const struct permit permit_judge_toolhost[] = {
     {MSG_tool_features, CHAN_READY, 0, mcp_tool_features},
     {MSG_resource_updated, CHAN_READY, 0, mcp_resource_updated},
     {MSG_client_ask, CHAN_READY, 0, mcp_client_ask},
-    {MSG_done, CHAN_READY, 0, redeemer_done},
+    {MSG_done, CHAN_READY, PERMIT_HOT, redeemer_done},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };

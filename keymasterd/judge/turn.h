@@ -34,5 +34,7 @@ void turn_on_rollback(void (*fn)(void *), void *arg);
 
 /* The end of a turn; loop_on_turn() calls it. */
 void turn_end(void *unused);
+/* Ends what came from patient doors first: for handlers that read the ledger. */
+void turn_catch_up(void);
 
 #endif

@@ -51,7 +51,7 @@ def test_tables_are_those_of_the_edges():
             assert row.message in MESSAGES, f"{name}: {row.message}"
             assert MESSAGES[row.message].kind in ("ASK", "NOTE"), f"{name}: {row.message}"
             assert row.states <= {"CHAN_READY", "CHAN_ANY"} and row.states, f"{name}: {row}"
-            assert row.flags <= {"PERMIT_ONCE"}, f"{name}: {row}"
+            assert row.flags <= {"PERMIT_ONCE", "PERMIT_HOT"}, f"{name}: {row}"
             assert row.handler != "NULL"
 
 

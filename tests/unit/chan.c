@@ -106,7 +106,7 @@ on_done(struct chan *c, uint64_t reqid, void *msg)
 	(void)reqid;
 	(void)msg;
 	heard[nheard++] = 'd';
-	if (nheard == 3)
+	if (nheard == 4)
 		loop_stop();
 	return 0;
 }
@@ -119,6 +119,12 @@ on_failed(struct chan *c, uint64_t reqid, void *msg)
 	(void)msg;
 	heard[nheard++] = 'f';
 	return 0;
+}
+
+static void
+on_news(void)
+{
+	heard[nheard++] = 'n';
 }
 
 /* A door to a played peer of this role; its end is *end. */
@@ -152,7 +158,7 @@ one_turn(void)
 START_TEST(a_patient_peer_is_heard_with_the_next_turn_and_first)
 {
 	static const struct permit worker[] = {
-	    {MSG_done, CHAN_READY, 0, on_done}, PERMIT_LAST};
+	    {MSG_done, CHAN_READY, PERMIT_HOT, on_done}, PERMIT_LAST};
 	static const struct permit dispatch[] = {
 	    {MSG_worker_failed, CHAN_READY, 0, on_failed}, PERMIT_LAST};
 	int patient, other;
@@ -164,6 +170,7 @@ START_TEST(a_patient_peer_is_heard_with_the_next_turn_and_first)
 	ck_assert_int_eq(chans_patient_init(), 0);
 	(void)door_to(ROLE_DISPATCH, dispatch, &other);
 	chan_patient(door_to(ROLE_WORKER, worker, &patient));
+	chan_news_hook(on_news);
 	peer = patient;
 	done.outcome = OUTCOME_OK;
 	say(MSG_done, &done, 0);
@@ -172,13 +179,13 @@ START_TEST(a_patient_peer_is_heard_with_the_next_turn_and_first)
 	peer = other;
 	say(MSG_worker_failed, &failed, 0);
 	one_turn();
-	ck_assert_str_eq(heard, "df");
+	ck_assert_str_eq(heard, "dnf");
 	/* and without another's word a little later */
 	peer = patient;
 	say(MSG_done, &done, 0);
 	loop_soon();
 	loop_run();
-	ck_assert_str_eq(heard, "dfd");
+	ck_assert_str_eq(heard, "dnfd");
 }
 END_TEST
 
