@@ -403,7 +403,7 @@ def test_off_is_off_and_default_allow_allows(lab):
     restarted(lab, policy_default="allow")
     assert call(lab, "/api/x", token=lab.stranger).status_code == 200
     assert call(lab, "/api/repos/x/y").status_code == 403
-    assert call(lab, "/slow/x").status_code == 429, "an hour has not passed"
+    assert [call(lab, "/slow/x").status_code for _ in range(6)][-1] == 429
 
 
 def starts(lab, *flags, env=None):
@@ -434,9 +434,9 @@ def test_the_gate_does_not_start_with_wrong_policies(lab):
     assert "no/such" in starts(lab, "--policies-dir", "no/such")[1]
 
 
-def test_what_init_writes_is_read(prefix, tmp_path):
+def test_what_init_writes_is_read(prefix, place):
     """The keys of its commented configuration count once they are no comments."""
-    fresh = Lab(prefix, tmp_path / "fresh")
+    fresh = Lab(prefix, place / "fresh")
     fresh.aegis("init", "--data-dir", fresh.data, env={"AEGIS_CONFIG": ""})
     text = fresh.config.read_text()
     for key in ("policies_dir", "policy_mode", "policy_default"):
