@@ -13,6 +13,8 @@ int cmd_vault_add(struct cli *);
 int cmd_vault_leases(struct cli *);
 int cmd_vault_list(struct cli *);
 int cmd_vault_show(struct cli *);
+int cmd_vault_encrypt(struct cli *);
+int cmd_vault_decrypt(struct cli *);
 int cmd_vault_remove(struct cli *);
 int cmd_vault_refresh(struct cli *);
 int cmd_vault_rotate(struct cli *);

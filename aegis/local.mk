@@ -80,7 +80,7 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_mcp.c \
 	aegis/cmd_run.c \
 	aegis/cmd_tool.c \
-	aegis/cmd_vault.c \
+	aegis/cmd_board.c aegis/cmd_vault.c \
 	aegis/cmd_webhook.c \
 	aegis/cmd_verify.c \
 	aegis/commands.c \

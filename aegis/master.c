@@ -436,7 +436,8 @@ master_run(struct config *c, enum master_mode m, int fd)
 	}
 	/* a command without a gate has no business there, unless the key for tokens is */
 	if ((mode == MASTER_ALL ||
-		(mode != MASTER_INIT && c->openbao_token_key != NULL)) &&
+		(mode != MASTER_INIT &&
+		    (c->openbao_token_key != NULL || c->openbao_board_key != NULL))) &&
 	    config_resolve_openbao(c, why, sizeof(why)) == -1) {
 		fprintf(stderr, "aegis: %s\n", why);
 		return 1;

@@ -124,8 +124,14 @@ enum vault_code {
 };
 
 /* What a secret was asked for (access_context), and what was done with it. */
-enum access_use { ACCESS_PROXY = 1, ACCESS_TOOL, ACCESS_ADMIN };
-enum access_act { ACCESS_RESOLVE = 1, ACCESS_RENEW, ACCESS_REVOKE };
+enum access_use { ACCESS_PROXY = 1, ACCESS_TOOL, ACCESS_ADMIN, ACCESS_BOARD };
+enum access_act {
+	ACCESS_RESOLVE = 1,
+	ACCESS_RENEW,
+	ACCESS_REVOKE,
+	ACCESS_ENCRYPT,
+	ACCESS_DECRYPT
+};
 
 /* What happened between vault and OpenBao (openbao_event). */
 enum openbao_event {

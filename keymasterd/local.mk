@@ -6,12 +6,15 @@ libvault_a_SOURCES = \
 	keymasterd/vault/access.c keymasterd/vault/access.h \
 	keymasterd/vault/again.c keymasterd/vault/again.h \
 	keymasterd/vault/bao_check.c keymasterd/vault/bao_check.h \
+	keymasterd/vault/bao_board.c keymasterd/vault/bao_board.h \
+	keymasterd/vault/board.c keymasterd/vault/board.h \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
 	keymasterd/vault/bao_place.c keymasterd/vault/bao_place.h \
 	keymasterd/vault/bao_session.c keymasterd/vault/bao_session.h \
 	keymasterd/vault/bao_sign.c keymasterd/vault/bao_sign.h \
+	keymasterd/vault/bao_stats.c keymasterd/vault/bao_stats.h \
 	keymasterd/vault/bao_transit.c keymasterd/vault/bao_transit.h \
 	keymasterd/vault/bao_wrap.c keymasterd/vault/bao_wrap.h \
 	keymasterd/vault/conf.c keymasterd/vault/conf.h \
@@ -38,7 +41,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/seal.c keymasterd/vault/seal.h \
 	keymasterd/vault/serve.h keymasterd/vault/serve_admin.c \
 	keymasterd/vault/serve_judge.c \
-	keymasterd/vault/serve_sign.c \
+	keymasterd/vault/serve_board.c keymasterd/vault/serve_sign.c \
 	keymasterd/vault/serve_toolexec.c keymasterd/vault/serve_worker.c \
 	keymasterd/vault/sign.c keymasterd/vault/sign.h \
 	keymasterd/vault/store.c keymasterd/vault/store.h \

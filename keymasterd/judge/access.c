@@ -40,10 +40,11 @@ code_name(uint32_t code)
 static void
 describe(struct buf *out, const struct msg_access_context *m, const uint8_t *request)
 {
-	static const char *const acts[] = {"", "", "renewed: ", "revoked: "};
+	static const char *const acts[] = {
+	    "", "", "renewed: ", "revoked: ", "encrypted: ", "decrypted: "};
 	char hex[2 * REQUEST_ID_LEN + 1];
 
-	(void)buf_printf(out, "%s%.*s", m->act <= ACCESS_REVOKE ? acts[m->act] : "",
+	(void)buf_printf(out, "%s%.*s", m->act <= ACCESS_DECRYPT ? acts[m->act] : "",
 	    (int)m->reference.len, m->reference.p != NULL ? m->reference.p : "");
 	if (m->version != 0)
 		(void)buf_printf(out, "; version %u", m->version);
@@ -55,7 +56,7 @@ describe(struct buf *out, const struct msg_access_context *m, const uint8_t *req
 	if (m->use == ACCESS_TOOL)
 		(void)buf_printf(out, "; variable %.*s of a tool server",
 		    (int)m->variable.len, m->variable.p != NULL ? m->variable.p : "");
-	else if (m->use == ACCESS_ADMIN)
+	else if (m->use == ACCESS_ADMIN || m->use == ACCESS_BOARD)
 		(void)buf_printf(out, "; for an administrator");
 	else if (request != NULL &&
 	    hex_encode(request, REQUEST_ID_LEN, hex, sizeof(hex)) != -1)
@@ -99,7 +100,7 @@ access_context(struct chan *c, uint64_t reqid, void *msg)
 	}
 	if (m->use == ACCESS_TOOL)
 		row.server = m->subject;
-	else
+	else if (m->use != ACCESS_BOARD)
 		row.credential = m->subject;
 	if (m->use == ACCESS_PROXY) {
 		cred = credential_by_name(tenant, m->subject);

@@ -20,6 +20,8 @@
 #include "common/secret.h"
 #include "common/stream.h"
 #include "keymasterd/vault/bao_http.h"
+#include "keymasterd/vault/access.h"
+#include "keymasterd/vault/bao_stats.h"
 
 #define CONNECTIONS_MAX 4
 #define READ_OCTETS 16384
@@ -31,6 +33,8 @@ struct exchange {
 	bool once, again; /* again: was sent on an idle connection that had died */
 	struct event timer;
 	struct conn *conn;
+	unsigned operation; /* for the numbers, as the next */
+	uint64_t began_us;
 	bao_done_fn done;
 	void *arg;
 };
@@ -73,6 +77,7 @@ exchange_end(struct exchange *x, const struct bao_answer *a)
 	else
 		TAILQ_REMOVE(&queue, x, entry);
 	nexchanges--;
+	bao_stats_count(x->operation, a, access_clock_us() - x->began_us);
 	x->done(a, x->arg);
 	buf_wipe_free(&x->out);
 	free(x);
@@ -510,6 +515,8 @@ bao_http_send(const struct bao_request *r, bao_done_fn done, void *arg)
 	}
 	buf_init(&x->out);
 	x->once = r->once != 0;
+	x->operation = bao_stats_operation(r->path);
+	x->began_us = access_clock_us();
 	x->done = done;
 	x->arg = arg;
 	if (put_request(&x->out, r) == -1 ||

@@ -12,6 +12,7 @@
 #include "common/rfc3339.h"
 #include "common/secret.h"
 #include "keymasterd/vault/bao_session.h"
+#include "keymasterd/vault/bao_stats.h"
 
 #define CACHE_MAX 64
 #define CACHE_OCTETS (512u * 1024) /* of the memory for secrets */
@@ -292,6 +293,7 @@ bao_kv_get(const char *ns, const struct reference *ref, bool fresh, vault_done_f
 	snprintf(g->key, sizeof(g->key), "%s\n%s/%s\n%s\n%u", ns, ref->mount, ref->path,
 	    ref->field, ref->version);
 	k = fresh ? NULL : cache_find(g->key);
+	bao_stats_cache(k != NULL);
 	if (k != NULL) {
 		a = (struct vault_answer){.code = VAULT_OK,
 		    .secret = k->value,

@@ -55,6 +55,16 @@ bao_login_full_s(void)
 	return full_ms / 1000;
 }
 
+uint64_t
+bao_login_left_s(void)
+{
+	uint64_t now = loop_now_ms();
+
+	return token == NULL || expires_ms == UINT64_MAX || expires_ms <= now
+	    ? 0
+	    : (expires_ms - now) / 1000;
+}
+
 const char *
 bao_login_trouble(void)
 {

@@ -19,6 +19,8 @@ void bao_login_stop(void (*done)(void));
 void bao_login_close(void);
 /* The token, or NULL while there is none. */
 const struct secret *bao_login_token(void);
+/* Seconds that it has left; 0: there is none, or it does not end. */
+uint64_t bao_login_left_s(void);
 /* Logs in, unless there is a token or a login is under way. */
 void bao_login_wanted(void);
 /*

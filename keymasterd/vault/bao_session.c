@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "keymasterd/vault/bao_login.h"
+#include "keymasterd/vault/bao_stats.h"
 #include "keymasterd/vault/event.h"
 
 #define CALLS_MAX 256
@@ -397,6 +398,7 @@ void
 bao_session_start(void)
 {
 	(void)evtimer_assign(&circuit.timer, loop_base(), on_probe, NULL);
+	bao_stats_start();
 	bao_login_start();
 }
 

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "keymasterd/vault/bao_check.h"
+#include "keymasterd/vault/bao_board.h"
 #include "keymasterd/vault/bao_http.h"
 #include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
@@ -97,6 +98,7 @@ openbao_configure(void *msg)
 	    span_copy(m->auth_mount, session.mount, sizeof(session.mount)) == -1 ||
 	    bao_transit_setup(m->transit_mount, m->token_key) == -1 ||
 	    bao_place_setup(m->name_space, m->kv_mount) == -1 ||
+	    bao_board_setup(m->transit_mount, m->board_key) == -1 ||
 	    lease_bao_setup(m->lease_role, m->lease_sweep != 0) == -1 ||
 	    span_copy(m->role_id, session.role_id, sizeof(session.role_id)) == -1)
 		return -1;

@@ -55,10 +55,17 @@ const struct vault_answer *
 pending_tell(
     const struct pending *p, enum access_use use, const struct vault_answer *answer)
 {
+	return pending_tell_act(p, use, ACCESS_RESOLVE, answer);
+}
+
+const struct vault_answer *
+pending_tell_act(const struct pending *p, enum access_use use, enum access_act act,
+    const struct vault_answer *answer)
+{
 	static const struct vault_answer untold = {.code = VAULT_IO,
 	    .why = "no secret is handed out now: the ledger cannot be told"};
 	const struct access a = {.use = use,
-	    .act = ACCESS_RESOLVE,
+	    .act = act,
 	    .tenant = span_str(p->tenant),
 	    .subject = span_str(p->subject),
 	    .variable = span_str(p->variable),

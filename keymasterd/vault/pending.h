@@ -42,5 +42,8 @@ struct vault_answer;
  */
 const struct vault_answer *pending_tell(
     const struct pending *, enum access_use, const struct vault_answer *);
+/* The same of something else that was done with it. */
+const struct vault_answer *pending_tell_act(const struct pending *, enum access_use,
+    enum access_act, const struct vault_answer *);
 
 #endif

@@ -39,6 +39,8 @@ const struct permit permit_vault_judge[] = {
 /* Whoever gets here is root or the configured user; common/admin_door.c sees to that. */
 const struct permit permit_vault_admin[] = {
     {MSG_secret_offer, CHAN_READY, 0, serve_secret_offer},
+    {MSG_board_encrypt, CHAN_READY, 0, serve_board_encrypt},
+    {MSG_board_decrypt, CHAN_READY, 0, serve_board_decrypt},
     PERMIT_LAST,
 };
 

@@ -47,6 +47,11 @@ struct vault_question {
 	int fresh; /* not what was read before, however short ago */
 };
 
+/* What is encrypted for whom: both are authenticated with it. */
+struct vault_object {
+	struct span tenant, object;
+};
+
 /* What became of a question. All of it lives until the callback returns. */
 struct vault_answer {
 	enum vault_code code;
@@ -54,6 +59,7 @@ struct vault_answer {
 	const uint8_t *signature;      /* sign: VAULT_SIGNATURE_LEN octets */
 	const struct credential *meta; /* fetch */
 	struct secret *secret;         /* fetch, resolve */
+	struct span text;              /* encrypt */
 	unsigned version;  /* fetch, resolve: of the secret; 0: its home has none */
 	int cached;        /* fetch, resolve: it was read a while ago */
 	uint64_t until_ms; /* of loop_now_ms(): it ends then; 0: not known to end */
@@ -147,6 +153,17 @@ struct vault_provider {
 	/* The end is near: leaves other machines in order, then calls done. May be NULL.
 	 */
 	void (*stop)(void (*done)(void));
+	/*
+	 * A blackboard's octets, up to CREDENTIAL_SECRET_MAX: a text that decrypt()
+	 * knows, with the version of the key. new_key: under a new version of it, from
+	 * now on.
+	 */
+	void (*encrypt)(const struct vault_object *, int new_key,
+	    const struct secret *plain, vault_done_fn done, void *arg);
+	/* VAULT_REFUSED when it was encrypted for another tenant or object, or changed.
+	 */
+	void (*decrypt)(
+	    const struct vault_object *, struct span text, vault_done_fn done, void *arg);
 	void (*close)(void);
 };
 

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/reference.h"
 #include "common/secret.h"
+#include "keymasterd/vault/board.h"
 #include "keymasterd/vault/node_key.h"
 #include "keymasterd/vault/seal.h"
 #include "keymasterd/vault/sign.h"
@@ -492,6 +493,33 @@ provider_embedded_subkey(const char *name)
 	return secret_new_fill(SEAL_KEY_LEN, fill_subkey, (void *)(uintptr_t)name);
 }
 
+static void
+embedded_encrypt(const struct vault_object *o, int new_key, const struct secret *plain,
+    vault_done_fn done, void *arg)
+{
+	struct vault_answer a = {.code = VAULT_OK};
+	struct buf text;
+
+	buf_init(&text);
+	a.code = board_encrypt(&store, o, new_key, plain, &text, &a.version);
+	a.text = span_mem(text.p, text.len);
+	done(&a, arg);
+	buf_free(&text);
+}
+
+static void
+embedded_decrypt(
+    const struct vault_object *o, struct span text, vault_done_fn done, void *arg)
+{
+	struct vault_answer a = {.code = VAULT_OK};
+
+	a.secret = board_decrypt(&store, o, text, &a.code, &a.why, &a.version);
+	if (a.code == VAULT_OK)
+		a.why = NULL;
+	done(&a, arg);
+	secret_free(a.secret);
+}
+
 const struct vault_provider provider_embedded = {
     .name = "embedded",
     .open = embedded_open,
@@ -512,5 +540,7 @@ const struct vault_provider provider_embedded = {
     .old_keys = embedded_old_keys,
     .node_key = embedded_node_key,
     .node_sign = embedded_node_sign,
+    .encrypt = embedded_encrypt,
+    .decrypt = embedded_decrypt,
     .close = embedded_close,
 };

@@ -6,12 +6,14 @@
  * configured security tokens are signed there.
  */
 #include "common/log.h"
+#include "keymasterd/vault/bao_board.h"
 #include "keymasterd/vault/bao_kv.h"
 #include "keymasterd/vault/bao_place.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_transit.h"
 #include "keymasterd/vault/bao_wrap.h"
 #include "keymasterd/vault/lease.h"
+#include "keymasterd/vault/board.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/provider.h"
 
@@ -177,6 +179,50 @@ openbao_node_sign(const void *p, size_t len, vault_done_fn done, void *arg)
 	provider_embedded.node_sign(p, len, done, arg);
 }
 
+static void
+openbao_encrypt(const struct vault_object *o, int new_key, const struct secret *plain,
+    vault_done_fn done, void *arg)
+{
+	struct vault_answer a = {.code = VAULT_REFUSED,
+	    .why =
+		"this key is in OpenBao: make a new version there, with \"bao write -f "
+		"transit/keys/NAME/rotate\""};
+	char name_space[BAO_NAMESPACE_SIZE];
+
+	if (!bao_board_on()) {
+		provider_embedded.encrypt(o, new_key, plain, done, arg);
+		return;
+	}
+	if (!new_key) {
+		a.code = VAULT_DENIED;
+		a.why = bao_place_of(o->tenant, name_space);
+	}
+	if (a.why != NULL)
+		done(&a, arg);
+	else
+		bao_board_encrypt(name_space, o, plain, done, arg);
+}
+
+/* What was encrypted before the key was in OpenBao is still known here. */
+static void
+openbao_decrypt(
+    const struct vault_object *o, struct span text, vault_done_fn done, void *arg)
+{
+	struct vault_answer a = {.code = VAULT_DENIED};
+	char name_space[BAO_NAMESPACE_SIZE];
+	struct span rest;
+
+	if (!bao_board_on() || board_version(text, BOARD_OWN, &rest) != 0) {
+		provider_embedded.decrypt(o, text, done, arg);
+		return;
+	}
+	a.why = bao_place_of(o->tenant, name_space);
+	if (a.why != NULL)
+		done(&a, arg);
+	else
+		bao_board_decrypt(name_space, o, text, done, arg);
+}
+
 const struct vault_provider provider_openbao = {
     .name = "openbao",
     .open = openbao_open,
@@ -199,5 +245,7 @@ const struct vault_provider provider_openbao = {
     .node_key = openbao_node_key,
     .node_sign = openbao_node_sign,
     .stop = bao_session_stop,
+    .encrypt = openbao_encrypt,
+    .decrypt = openbao_decrypt,
     .close = openbao_close,
 };

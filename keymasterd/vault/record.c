@@ -112,6 +112,10 @@ description_ok(const struct record *rec)
 		    m->service.len <= 19 &&
 		    strspn(m->service.p, "0123456789") >= m->service.len &&
 		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
+	case RECORD_BOARD_KEY:
+		return m->tenant.len > 0 && m->name.len == 10 &&
+		    strspn(m->name.p, "0123456789") >= m->name.len &&
+		    rec->sealed_len == RECORD_KEY_LEN + SEAL_TAG_LEN;
 	case RECORD_NODE_KEY:
 		return m->tenant.len + m->name.len + m->service.len == 0 &&
 		    !has_limits(m);

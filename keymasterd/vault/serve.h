@@ -31,6 +31,8 @@ int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
 
 /* What the command line may ask; the listening socket, for proc_serve. Takes fd. */
 int serve_secret_offer(struct chan *, uint64_t reqid, void *msg);
+int serve_board_encrypt(struct chan *, uint64_t reqid, void *msg);
+int serve_board_decrypt(struct chan *, uint64_t reqid, void *msg);
 void serve_admin_listen(int kind, int fd);
 
 /* What a worker may ask. */

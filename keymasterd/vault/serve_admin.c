@@ -16,6 +16,7 @@
 #include "common/secret.h"
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/offer.h"
+#include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/permit.h"
 #include "keymasterd/vault/serve.h"
 
@@ -23,6 +24,7 @@ static void
 on_gone(struct chan *c)
 {
 	offer_forget(c);
+	pending_forget(c);
 }
 
 void

@@ -99,7 +99,7 @@ def test_secrets_are_brought_to_vault_alone():
             } == {"user_login", "db_copy"}  # a person's key; and a file for it to write to
     for name in permitted("VAULT", "JUDGE"):
         assert not [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")], name
-    assert list(permitted("VAULT", "ADMIN")) == ["secret_offer"]
+    assert set(permitted("VAULT", "ADMIN")) == {"secret_offer", "board_encrypt", "board_decrypt"}
 
 
 def test_the_gate_is_asked_nothing_but_its_numbers():
@@ -124,7 +124,9 @@ def test_no_secret_leaves_but_to_its_user():
                 if any(f.kind == "SECRET" for f in m.fields)}
     keys_of_people = {"user_login", "conf_starter"}  # to the judge, which hashes them
     assert carriers == {"credential_secret", "env_item", "conf_tool_secret",
-                        "grant_key"} | keys_of_people
+                        "grant_key", "board_encrypt", "board_decrypted"} | keys_of_people
+    # octets of blackboards are given back to whom vault's own socket lets in
+    assert who_may("board_decrypt") == who_may("board_encrypt") == {("ADMIN", "VAULT")}
     for answer, question in (("credential_secret", "credential_fetch"), ("env_item", "env_fetch")):
         assert [m.name for m in MESSAGES.values() if m.answer == answer] == [question]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import proto
 from lab import Lab
-from puppet import Directory, Puppet, conf_vault, memfd
+from puppet import AdminSocket, Directory, Puppet, conf_vault, memfd
 from seal_client import SealClient, SealError
 
 NAMESPACE = "platform"
@@ -54,6 +54,7 @@ class Vault(Puppet):
             directory=self.directory)
         self.ready()
         self.judge = self.door("JUDGE")
+        self.admins = AdminSocket(self)
         self.running = True
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
@@ -77,6 +78,7 @@ class Vault(Puppet):
         self.thread.join()
         status = super().stop(timeout)
         self.directory.remove()
+        self.admins.remove()
         return status
 
 

@@ -4,6 +4,7 @@ ledger says of it."""
 
 import os
 import secrets
+import subprocess
 import threading
 import time
 
@@ -13,6 +14,7 @@ import requests
 from conftest import Upstream
 from connected import Connected, Vault, eventually, platform
 from lab import CommandFailed
+from prometheus_client.parser import text_string_to_metric_families
 
 NS = "references"
 TOOL = "tool-planted-" + secrets.token_hex(12)
@@ -298,6 +300,23 @@ def test_credentials_while_openbao_is_away(gate, bao, api, key):
     assert get(gate, "main").status_code == 200
 
 
+def test_numbers(gate, bao, key):
+    """As they are at the end of all that; read by Prometheus' own parser."""
+    operator = gate.json("operator", "token", "--name", "meter", "--role", "readonly")["token"]
+    text = requests.get(f"{gate.url}/_aegis/metrics", timeout=10,
+                        headers={"authorization": f"Bearer {operator}"}).text
+    found = {(s.name, *sorted(s.labels.values())): s.value for f in text_string_to_metric_families(text)
+             for s in f.samples if s.name.startswith("aegis_openbao_")}
+    # vault is younger than the gate: it was started anew while OpenBao was away
+    assert found["aegis_openbao_requests_total", "ok", "read"] >= 1
+    assert found["aegis_openbao_request_seconds_total", "read"] > 0
+    assert found["aegis_openbao_token_renewals_total", "ok"] >= 1
+    assert found["aegis_openbao_token_ttl_seconds",] > 60
+    assert sum(v for k, v in found.items() if "failed" in k) >= 1, "while it was sealed"
+    assert found["aegis_openbao_away",] == 0 and found["aegis_openbao_leases",] == 0
+    assert found["aegis_openbao_cache_total", "miss"] >= 1
+
+
 def test_secrets_are_nowhere_else(gate, api, unattended, key):
     planted = {"main": key, "unattended": unattended[1]}
     needles = {f"{n}: {form}": x for n, s in planted.items() for form, x in memory.forms(s).items()}
@@ -406,3 +425,87 @@ def test_a_tenant_without_a_namespace(tenants):
     assert got["code"] != 0 and "OpenBao" in got["message"]
     rows = [tenants.judge.wait("access_context").fields for _ in range(5)]
     assert {r["reference"] for r in rows} <= set(HOSTILE) and all(r["tenant"] for r in rows)
+
+
+# -- blackboards --
+
+PLAIN = b"board-planted-" + secrets.token_hex(8).encode() + b"\0\xff"
+
+
+def boxed(vault, tenant, obj, plain=PLAIN, **more):
+    door = vault.admins.door()
+    got = door.ask("board_encrypt", tenant=tenant, object=obj, plain=plain, **more)
+    door.close()
+    return got
+
+
+def opened(vault, tenant, obj, text):
+    door = vault.admins.door()
+    got = door.ask("board_decrypt", tenant=tenant, object=obj, text=text)
+    door.close()
+    return got
+
+
+def test_transit_binds_tenant_and_object(tenants, bao):
+    got = boxed(tenants, "acme", "exec-1/board")
+    assert got["code"] == 0 and got["text"].startswith("vault:v1:") and got["version"] == 1
+    again = opened(tenants, "acme", "exec-1/board", got["text"])
+    assert (again["code"], again["plain"], again["version"]) == (0, PLAIN, 1)
+    for tenant, obj in (("acme", "exec-2/board"), ("globex", "exec-1/board"), ("acme-corp", "exec-1/board"),
+                        ("acme", "exec-1/board/"), ("initech", "exec-1/board"), ("../acme", "exec-1/board")):
+        refused = opened(tenants, tenant, obj, got["text"])
+        assert refused["code"] != 0 and not refused["plain"] and refused["message"], (tenant, obj)
+    # by hand, without the associated data, OpenBao refuses it too
+    bao.call("POST", "transit/decrypt/blackboard", f"{NS}/tenant-acme", (400,), ciphertext=got["text"])
+
+
+def test_transit_key_versions(tenants, bao):
+    old = boxed(tenants, "globex", "o")["text"]
+    bao.call("POST", "transit/keys/blackboard/rotate", f"{NS}/tenant-globex")
+    new_one = boxed(tenants, "globex", "o")
+    assert new_one["version"] == 2 and new_one["text"].startswith("vault:v2:")
+    for text in (old, new_one["text"]):
+        assert opened(tenants, "globex", "o", text)["plain"] == PLAIN
+    refused = boxed(tenants, "globex", "o", new_key=1)
+    assert refused["code"] != 0 and "rotate" in refused["message"]
+
+
+@pytest.mark.parametrize("text", ["", "vault:v1:", "vault:v0:AAAA", "vault:v1:AAAA\",\"x\":\"", "vault:v1:A\nA",
+                                  "vault:v99:AAAA", "aegis:v1:AAAA", "aegis:v1:" + "A" * 60, "x" * 49152])
+def test_what_nobody_encrypted(tenants, text):
+    got = opened(tenants, "acme", "o", text)
+    assert got["code"] != 0 and got["message"] and not got["plain"]
+
+
+def test_as_large_as_may_be(tenants):
+    plain = os.urandom(32768)
+    got = boxed(tenants, "acme", "large", plain)
+    assert got["code"] == 0 and opened(tenants, "acme", "large", got["text"])["plain"] == plain
+
+
+def test_an_administrator_encrypts(fresh):
+    """The vault's own key, from the command line, without a gate and with it."""
+    lab = fresh()
+
+    def aegis(*args, data):
+        return subprocess.run([str(lab.bin), "vault", *args], input=data, env=lab.env, cwd=lab.dir,
+                              capture_output=True, timeout=30)
+
+    text = aegis("encrypt", "--object", "exec-1", data=PLAIN).stdout
+    assert text.startswith(b"aegis:v1:")
+    lab.start()
+    assert aegis("decrypt", "--object", "exec-1", data=text).stdout == PLAIN
+    for more in (("--object", "exec-2"), ("--object", "exec-1", "--tenant", "acme")):
+        done = aegis("decrypt", *more, data=text)
+        assert done.returncode != 0 and not done.stdout and b"not encrypted for this" in done.stderr
+    second = aegis("encrypt", "--object", "exec-1", "--new-key", data=b"x").stdout
+    assert second.startswith(b"aegis:v2:")
+    assert aegis("decrypt", "--object", "exec-1", data=text).stdout == PLAIN
+    assert aegis("encrypt", "--object", "exec-1", data=b"").returncode != 0
+    rows = accesses(lab)
+    assert [r["detail"].split(";")[0] for r in rows if r["code"] == "ok"] == [
+        "encrypted: blackboard exec-1", "decrypted: blackboard exec-1",
+        "encrypted: blackboard exec-1", "decrypted: blackboard exec-1"]
+    # that of another tenant is among that tenant's rows
+    assert len([r for r in rows if r["code"] == "refused"]) == 1
+    assert PLAIN[:20] not in lab.log.read_bytes() and PLAIN[:20].decode() not in str(lab.ledger())

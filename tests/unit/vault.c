@@ -985,6 +985,153 @@ START_TEST(checkpoints)
 }
 END_TEST
 
+/* ---- blackboards ---- */
+
+struct boxed {
+	enum vault_code code;
+	unsigned version;
+	char text[1024];
+	char plain[64];
+};
+
+static int
+copy_plain(const void *p, size_t len, void *arg)
+{
+	return span_copy(span_mem(p, len), arg, sizeof(((struct boxed *)0)->plain));
+}
+
+static void
+hear_box(const struct vault_answer *a, void *arg)
+{
+	struct boxed *b = arg;
+
+	b->code = a->code;
+	b->version = a->version;
+	if (a->text.len > 0)
+		ck_assert_int_eq(span_copy(a->text, b->text, sizeof(b->text)), 0);
+	if (a->secret != NULL)
+		ck_assert_int_eq(secret_use(a->secret, copy_plain, b->plain), 0);
+}
+
+static struct boxed
+encrypt(const char *tenant, const char *object, int new_key, const char *plain)
+{
+	const struct vault_object o = {span_str(tenant), span_str(object)};
+	struct secret *s = secret_new(plain, strlen(plain));
+	struct boxed b = {.code = VAULT_IO};
+
+	P->encrypt(&o, new_key, s, hear_box, &b);
+	secret_free(s);
+	return b;
+}
+
+static struct boxed
+decrypt(const char *tenant, const char *object, const char *text)
+{
+	const struct vault_object o = {span_str(tenant), span_str(object)};
+	struct boxed b = {.code = VAULT_IO};
+
+	P->decrypt(&o, span_str(text), hear_box, &b);
+	return b;
+}
+
+START_TEST(boards_are_bound)
+{
+	struct boxed a, b, again;
+	size_t i;
+
+	must_open(1);
+	a = encrypt("t", "exec/1", 0, "the board");
+	b = encrypt("t", "exec/1", 0, "the board");
+	ck_assert_uint_eq(a.code, VAULT_OK);
+	ck_assert_uint_eq(a.version, 1);
+	ck_assert_int_eq(strncmp(a.text, "aegis:v1:", 9), 0);
+	ck_assert_str_ne(a.text, b.text);
+	again = decrypt("t", "exec/1", a.text);
+	ck_assert_uint_eq(again.code, VAULT_OK);
+	ck_assert_str_eq(again.plain, "the board");
+	/* another's, also where the two together read the same */
+	ck_assert_uint_eq(decrypt("t", "exec/2", a.text).code, VAULT_REFUSED);
+	ck_assert_uint_eq(decrypt("u", "exec/1", a.text).code, VAULT_REFUSED);
+	ck_assert_uint_eq(encrypt("u", "exec/1", 0, "x").code, VAULT_OK);
+	ck_assert_uint_eq(decrypt("u", "exec/1", a.text).code, VAULT_REFUSED);
+	ck_assert_uint_eq(encrypt("te", "xec/1", 0, "x").code, VAULT_OK);
+	ck_assert_uint_eq(decrypt("te", "xec/1", a.text).code, VAULT_REFUSED);
+	ck_assert_uint_eq(decrypt("t", "", a.text).code, VAULT_REFUSED);
+	/* changed, cut, or no such text */
+	for (i = 0; a.text[i] != '\0'; i++) {
+		b = a;
+		b.text[i] ^= 1;
+		ck_assert_uint_eq(decrypt("t", "exec/1", b.text).code, VAULT_REFUSED);
+		b.text[i] = '\0';
+		ck_assert_uint_eq(decrypt("t", "exec/1", b.text).code, VAULT_REFUSED);
+	}
+	ck_assert_uint_eq(decrypt("t", "exec/1", "vault:v1:AAAA").code, VAULT_REFUSED);
+	P->close();
+}
+END_TEST
+
+START_TEST(boards_outlive_their_key)
+{
+	struct boxed one, two, got;
+
+	must_open(1);
+	one = encrypt("t", "o", 0, "one");
+	two = encrypt("t", "o", 1, "two");
+	ck_assert_uint_eq(two.version, 2);
+	ck_assert_int_eq(strncmp(two.text, "aegis:v2:", 9), 0);
+	/* another tenant's key is its own */
+	ck_assert_uint_eq(encrypt("u", "o", 0, "x").version, 1);
+	P->close();
+	must_open(0);
+	got = decrypt("t", "o", one.text);
+	ck_assert_uint_eq(got.code, VAULT_OK);
+	ck_assert_uint_eq(got.version, 1);
+	ck_assert_str_eq(got.plain, "one");
+	ck_assert_str_eq(decrypt("t", "o", two.text).plain, "two");
+	ck_assert_uint_eq(encrypt("t", "o", 0, "x").version, 2);
+	/* one version's text under another's number */
+	two.text[7] = '1';
+	ck_assert_uint_eq(decrypt("t", "o", two.text).code, VAULT_REFUSED);
+	two.text[7] = '3';
+	ck_assert_uint_eq(decrypt("t", "o", two.text).code, VAULT_REFUSED);
+	P->close();
+}
+END_TEST
+
+/* A reference is sealed like a secret, never given out as one, and kept by an update. */
+START_TEST(references)
+{
+	struct credential c = cred("t", "ref");
+	struct secret *s = secret_new("vault:kv/a#b", 12);
+	struct said said = {0};
+	const struct vault_question q = {
+	    .tenant = span_str("t"), .reference = span_str("secret:ref")};
+
+	must_open(1);
+	c.reference = 1;
+	ck_assert_uint_eq(P->seal(&c, s, 0), VAULT_OK);
+	c.reference = 0;
+	c.port = 1;
+	ck_assert_uint_eq(P->seal(&c, NULL, 1), VAULT_OK);
+	P->close();
+	must_open(0);
+	P->fetch(span_str("t"), span_str("ref"), hear, &said);
+	ck_assert_uint_eq(said.code, VAULT_OK);
+	ck_assert_uint_eq(said.meta.reference, 1);
+	ck_assert_uint_eq(said.meta.allow_private, 1);
+	ck_assert_uint_eq(said.meta.port, 1);
+	ck_assert(secret_eq(said.secret, s));
+	secret_free(said.secret);
+	said = (struct said){0};
+	P->resolve(&q, hear, &said);
+	ck_assert_uint_eq(said.code, VAULT_BAD_REFERENCE);
+	ck_assert_ptr_null(said.secret);
+	secret_free(s);
+	P->close();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -1014,6 +1161,9 @@ main(void)
 	tcase_add_test(tc, token_is_made_of_claims);
 	tcase_add_test(tc, token_refusals);
 	tcase_add_test(tc, checkpoints);
+	tcase_add_test(tc, boards_are_bound);
+	tcase_add_test(tc, boards_outlive_their_key);
+	tcase_add_test(tc, references);
 	suite_add_tcase(suite, tc);
 	run = srunner_create(suite);
 	srunner_run_all(run, CK_ENV);
