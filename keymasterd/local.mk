@@ -51,6 +51,14 @@ daemon_PROGRAMS += keymasterd-vault
 keymasterd_vault_SOURCES = keymasterd/vault/main.c
 keymasterd_vault_LDADD = libvault.a libstream.a $(COMMON_LIBS) $(SSL_LIBS)
 
+check_PROGRAMS += tests/unit/lease tests/fuzz/fuzz_lease
+TESTS += tests/unit/lease
+tests_unit_lease_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS)
+tests_fuzz_fuzz_lease_SOURCES = tests/fuzz/fuzz_lease.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_lease_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS)
+if !FUZZERS
+TESTS += tests/fuzz/fuzz_lease
+endif
 check_PROGRAMS += tests/unit/vault tests/unit/vault_process tests/fuzz/fuzz_vault
 TESTS += tests/unit/vault tests/unit/vault_process
 tests_unit_vault_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS)
