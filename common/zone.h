@@ -13,8 +13,7 @@
 #include "common/span.h"
 
 #define ZONE_NAME_MAX 64
-#define ZONE_STEP_LEN 12 /* octets of a step in a table: Unix second, offset in seconds \
-			  */
+#define ZONE_STEP_LEN 12 /* octets of a step: Unix second, seconds east */
 #define ZONE_STEPS_MAX 1000
 
 struct zone;
