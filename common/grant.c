@@ -14,21 +14,7 @@
 #include "common/proto.h"
 #include "common/replay.h"
 #include "common/secret.h"
-
-static EVP_MD_CTX *
-sha256_start(void)
-{
-	static EVP_MD_CTX *ctx;
-	static EVP_MD *md;
-
-	if (ctx == NULL) {
-		ctx = EVP_MD_CTX_new();
-		md = EVP_MD_fetch(NULL, "SHA256", NULL);
-		if (ctx == NULL || md == NULL || EVP_DigestInit_ex2(ctx, md, NULL) != 1)
-			return NULL;
-	}
-	return EVP_DigestInit_ex2(ctx, NULL, NULL) == 1 ? ctx : NULL;
-}
+#include "common/sha256.h"
 
 static int
 add_span(EVP_MD_CTX *ctx, struct span s)
@@ -44,13 +30,12 @@ grant_digest_proxy(struct span method, struct span authority, struct span target
     struct span headers, uint64_t body_len, uint64_t max_body,
     uint8_t digest[GRANT_DIGEST_LEN])
 {
-	EVP_MD_CTX *ctx = sha256_start();
+	EVP_MD_CTX *ctx = sha256_begin();
 	uint64_t len[2] = {__builtin_bswap64(body_len), __builtin_bswap64(max_body)};
 
-	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-proxy-2", 13) != 1 ||
-	    !add_span(ctx, method) || !add_span(ctx, authority) ||
-	    !add_span(ctx, target) || !add_span(ctx, headers) ||
-	    EVP_DigestUpdate(ctx, len, sizeof(len)) != 1 ||
+	if (EVP_DigestUpdate(ctx, "aegis-proxy-2", 13) != 1 || !add_span(ctx, method) ||
+	    !add_span(ctx, authority) || !add_span(ctx, target) ||
+	    !add_span(ctx, headers) || EVP_DigestUpdate(ctx, len, sizeof(len)) != 1 ||
 	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
 		return -1;
 	return 0;
@@ -60,10 +45,10 @@ int
 grant_digest_tool(uint32_t server, struct span execution, const void *payload, size_t len,
     uint8_t digest[GRANT_DIGEST_LEN])
 {
-	EVP_MD_CTX *ctx = sha256_start();
+	EVP_MD_CTX *ctx = sha256_begin();
 
 	server = __builtin_bswap32(server);
-	if (ctx == NULL || EVP_DigestUpdate(ctx, "aegis-tool-2", 12) != 1 ||
+	if (EVP_DigestUpdate(ctx, "aegis-tool-2", 12) != 1 ||
 	    EVP_DigestUpdate(ctx, &server, sizeof(server)) != 1 ||
 	    !add_span(ctx, execution) || EVP_DigestUpdate(ctx, payload, len) != 1 ||
 	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)

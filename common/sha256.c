@@ -10,8 +10,8 @@
 
 #include "common/log.h"
 
-void
-sha256_two(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[32])
+EVP_MD_CTX *
+sha256_begin(void)
 {
 	static EVP_MD_CTX *ctx;
 	static EVP_MD *md;
@@ -22,8 +22,17 @@ sha256_two(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[3
 		if (ctx == NULL || md == NULL || EVP_DigestInit_ex2(ctx, md, NULL) != 1)
 			fatalx("SHA-256 is not available");
 	}
-	if (EVP_DigestInit_ex2(ctx, NULL, NULL) != 1 ||
-	    EVP_DigestUpdate(ctx, a, alen) != 1 ||
+	if (EVP_DigestInit_ex2(ctx, NULL, NULL) != 1)
+		abort();
+	return ctx;
+}
+
+void
+sha256_two(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[32])
+{
+	EVP_MD_CTX *ctx = sha256_begin();
+
+	if (EVP_DigestUpdate(ctx, a, alen) != 1 ||
 	    (blen > 0 && EVP_DigestUpdate(ctx, b, blen) != 1) ||
 	    EVP_DigestFinal_ex(ctx, out, NULL) != 1)
 		abort();

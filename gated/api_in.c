@@ -3,22 +3,16 @@
  * What the judge answers itself: attestation, sessions, keys, MCP. gated; the body goes
  * unread.
  */
-#include "common/utf8.h"
 #include "gated/answer.h"
 #include "gated/ask.h"
 #include "gated/conn.h"
+#include "gated/fields.h"
 #include "gated/media.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
 
 #define API_TARGET_MAX 2048
 #define API_BODY_MAX 32768
-
-struct field {
-	const char *name;
-	size_t max;
-	struct part *part;
-};
 
 /* Why it is refused, or NULL. */
 const char *
@@ -32,23 +26,10 @@ api_keep_fields(struct req *r, const struct http1_head *h)
 	    {"origin", 300, &r->origin},
 	    {"x-zaru-security-context", 128, &r->context},
 	};
-	const struct http1_header *f;
-	size_t i;
 
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		f = http1_find(h, fields[i].name);
-		if (f == NULL)
-			continue;
-		if (http1_count(h, fields[i].name) != 1)
-			return "a field that may stand once is repeated";
-		if (f->value.len > fields[i].max ||
-		    !utf8_valid((const uint8_t *)f->value.p, f->value.len))
-			return "malformed Content-Type, Authorization, X-Aegis-Agent, "
-			       "Host, Origin or X-Zaru-Security-Context";
-		if (req_keep(r, fields[i].part, f->value) != 0)
-			return "no memory";
-	}
-	return NULL;
+	return fields_keep(r, h, fields, sizeof(fields) / sizeof(fields[0]),
+	    "malformed Content-Type, Authorization, X-Aegis-Agent, Host, Origin or "
+	    "X-Zaru-Security-Context");
 }
 
 void

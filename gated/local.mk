@@ -23,6 +23,8 @@ gated_libgated_a_SOURCES = \
 	gated/drain.c \
 	gated/drain.h \
 	gated/feed.h \
+	gated/fields.c \
+	gated/fields.h \
 	gated/flow.c \
 	gated/headers.c \
 	gated/headers.h \

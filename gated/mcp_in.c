@@ -3,38 +3,14 @@
  * Requests to /mcp: the fields that the judge wants to see, and the body, unread. gated;
  * it decides nothing but what no message could carry.
  */
-#include <string.h>
-
-#include "common/utf8.h"
 #include "gated/answer.h"
 #include "gated/ask.h"
 #include "gated/conf.h"
+#include "gated/fields.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
 
 #define TARGET_MAX 2048
-
-struct field {
-	const char *name;
-	size_t max;
-	struct part *part;
-};
-
-/* One copy of a field in r, or why it is refused. */
-static const char *
-keep_field(struct req *r, const struct http1_head *h, const struct field *want)
-{
-	const struct http1_header *f = http1_find(h, want->name);
-
-	if (f == NULL)
-		return NULL;
-	if (http1_count(h, want->name) != 1)
-		return "a field that may stand once is repeated";
-	if (f->value.len > want->max || memchr(f->value.p, '\0', f->value.len) != NULL ||
-	    !utf8_valid((const uint8_t *)f->value.p, f->value.len))
-		return "a header field is too long or malformed";
-	return req_keep(r, want->part, f->value) == 0 ? NULL : "no memory";
-}
 
 static const char *
 keep_fields(struct req *r, const struct http1_head *h)
@@ -52,12 +28,9 @@ keep_fields(struct req *r, const struct http1_head *h)
 	    {"mcp-method", 128, &r->rpc_method},
 	    {"mcp-name", 3072, &r->rpc_name},
 	};
-	const char *why = NULL;
-	size_t i;
 
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]) && why == NULL; i++)
-		why = keep_field(r, h, &fields[i]);
-	return why;
+	return fields_keep(r, h, fields, sizeof(fields) / sizeof(fields[0]),
+	    "a header field is too long or malformed");
 }
 
 void
