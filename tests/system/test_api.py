@@ -218,3 +218,67 @@ def test_slow_reader_is_cut(lab):
             assert rss(pid) - before < 16 << 20
         row_of(reader, path=f"/{n}")
     s.close()
+
+
+# -- logs --
+
+NASTY = '/nobody/%0a%0d"event=fake level=error\\u001b[31m'
+
+
+@pytest.mark.parametrize("form", ["json", "logfmt"])
+def test_log_format(prefix, place, form):
+    """observability.log_format is obeyed by every process; a line is one event, whatever
+    agents send; a request's number stands in the lines about it."""
+    lab = Lab(prefix, place / form, gate="  workers: 1", log_level="debug")
+    lab.text = lab.text.replace("log_format: logfmt", f"log_format: {form}")
+    lab.init().start()
+    try:
+        with socket.create_connection(("127.0.0.1", lab.port)) as s:
+            s.sendall(f"GET {NASTY.replace(' ', '')} HTTP/1.1\r\nHost: x\r\nX-A: \x1b[31m\r\n\r\n".encode())
+            s.recv(100)
+        call(lab_with(lab), "GET", "/nobody/x")
+        lab.credential("c", "svc", "s", "localhost", "--upstream", "http://localhost:1", "--allow-private")
+        token = lab.agent("a", "c")
+        r = requests.get(lab.url + "/svc/x", timeout=10, headers={"x-aegis-agent": token})
+        assert r.status_code == 502
+    finally:
+        lab.stop()
+    lines = [x for x in lab.log.read_bytes().split(b"\n") if x and b"is ready on" not in x]
+    roles, events = set(), set()
+    for line in lines:
+        assert not [c for c in line if c < 0x20 or c == 0x7f], line
+        if form == "json":
+            fields = json.loads(line)
+        else:
+            assert line.startswith(b"ts="), line
+            fields = dict(f.split("=", 1) for f in line.decode().split(" ")[:5] if "=" in f)
+        assert {"ts", "level", "role", "pid", "event"} <= set(fields), line
+        roles.add(fields["role"])
+        events.add(fields["event"])
+    assert roles >= {"master", "gate", "judge", "vault", "dispatcher", "worker", "toolhost"}
+    assert "fake" not in events
+
+
+def lab_with(lab):
+    lab.token = "aegis_none"
+    return lab
+
+
+def test_everything_listens_on_loopback(lab):
+    inodes = set()
+    for pid in lab.children():
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            except OSError:
+                continue
+            if link.startswith("socket:["):
+                inodes.add(link[8:-1])
+    bound = set()
+    for name, loopback in (("tcp", "0100007F"), ("tcp6", "00000000000000000000000001000000")):
+        for line in open(f"/proc/net/{name}").read().splitlines()[1:]:
+            local, state, inode = line.split()[1], line.split()[3], line.split()[9]
+            if state == "0A" and inode in inodes:
+                assert local.split(":")[0] == loopback, line
+                bound.add(int(local.split(":")[1], 16))
+    assert bound == {lab.port, lab.api_port}
