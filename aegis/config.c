@@ -319,6 +319,8 @@ on_key(const struct config_key *k, const struct yaml_node *n, void *arg)
 		l->servers = n;
 	else if (strcmp(k->path, "seal.issuers") == 0)
 		l->issuers = n;
+	else if (strcmp(k->path, "webhooks") == 0)
+		l->hooks = n;
 	else if (k->type == KEY_SECRET)
 		config_warn_mode(l->c->file, "the master key");
 }
@@ -419,6 +421,7 @@ config_load(const struct config_flags *flags)
 	config_read_contexts(&l);
 	config_read_tools(&l);
 	config_read_issuers(&l);
+	config_read_hooks(&l);
 	/* other commands, such as those that help to correct policies, do without them */
 	if (l.serve && c->policies_dir != NULL && c->policy_mode != POLICY_OFF)
 		c->policies = policies_read(c->policies_dir, &l.problems);
@@ -456,6 +459,7 @@ config_free(struct config *c)
 	config_free_openbao(c);
 	config_free_tools(c);
 	config_free_issuers(c);
+	config_free_hooks(c);
 	config_free_contexts(c);
 	policies_free(c->policies);
 	free(c->file);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/hook_url.h"
 #include "common/jwks.h"
 
 struct buf;
@@ -65,6 +66,16 @@ struct config_issuer {
 	char *issuer, *audience, *jwks_file;
 	unsigned leeway_s;
 	struct jwks keys;
+};
+
+/* A webhook of the file. */
+struct config_hook {
+	char *url, *label;
+	char **events;
+	struct secret *secret;
+	bool allow_private;
+	char id[HOOK_ID_LEN + 1];
+	struct hook_url parsed;
 };
 
 struct config {
@@ -130,6 +141,8 @@ struct config {
 	unsigned seal_leeway_s;
 	struct config_issuer *issuers; /* of security tokens */
 	size_t nissuers;
+	struct config_hook *hooks;
+	size_t nhooks;
 
 	bool cluster;
 	unsigned cluster_per_minute;

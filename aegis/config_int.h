@@ -17,7 +17,7 @@ struct loading {
 	char *dotenv; /* lines with their NULs */
 	size_t dotenv_len;
 	struct yaml_node *root;
-	const struct yaml_node *contexts, *servers, *issuers; /* in root, or NULL */
+	const struct yaml_node *contexts, *servers, *issuers, *hooks; /* in root, or NULL */
 };
 
 /* A regular file of at most max octets with a NUL behind; NULL with errno. */
@@ -54,5 +54,8 @@ void config_free_tools(struct config *);
 /* Operators' and issuers' key sets. */
 void config_read_issuers(struct loading *);
 void config_free_issuers(struct config *);
+/* Webhooks. */
+void config_read_hooks(struct loading *);
+void config_free_hooks(struct config *);
 
 #endif

@@ -80,6 +80,7 @@ put_value(const struct config_key *k, const struct config *c, struct buf *out)
 	case KEY_TREE:
 		(void)buf_printf(out, "%zu",
 		    strcmp(k->path, "contexts") == 0           ? c->ncontexts
+			: strcmp(k->path, "webhooks") == 0     ? c->nhooks
 			: strcmp(k->path, "seal.issuers") == 0 ? c->nissuers
 							       : c->ntools);
 		break;

@@ -235,6 +235,56 @@ send_issuers(struct child *child, const struct config *c)
 }
 
 static int
+send_hooks(struct child *child, const struct config *c)
+{
+	const struct config_hook *h;
+	struct buf events;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->nhooks && r == 0; i++) {
+		MSG_INIT(conf_webhook, m);
+
+		h = &c->hooks[i];
+		buf_init(&events);
+		r = join(h->events, &events);
+		m.id = span_str(h->id);
+		m.url = span_str(h->url);
+		m.events = span_mem(events.p, events.len);
+		m.label = span_str(h->label);
+		m.allow_private = h->allow_private;
+		if (r == 0)
+			r = chan_note(child->door, MSG_conf_webhook, &m);
+		buf_free(&events);
+	}
+	return r;
+}
+
+static int
+send_hook_secrets(struct child *child, const struct config *c)
+{
+	char name[sizeof(HOOK_NAME) + HOOK_ID_LEN];
+	const struct config_hook *h;
+	size_t i;
+
+	for (i = 0; i < c->nhooks; i++) {
+		MSG_INIT(conf_webhook_secret, m);
+
+		h = &c->hooks[i];
+		snprintf(name, sizeof(name), HOOK_NAME "%s", h->id);
+		m.name = span_str(name);
+		m.host = span_str(h->parsed.host);
+		m.scheme = span_str(h->parsed.scheme);
+		m.port = h->parsed.port;
+		m.allow_private = h->allow_private;
+		m.secret = h->secret;
+		if (chan_note(child->door, MSG_conf_webhook_secret, &m) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
 send_mcp(struct child *child, const struct config *c)
 {
 	MSG_INIT(conf_mcp, m);
@@ -395,6 +445,8 @@ send_vault(struct child *child, const struct config *c)
 	if (c->openbao_addresses != NULL &&
 	    (send_openbao(child, c) == -1 || send_alive(child) == -1))
 		return -1;
+	if (send_hook_secrets(child, c) == -1)
+		return -1;
 	for (i = 0; i < c->ntools; i++)
 		for (j = 0; c->tools[i].enabled && j < c->tools[i].nvariables; j++) {
 			MSG_INIT(conf_tool_secret, s);
@@ -549,7 +601,8 @@ confsend_child(struct child *child, const struct config *c)
 			r = send_gate(child, c);
 			break;
 		case ROLE_JUDGE:
-			r = policies_send(child->door) == 0 && send_rules(child, c) == 0
+			r = policies_send(child->door) == 0 &&
+				send_hooks(child, c) == 0 && send_rules(child, c) == 0
 			    ? send_tools(child, c)
 			    : -1;
 			break;

@@ -8,6 +8,7 @@
 
 #define AT(member) offsetof(struct config, member)
 #define TOOL(member) offsetof(struct config_tool, member)
+#define HOOK(member) offsetof(struct config_hook, member)
 #define ISSUER(member) offsetof(struct config_issuer, member)
 #define KEY(path, type, at, fallback, env, min, max, choices, about)    \
 	{                                                               \
@@ -208,7 +209,8 @@ const struct config_key config_keys[] = {
     KEY("tools.mcp_servers", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
 	"List of tool servers; their keys are below."),
 
-    LATER("webhooks", "Webhooks."),
+    KEY("webhooks", KEY_TREE, 0, NULL, NULL, 0, 0, NULL,
+	"List of webhooks; their keys are url, events, secret, label and allow_private."),
     LATER("metrics", "It is observability.metrics here."),
     LATER("dashboard", "Dashboard."),
     KEY(NULL, KEY_TEXT, 0, NULL, NULL, 0, 0, NULL, NULL),
@@ -270,6 +272,20 @@ const struct config_key issuer_keys[] = {
 	"JSON Web Key Set (RS256 and EdDSA) that verifies them; required."),
     KEY("leeway", KEY_SECONDS, ISSUER(leeway_s), "0s", NULL, 0, 300, NULL,
 	"How far past its end such a token is still accepted."),
+    KEY(NULL, KEY_TEXT, 0, NULL, NULL, 0, 0, NULL, NULL),
+};
+
+const struct config_key hook_keys[] = {
+    KEY("url", KEY_TEXT, HOOK(url), NULL, NULL, 1, HOOK_URL_MAX, NULL,
+	"Where to: https://host/path; required."),
+    KEY("events", KEY_TEXTS, HOOK(events), NULL, NULL, 0, 0, NULL,
+	"Of what; required."),
+    KEY("secret", KEY_SECRET, HOOK(secret), NULL, NULL, 1, 4096, NULL,
+	"What deliveries are signed with; required."),
+    KEY("label", KEY_TEXT, HOOK(label), NULL, NULL, 0, 128, NULL,
+	"What to call it."),
+    KEY("allow_private", KEY_BOOL, HOOK(allow_private), NULL, NULL, 0, 0, NULL,
+	"It may lead to loopback and private addresses."),
     KEY(NULL, KEY_TEXT, 0, NULL, NULL, 0, 0, NULL, NULL),
 };
 /* clang-format on */

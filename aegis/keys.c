@@ -278,7 +278,11 @@ key_expectation(const struct config_key *k, char *out, size_t size)
 		snprintf(out, size, "text or a list of texts");
 		break;
 	case KEY_SECRET:
-		snprintf(out, size, "%" PRIu64 " hexadecimal digits", k->max);
+		if (k->min == k->max)
+			snprintf(out, size, "%" PRIu64 " hexadecimal digits", k->max);
+		else
+			snprintf(out, size, "%" PRIu64 " to %" PRIu64 " characters",
+			    k->min, k->max);
 		break;
 	default:
 		snprintf(out, size, "a list");
@@ -351,8 +355,10 @@ set_secret(const struct config_key *k, struct secret **m, const char *text)
 {
 	struct secret *s;
 
-	if (strlen(text) != k->max ||
-	    strspn(text, "0123456789abcdefABCDEF") != (size_t)k->max)
+	/* a key has its one length, other secrets are whatever they are */
+	if (strlen(text) < k->min || strlen(text) > k->max ||
+	    (k->min == k->max &&
+		strspn(text, "0123456789abcdefABCDEF") != (size_t)k->max))
 		return -1;
 	s = secret_new(text, strlen(text));
 	if (s == NULL)

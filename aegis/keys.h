@@ -46,6 +46,7 @@ struct config_key {
 extern const struct config_key config_keys[]; /* in struct config; ends with path NULL */
 extern const struct config_key tool_keys[];   /* in struct config_tool */
 extern const struct config_key issuer_keys[]; /* in struct config_issuer */
+extern const struct config_key hook_keys[];   /* in struct config_hook */
 
 size_t config_keys_count(void);
 /* The table's row for a path, or NULL. */

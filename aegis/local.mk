@@ -7,6 +7,7 @@ libconfig_a_SOURCES = \
 	aegis/config_context.c \
 	aegis/config_finish.c \
 	aegis/config_int.h \
+	aegis/config_hook.c \
 	aegis/config_issuer.c \
 	aegis/config_network.c \
 	aegis/config_openbao.c \

@@ -21,6 +21,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/credential.h \
 	keymasterd/vault/event.c keymasterd/vault/event.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
+	keymasterd/vault/hook.c keymasterd/vault/hook.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
 	keymasterd/vault/lease.c keymasterd/vault/lease.h \
 	keymasterd/vault/lease_bao.c keymasterd/vault/lease_bao.h \

@@ -47,6 +47,10 @@ struct hook {
 TAILQ_HEAD(hook_list, hook);
 extern struct hook_list hooks;
 
+/* The row of proc_configure(): one that the configuration names; created_ms is 0. */
+int hook_configure(void *msg);
+/* Bits of a list with commas or blanks; 0 with the item that is none in *bad. */
+uint32_t hook_events(struct span list, struct span *bad);
 /* Reads them all; at start and after a rollback. 0 or -1. */
 int hook_load(void);
 struct hook *hook_find(const char *tenant, struct span id);

@@ -126,34 +126,6 @@ act_go(int committed, void *arg)
 		act_failed(a, "Vault is not running. See `aegis status`.");
 }
 
-/* Bits of a comma separated list; 0 with the item that is none in *bad. */
-static uint32_t
-events_of(struct span list, struct span *bad)
-{
-	const char *p = list.p, *end = list.p + list.len, *comma;
-	uint32_t events = 0;
-	struct span item;
-	unsigned i;
-
-	*bad = span_str("");
-	while (list.len > 0 && p <= end) {
-		if ((comma = memchr(p, ',', (size_t)(end - p))) == NULL)
-			comma = end;
-		item = span_mem(p, (size_t)(comma - p));
-		for (p = comma + 1; item.len > 0 && item.p[0] == ' ';)
-			item = span_mem(item.p + 1, item.len - 1);
-		for (i = 0; i < HOOK_EVENTS; i++)
-			if (span_eq(item, hook_event_name(1u << i)))
-				break;
-		if (i == HOOK_EVENTS) {
-			*bad = item;
-			return 0;
-		}
-		events |= 1u << i;
-	}
-	return events;
-}
-
 static const char *
 check_id(struct span id)
 {
@@ -182,7 +154,7 @@ hook_add(struct chan *c, uint64_t reqid, void *msg)
 	    span_copy(m->url, row.url, sizeof(row.url)) == -1)
 		return admin_refuse(
 		    c, reqid, "The URL cannot be used: %s.", why != NULL ? why : "long");
-	row.events = events_of(m->events, &bad);
+	row.events = hook_events(m->events, &bad);
 	if (row.events == 0)
 		return admin_refuse(c, reqid,
 		    "\"%.*s\" is no event. There are blocked_request, credential_expiry, "
@@ -246,7 +218,9 @@ hook_json(const struct hook *h, struct buf *json)
 	if (h->row.label[0] != '\0')
 		jsonw_key_str(&w, "label", h->row.label);
 	jsonw_key_bool(&w, "allow_private", h->row.allow_private != 0);
-	put_time(&w, "created_at", h->row.created_ms);
+	if (h->row.created_ms != 0)
+		put_time(&w, "created_at", h->row.created_ms);
+	jsonw_key_bool(&w, "configured", h->row.created_ms == 0);
 	jsonw_key(&w, "pending");
 	jsonw_uint(&w, pending);
 	jsonw_key(&w, "dead");
@@ -357,6 +331,9 @@ hook_remove(struct chan *c, uint64_t reqid, void *msg)
 		return admin_refuse(c, reqid,
 		    "There is no webhook %.*s. See them with: aegis webhook list",
 		    (int)m->id.len, m->id.len > 0 ? m->id.p : "");
+	if (h->row.created_ms == 0)
+		return admin_refuse(c, reqid,
+		    "This webhook is in the configuration: take it out of there.");
 	if ((d = calloc(1, sizeof(*d))) == NULL) {
 		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
 		return 0;

@@ -4,11 +4,72 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
+#include "common/msg.h"
+#include "common/proc.h"
 #include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/turn.h"
 
 struct hook_list hooks = TAILQ_HEAD_INITIALIZER(hooks);
+
+#define CONFIGURED_MAX 16
+
+static struct store_hook configured[CONFIGURED_MAX];
+static size_t nconfigured;
+
+uint32_t
+hook_events(struct span list, struct span *bad)
+{
+	const char *p = list.p, *end = list.p + list.len, *stop;
+	uint32_t events = 0;
+	struct span item;
+	unsigned i;
+
+	*bad = span_str("");
+	for (; list.len > 0 && p < end; p = stop + 1) {
+		for (stop = p; stop < end && *stop != ',' && *stop != ' '; stop++)
+			;
+		item = span_mem(p, (size_t)(stop - p));
+		if (item.len == 0)
+			continue;
+		for (i = 0; i < HOOK_EVENTS; i++)
+			if (span_eq(item, hook_event_name(1u << i)))
+				break;
+		if (i == HOOK_EVENTS) {
+			*bad = item;
+			return 0;
+		}
+		events |= 1u << i;
+	}
+	return events;
+}
+
+int
+hook_configure(void *msg)
+{
+	const struct msg_conf_webhook *m = msg;
+	struct store_hook *row;
+	struct span bad;
+
+	if (nconfigured == CONFIGURED_MAX)
+		return -1;
+	row = &configured[nconfigured++];
+	row->events = hook_events(m->events, &bad);
+	if (row->events == 0) {
+		LOG_ERROR("webhook.events", LSN("url", m->url.p, m->url.len),
+		    LSN("unknown", bad.p, bad.len));
+		return -1;
+	}
+	row->allow_private = m->allow_private;
+	snprintf(row->tenant, sizeof(row->tenant), "%s",
+	    proc_self.tenant[0] != '\0' ? proc_self.tenant : "default");
+	return span_copy(m->id, row->id, sizeof(row->id)) == -1 ||
+		span_copy(m->url, row->url, sizeof(row->url)) == -1 ||
+		span_copy(m->label, row->label, sizeof(row->label)) == -1
+	    ? -1
+	    : 0;
+}
 
 struct hook *
 hook_find(const char *tenant, struct span id)
@@ -28,7 +89,7 @@ hook_count(void)
 	unsigned n = 0;
 
 	TAILQ_FOREACH (h, &hooks, link)
-		n++;
+		n += h->row.created_ms != 0;
 	return n;
 }
 
@@ -63,6 +124,17 @@ hook_forget(struct hook *h)
 }
 
 static int
+load_configured(void)
+{
+	size_t i;
+
+	for (i = 0; i < nconfigured; i++)
+		if (hook_set(&configured[i]) == NULL)
+			return -1;
+	return 0;
+}
+
+static int
 load_one(const struct store_hook *row, void *arg)
 {
 	(void)arg;
@@ -79,6 +151,7 @@ load_again(void *arg)
 	TAILQ_FOREACH (h, &hooks, link)
 		h->row.events = 0;
 	(void)store_hook_each(judge_store, load_one, NULL);
+	(void)load_configured();
 	for (h = TAILQ_FIRST(&hooks); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, link);
 		if (h->row.events == 0)
@@ -90,5 +163,8 @@ int
 hook_load(void)
 {
 	turn_on_rollback(load_again, NULL);
-	return store_hook_each(judge_store, load_one, NULL);
+	return store_hook_each(judge_store, load_one, NULL) == -1 ||
+		load_configured() == -1
+	    ? -1
+	    : 0;
 }

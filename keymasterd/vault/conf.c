@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "keymasterd/vault/hook.h"
 #include "keymasterd/vault/kdf.h"
 #include "keymasterd/vault/lease.h"
 #include "keymasterd/vault/openbao.h"
@@ -67,5 +68,6 @@ const struct proc_conf_row conf_rows[] = {
     {MSG_conf_openbao, openbao_configure},
     {MSG_conf_tool_alive, take_alive},
     {MSG_conf_tool_secret, take_tool_secret},
+    {MSG_conf_webhook_secret, hook_configure},
     {0, NULL},
 };

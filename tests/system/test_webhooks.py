@@ -29,7 +29,7 @@ class Receiver(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(self, ca, port=0, secret=SECRET):
-        self.got, self.bad, self.status = [], [], 200
+        self.got, self.bad, self.status, self.ca = [], [], 200, ca.ca
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -272,3 +272,34 @@ def test_queue_survives_kill_9(prefix, place, ca):
         lab.stop()
         if late:
             late.stop()
+
+
+def test_webhooks_of_the_configuration(prefix, place, receiver):
+    """What the file names is told, too; its secret is never shown."""
+    lab = Lab(prefix, place / "lab", ca=None, gate="  workers: 1")
+    lab.text = lab.text.replace("egress:\n", f"egress:\n  ca_file: {receiver.ca}\n") + f"""
+webhooks:
+  - url: {receiver.url("/configured")}
+    events: [agent_auth_failure]
+    secret: {SECRET}
+    allow_private: true
+"""
+    lab.init().start()
+    try:
+        (row,) = lab.json("webhook", "list")
+        assert row["configured"] is True and row["events"] == ["agent_auth_failure"]
+        call(lab, "GET", "/configured", token="aegis_wrong")
+        end = time.monotonic() + PATIENCE
+        while not [m for p, m in receiver.got if p == "/configured"]:
+            assert time.monotonic() < end, receiver.bad
+            time.sleep(0.02)
+        assert SECRET not in lab.aegis("config", "show").stdout + lab.log.read_text()
+        with pytest.raises(CommandFailed) as e:
+            lab.aegis("webhook", "remove", "--id", row["id"])
+        assert "configuration" in e.value.err
+    finally:
+        lab.stop()
+    lab.config.write_text(lab.text.replace("agent_auth_failure", "no_such_event"))
+    with pytest.raises(RuntimeError):
+        lab.start()
+    lab.stop()

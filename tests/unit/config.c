@@ -269,7 +269,7 @@ END_TEST
 
 START_TEST(later_features)
 {
-	static const char *const texts[] = {"webhooks: []\n"};
+	static const char *const texts[] = {"metrics: {}\n", "dashboard: {}\n"};
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
