@@ -393,6 +393,10 @@ def main():
             proxy.stop()
             upstream.stop()
             shutil.rmtree(shm)
+    done = subprocess.run([sys.executable, str(Path(__file__).parent / "openbao.py"), str(args.prefix),
+                           str(args.cache)], capture_output=True, text=True, timeout=300)
+    out += ["## Tokens by OpenBao's Transit, database users by its leases\n", "```",
+            (done.stdout or done.stderr).rstrip(), "```", ""]
     text = "\n".join(out)
     print(text)
     if args.markdown:
