@@ -71,6 +71,7 @@ libcommon_a_SOURCES = \
 	common/msg.h \
 	common/nfa.c \
 	common/nfa.h \
+	common/nfa_chars.c \
 	common/nfa_compile.c \
 	common/nfa_int.h \
 	common/policy.c \
