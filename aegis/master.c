@@ -45,6 +45,7 @@
 #define VAULT_STOP_MS (VAULT_DRAIN_MS + 1500)
 #define TOOL_GRACE_MS 6000 /* tool servers may take five seconds after their SIGTERM */
 #define START_FAILURES_MAX 5
+#define BACKGROUND_MS 60000 /* a slow machine derives keys for a while */
 
 static const struct config *config;
 static enum master_mode mode;
@@ -513,7 +514,7 @@ master_start_background(const struct config *c, enum master_mode m)
 		close(forked_key_fd);
 	forked_key_fd = -1;
 	pfd = (struct pollfd){.fd = pipefd[0], .events = POLLIN};
-	if (poll(&pfd, 1, 10000) == 1 && read(pipefd[0], &byte, 1) == 1) {
+	if (poll(&pfd, 1, BACKGROUND_MS) == 1 && read(pipefd[0], &byte, 1) == 1) {
 		close(pipefd[0]);
 		return pid;
 	}
