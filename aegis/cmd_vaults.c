@@ -237,8 +237,7 @@ cmd_vault_create(struct cli *cli)
 	r = ADMIN_FAILED;
 	key_path = key_path_join(dir, ".master-key");
 	if (key_path != NULL && make_place(cli->config->vaults_root, dir) == 0 &&
-	    (given || write_key(key_path, key) == 0) &&
-	    make_vault(cli, name, key) == 0)
+	    (given || write_key(key_path, key) == 0) && make_vault(cli, name, key) == 0)
 		r = ADMIN_OK;
 	if (r != ADMIN_OK) {
 		remove_files(dir, "judge/ledger");
@@ -251,9 +250,7 @@ cmd_vault_create(struct cli *cli)
 		cli_ok("Vault %s is there.", name);
 		printf("  Data:       %s\n  Master key: %s\n  Use it:     AEGIS_VAULT=%s "
 		       "aegis …\n",
-		    dir,
-		    given ? "the one you gave; it is written nowhere"
-					  : key_path,
+		    dir, given ? "the one you gave; it is written nowhere" : key_path,
 		    name);
 	}
 out:

@@ -17,7 +17,8 @@ struct loading {
 	char *dotenv; /* lines with their NULs */
 	size_t dotenv_len;
 	struct yaml_node *root;
-	const struct yaml_node *contexts, *servers, *issuers, *hooks; /* in root, or NULL */
+	const struct yaml_node *contexts, *servers, *issuers,
+	    *hooks; /* in root, or NULL */
 };
 
 /* A regular file of at most max octets with a NUL behind; NULL with errno. */

@@ -18,7 +18,7 @@
 #include "aegis/config.h"
 
 static int agents[LISTEN_MAX + 2] = {-1}; /* one with a name, and the end */
-static int api = -1; /* the data API */
+static int api = -1;                      /* the data API */
 static int admin = -1, vault = -1;
 static int named; /* gate.socket is ours */
 

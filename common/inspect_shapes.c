@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of prefixes. gated and judge. Sure are those that were made to be found; what is also
- * the shape of an ordinary thing is only likely.
+ * The table of prefixes. gated and judge. Sure are those that were made to be found; what
+ * is also the shape of an ordinary thing is only likely.
  */
 #include "common/inspect_shapes.h"
 

@@ -147,8 +147,10 @@ metrics_collect(struct buf *out, struct span said, enum role from, const char *n
 	int r;
 
 	while ((r = metrics_next(&said, from, &v)) == 1)
-		if (is_own(v.id, from) && add(out, &v, from, name) == -1)
+		if (is_own(v.id, from) && add(out, &v, from, name) == -1) {
 			r = -1;
+			break;
+		}
 	if (r == -1)
 		out->len = was;
 	return r;

@@ -50,7 +50,7 @@ act_end(struct act *a, const char *message)
 	if (a->chan != NULL)
 		admin_done(a->chan, a->reqid, ADMIN_FAILED, message);
 	/* nobody has it */
-	(void)store_operator_delete(judge_store, judge_conf.tenant, a->jti);
+	(void)store_operator_revoke(judge_store, judge_conf.tenant, a->jti);
 	TAILQ_REMOVE(&acts, a, link);
 	free(a);
 }

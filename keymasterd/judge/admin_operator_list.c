@@ -118,7 +118,7 @@ admin_operator_revoke(struct chan *c, uint64_t reqid, void *msg)
 		    &(struct admin_act){
 			.event = "operator.revoke", .detail = span_str(detail)});
 		/* a failure fails the turn, and all is as it was */
-		(void)store_operator_delete(
+		(void)store_operator_revoke(
 		    judge_store, judge_conf.tenant, chosen.list[i].jti);
 	}
 	buf_init(&json);

@@ -2,9 +2,9 @@
 /*
  * What administrators ask about tool servers. Judge only. JSON:
  *
- *	tool_list	row {server, state, since, pid, instances, restarts, calls, failed,
- *in_flight, message, last_error, room, per_execution, capabilities[], tools[]} tool_test
- *done {server, room, start_ms, attempts[], tools[]}
+ *	tool_list	row {server, state, since, pid, instances, restarts, calls,
+ *failed, in_flight, message, last_error, room, per_execution, capabilities[], tools[]}
+ *tool_test done {server, room, start_ms, attempts[], tools[]}
  */
 #include <stdio.h>
 #include <string.h>

@@ -258,7 +258,7 @@ main(int argc, char **argv)
 	    {MSG_conf_issuer, trust_conf_issuer},
 	    {MSG_conf_issuer_key, trust_conf_key},
 	    {MSG_conf_mcp, mcp_configure},
-    {MSG_conf_webhook, hook_configure},
+	    {MSG_conf_webhook, hook_configure},
 	    {MSG_policy_begin, policies_conf_begin},
 	    {MSG_policy_zone, policies_conf_zone},
 	    {MSG_policy_add, policies_conf_add},

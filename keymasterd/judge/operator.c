@@ -151,7 +151,8 @@ verify(struct span text, const struct trust_issuer **whose, const char **why)
 	return 0;
 }
 
-/* One of ours counts while we know it. */
+/* One of ours counts until it is revoked: on the host that gave it out, since others with
+ * the same key do not know of it. */
 static unsigned
 still_good(const char *tenant, const char **why)
 {
@@ -160,12 +161,11 @@ still_good(const char *tenant, const char **why)
 
 	if (text_of("jti", jti, sizeof(jti)) != 0)
 		return refused(JWT_E_CLAIMS, why);
-	r = store_operator_get(judge_store, tenant, jti);
+	r = store_operator_revoked(judge_store, tenant, jti);
 	if (r == 0)
 		return 0;
-	*why = r == STORE_MISSING ? "The operator's token was revoked"
-				  : "The database cannot be read";
-	return r == STORE_MISSING ? 401 : 503;
+	*why = r > 0 ? "The operator's token was revoked" : "The database cannot be read";
+	return r > 0 ? 401 : 503;
 }
 
 unsigned

@@ -230,18 +230,19 @@ int store_user_delete(struct store *, const char *tenant, const char *name);
 int store_user_each(
     struct store *, int (*fn)(const struct store_user *, void *), void *arg);
 
-/* ---- tokens of operators that we gave out: one is good while it is here ---- */
+/* ---- tokens of operators that we gave out: one is good until it is revoked ---- */
 struct store_operator {
 	char tenant[STORE_TENANT_MAX];
 	char jti[STORE_ID_MAX];
 	char name[65];
-	unsigned role; /* enum operator_role */
+	unsigned role; /* enum operator_role; in the database 0 when revoked */
 	uint64_t created_ms, expires_ms;
 };
 int store_operator_add(struct store *, const struct store_operator *);
-/* 0, STORE_MISSING or -1. */
-int store_operator_get(struct store *, const char *tenant, const char *jti);
-int store_operator_delete(struct store *, const char *tenant, const char *jti);
+/* 1: it was revoked; 0: it was not, or another host gave it out. */
+int store_operator_revoked(struct store *, const char *tenant, const char *jti);
+/* Keeps the row as long as the token could be shown. */
+int store_operator_revoke(struct store *, const char *tenant, const char *jti);
 int store_operator_purge(struct store *, const char *tenant, uint64_t before_ms);
 /* Until fn returns not 0. */
 int store_operator_each(struct store *, const char *tenant,

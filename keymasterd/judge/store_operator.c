@@ -21,10 +21,11 @@ store_operator_add(struct store *s, const struct store_operator *o)
 }
 
 int
-store_operator_get(struct store *s, const char *tenant, const char *jti)
+store_operator_revoked(struct store *s, const char *tenant, const char *jti)
 {
 	sqlite3_stmt *st = store_stmt(s, SLOT_OPERATOR_GET,
-	    "SELECT 1 FROM operator_tokens WHERE tenant_id = ?1 AND jti = ?2");
+	    "SELECT 1 FROM operator_tokens WHERE tenant_id = ?1 AND jti = ?2 AND role = "
+	    "0");
 	int r;
 
 	if (st == NULL)
@@ -35,14 +36,14 @@ store_operator_get(struct store *s, const char *tenant, const char *jti)
 	if (r != SQLITE_ROW && r != SQLITE_DONE)
 		(void)store_fail(s, "operator_tokens");
 	sqlite3_reset(st);
-	return r == SQLITE_ROW ? 0 : r == SQLITE_DONE ? STORE_MISSING : -1;
+	return r == SQLITE_ROW ? 1 : r == SQLITE_DONE ? 0 : -1;
 }
 
 int
-store_operator_delete(struct store *s, const char *tenant, const char *jti)
+store_operator_revoke(struct store *s, const char *tenant, const char *jti)
 {
 	sqlite3_stmt *st = store_write(s, SLOT_OPERATOR_DELETE,
-	    "DELETE FROM operator_tokens WHERE tenant_id = ?1 AND jti = ?2");
+	    "UPDATE operator_tokens SET role = 0 WHERE tenant_id = ?1 AND jti = ?2");
 
 	if (st == NULL)
 		return -1;
@@ -70,7 +71,8 @@ store_operator_each(struct store *s, const char *tenant,
 {
 	sqlite3_stmt *st = store_stmt(s, SLOT_OPERATOR_EACH,
 	    "SELECT tenant_id, jti, name, role, created_at, expires_at"
-	    " FROM operator_tokens WHERE tenant_id = ?1 ORDER BY created_at, jti");
+	    " FROM operator_tokens WHERE tenant_id = ?1 AND role > 0 ORDER BY "
+	    "created_at, jti");
 	struct store_operator o;
 	int r = SQLITE_ERROR;
 

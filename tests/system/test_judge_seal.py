@@ -742,6 +742,8 @@ def test_runs_are_remembered_across_a_restart(prefix):
 def test_tool_list(judge):
     rows = [json.loads(r["json"]) for r in judge.act("tool_list")["rows"]]
     assert rows[0].pop("message").startswith("number ")
+    # what the tests before this one called
+    assert all(rows[0].pop(n) >= 0 for n in ("calls", "failed", "in_flight"))
     assert rows == [{"server": "files", "state": "running", "processes": 0, "restarts": 0,
                      "tool_count": 3, "instances": "shared", "capabilities": ["fs.*", "limited"],
                      "tools": ["fs.read", "fs.delete", "limited"]}]

@@ -372,9 +372,15 @@ def test_a_process_for_each_session(fresh, place):
         uid, count = said(c.call("odd.pid", {})).split()
         return int(uid), int(count)
 
+    def parent(pid):
+        try:
+            return Path(f"/proc/{pid}/status").read_text().split("PPid:\t")[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""  # it ended meanwhile
+
     def processes():
         return [p for p, c in lab.children().items() if c.startswith("toolhostd: toolexec odd") and
-                Path(f"/proc/{p}/status").read_text().split("PPid:\t")[1].split()[0] == str(lab.process.pid)]
+                parent(p) == str(lab.process.pid)]
 
     def only(n, seconds=5):
         end = time.monotonic() + seconds

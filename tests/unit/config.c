@@ -171,7 +171,8 @@ START_TEST(values)
 	ck_assert_uint_eq(c->request_timeout_ms, 5000);
 	ck_assert_uint_eq(c->idle_timeout_ms, 120000);
 	ck_assert_str_eq(c->vault_name, "staging");
-	ck_assert_str_eq(strrchr(c->data_dir, '/'), "/data");
+	ck_assert_str_eq(strrchr(c->vaults_root, '/'), "/data");
+	ck_assert_str_eq(strstr(c->data_dir, "/data/"), "/data/vaults/staging");
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_DEBUG);
 	ck_assert_int_eq(c->log_format, LOG_FORMAT_LOGFMT);
 	ck_assert(c->ledger_sync_full);
@@ -339,13 +340,13 @@ START_TEST(discovery)
 	c = accepted(NULL); /* $HOME */
 	ck_assert_str_eq(c->vault_name, "home");
 	snprintf(path, sizeof(path), "%s/.aegis", dir);
-	ck_assert_str_eq(c->data_dir, path);
+	ck_assert_str_eq(c->vaults_root, path);
 	config_free(c);
 	setenv("AEGIS_CONFIG", "x.yaml", 1);
 	c = accepted(NULL);
 	ck_assert_str_eq(c->vault_name, "named");
 	snprintf(path, sizeof(path), "%s/sub/.aegis", dir);
-	ck_assert_str_eq(c->data_dir, path);
+	ck_assert_str_eq(c->vaults_root, path);
 	config_free(c);
 }
 END_TEST

@@ -32,10 +32,11 @@ static const char *const bad[] = {"", "vault:", "vault:kv", "vault:kv/", "vault:
     "vault:kv/a#", "vault:kv/a#f g", "vault:kv/a#f#g", "vault:kv/a#f/g", "vault:kv/a@",
     "vault:kv/a@0", "vault:kv/a@01", "vault:kv/a@-1", "vault:kv/a@1#f",
     "vault:kv/a@1000000000", "vault:kv/a@1x", "vault:kv\\a/b", "vault:db/creds/role@1",
-    "vault:database/creds/role/more", "vault:database/creds/role#other", "secret:", "secret:/a", "secret:../a", "secret:a/../b",
-    "secret:a/..", "secret:a//b", "secret:a/", "secret:%2e%2e/a", "secret:a%2fb",
-    "secret:a\\b", "secret:a?namespace=b", "secret:a#", "secret:a@0", "secret: a",
-    "vault:tenant-b/a", "vault:tenant-b/kv/data/a", "vault:tenant-/a"};
+    "vault:database/creds/role/more", "vault:database/creds/role#other",
+    "secret:", "secret:/a", "secret:../a", "secret:a/../b", "secret:a/..", "secret:a//b",
+    "secret:a/", "secret:%2e%2e/a", "secret:a%2fb", "secret:a\\b", "secret:a?namespace=b",
+    "secret:a#", "secret:a@0", "secret: a", "vault:tenant-b/a",
+    "vault:tenant-b/kv/data/a", "vault:tenant-/a"};
 
 START_TEST(accepts)
 {
