@@ -187,32 +187,43 @@ give_down(const char *dir, int controller)
 static void
 find_two(void)
 {
-	char dir[PATH_SIZE - 32], own[PATH_SIZE];
-	int i, tried, given = 0;
+	char dir[PATH_SIZE - 32], own[PATH_SIZE], text[16];
+	bool busy = false;
+	int i, given = 0;
 
-	if (own_dir("cgroup2", "", dir, sizeof(dir)) == -1)
+	if (own_dir("cgroup2", "", dir, sizeof(dir)) == -1 ||
+	    get(dir, "cgroup.controllers")[0] == '\0')
 		return;
-	for (tried = 0; tried < 2 && given == 0; tried++) {
-		for (i = 0; i < CONTROLLERS; i++)
-			if (has_word(get(dir, "cgroup.controllers"), names[i], " \n") &&
-			    give_down(dir, i) == 0) {
-				snprintf(places[i].dir, sizeof(places[i].dir), "%s", dir);
-				places[i].two = true;
-				given++;
-			}
-		if (given > 0 || tried > 0 || errno != EBUSY)
-			break;
-		snprintf(own, sizeof(own), "%s/aegis-master", dir);
-		if ((mkdir(own, 0755) == -1 && errno != EEXIST) ||
-		    put_number(own, "cgroup.procs", (unsigned long long)getpid()) == -1)
-			return;
-		snprintf(home, sizeof(home), "%s", dir);
+	/* first, since pids and cpu can be given down from a group that has processes:
+	 * then its groups take threads only, and no process can be put into them */
+	snprintf(own, sizeof(own), "%s/aegis-master", dir);
+	if ((mkdir(own, 0755) == -1 && errno != EEXIST) ||
+	    put_number(own, "cgroup.procs", (unsigned long long)getpid()) == -1)
+		return;
+	snprintf(home, sizeof(home), "%s", dir);
+	for (i = 0; i < CONTROLLERS && !busy; i++) {
+		if (!has_word(get(dir, "cgroup.controllers"), names[i], " \n"))
+			continue;
+		if (give_down(dir, i) == 0) {
+			snprintf(places[i].dir, sizeof(places[i].dir), "%s", dir);
+			places[i].two = true;
+			given++;
+		} else {
+			busy = errno == EBUSY;
+		}
 	}
-	if (given == 0 && home[0] != '\0') {
-		(void)put_number(home, "cgroup.procs", (unsigned long long)getpid());
-		(void)rmdir(own);
-		home[0] = '\0';
-	}
+	if (given > 0 && !busy)
+		return;
+	for (i = 0; i < CONTROLLERS; i++)
+		if (places[i].two) {
+			snprintf(text, sizeof(text), "-%s", names[i]);
+			(void)put(dir, "cgroup.subtree_control", text);
+			places[i].dir[0] = '\0';
+			places[i].two = false;
+		}
+	(void)put_number(home, "cgroup.procs", (unsigned long long)getpid());
+	(void)rmdir(own);
+	home[0] = '\0';
 }
 
 /* Of a master that was killed: its groups are empty, since its children died with it. */
