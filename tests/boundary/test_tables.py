@@ -124,7 +124,7 @@ def test_no_secret_leaves_but_to_its_user():
                 if any(f.kind == "SECRET" for f in m.fields)}
     keys_of_people = {"user_login", "conf_starter"}  # to the judge, which hashes them
     assert carriers == {"credential_secret", "env_item", "conf_tool_secret",
-                        "grant_key", "board_encrypt", "board_decrypted"} | keys_of_people
+                        "conf_webhook_secret", "grant_key", "board_encrypt", "board_decrypted"} | keys_of_people
     # octets of blackboards are given back to whom vault's own socket lets in
     assert who_may("board_decrypt") == who_may("board_encrypt") == {("ADMIN", "VAULT")}
     for answer, question in (("credential_secret", "credential_fetch"), ("env_item", "env_fetch")):
