@@ -60,6 +60,23 @@ input(size_t max, size_t *len)
 	return NULL;
 }
 
+/* Vault's door knows no users: the judge is asked first whether this one may. */
+static int
+may_board(void)
+{
+	struct admin_answer a = {0};
+	int r = ADMIN_OK;
+	MSG_INIT(permission_ask, m);
+
+	m.permission = span_str("vault:write");
+	if (admin_ask(MSG_permission_ask, &m, NULL, NULL, &a) == -1)
+		r = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		r = admin_refused(&a);
+	admin_answer_free(&a);
+	return r;
+}
+
 /* Asks vault and hands its answer to show(). The exit code. */
 static int
 ask(struct cli *cli, enum msg_type type, void *msg, enum msg_type wanted,
@@ -71,6 +88,11 @@ ask(struct cli *cli, enum msg_type type, void *msg, enum msg_type wanted,
 
 	if (r != 0)
 		return r;
+	r = may_board();
+	if (r != ADMIN_OK) {
+		admin_close();
+		return r;
+	}
 	fd = admin_connect(c->vault_socket, ROLE_VAULT, &door);
 	if (fd == -1) {
 		r = admin_unreachable(c->vault_socket, errno);

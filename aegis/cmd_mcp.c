@@ -95,6 +95,15 @@ cmd_mcp_serve(struct cli *cli)
 
 	if (check_transport(cli, &transport, &port) == -1)
 		return ADMIN_USAGE;
+	/* over HTTP every program of this machine could come, so a token that merely lies
+	 * in the environment is not lent to them */
+	if (strcmp(transport, "stdio") != 0)
+		unsetenv("AEGIS_AGENT_TOKEN");
+	if (strcmp(transport, "stdio") != 0 && cli_secret_given(cli))
+		fprintf(stderr,
+		    "warning: whoever reaches this port without a token acts as this "
+		    "agent, "
+		    "every user of this machine\n");
 	if (cli_secret_given(cli) && take_token(cli) == -1) {
 		cli_error(NULL, "--agent-token is no agent's token");
 		return ADMIN_USAGE;

@@ -215,7 +215,7 @@ cmd_vault_create(struct cli *cli)
 {
 	const char *name = cli_text(cli, "name");
 	char key[KEY_DIGITS + 1], *dir = NULL, *key_path = NULL;
-	bool given = cli_secret_given(cli);
+	bool given = cli_secret_given(cli), made = false;
 	int r;
 
 	if (check_name(name) == -1 || choose_key(cli, key) == -1)
@@ -236,10 +236,13 @@ cmd_vault_create(struct cli *cli)
 		goto out;
 	r = ADMIN_FAILED;
 	key_path = key_path_join(dir, ".master-key");
-	if (key_path != NULL && make_place(cli->config->vaults_root, dir) == 0 &&
-	    (given || write_key(key_path, key) == 0) && make_vault(cli, name, key) == 0)
+	made = key_path != NULL && make_place(cli->config->vaults_root, dir) == 0;
+	if (made && (given || write_key(key_path, key) == 0) &&
+	    make_vault(cli, name, key) == 0)
 		r = ADMIN_OK;
-	if (r != ADMIN_OK) {
+	if (r != ADMIN_OK && !made) {
+		; /* what is there is somebody else's */
+	} else if (r != ADMIN_OK) {
 		remove_files(dir, "judge/ledger");
 		remove_files(dir, "judge");
 		remove_files(dir, "vault");

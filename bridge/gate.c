@@ -4,6 +4,7 @@
 #include "bridge/gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -131,6 +132,10 @@ connect_gate(struct stream *s, const struct timespec *end, char *err)
 	if (fd == -1)
 		return say(err, "no gate answers at %s: %s. Start it with \"aegis gate\"",
 		    authority, strerror(saved));
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1) { /* waiting is wait_for()'s */
+		close(fd);
+		return say(err, "fcntl: %s", strerror(errno));
+	}
 	if (tls == NULL) {
 		stream_plain(s, fd);
 	} else if (stream_tls(s, fd, tls, 0, host) == -1) {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "bridge/rpc.h"
@@ -245,6 +246,19 @@ post(struct conn *c, const char *token, struct span session)
 			       : reply(c, "200 OK", fields, c->out.p, c->out.len);
 }
 
+/* A page in a browser can send other types without asking first. */
+static bool
+is_json(const struct conn *c)
+{
+	const struct http1_header *h = http1_find(&c->head, "content-type");
+	size_t n = 0;
+
+	while (
+	    h != NULL && n < h->value.len && h->value.p[n] != ';' && h->value.p[n] != ' ')
+		n++;
+	return h != NULL && span_ieq(span_mem(h->value.p, n), "application/json");
+}
+
 static int
 handle(struct conn *c)
 {
@@ -264,7 +278,9 @@ handle(struct conn *c)
 	if (!find_token(c, token))
 		return refuse(c, "401 Unauthorized", "WWW-Authenticate: Bearer\r\n",
 		    "Send the agent's token as Authorization: Bearer, or start with it");
-	if (span_eq(c->head.method, "POST"))
+	if (span_eq(c->head.method, "POST") && !is_json(c))
+		r = refuse(c, "415 Unsupported Media Type", "", "Send application/json");
+	else if (span_eq(c->head.method, "POST"))
 		r = post(c, token, session);
 	else if (span_eq(c->head.method, "DELETE"))
 		r = session.p != NULL && session_known(session, true)
@@ -351,6 +367,7 @@ out:
 static void
 take(int fd)
 {
+	static const struct timeval patience = {.tv_sec = 20};
 	struct conn *c = NULL;
 	pthread_t thread;
 	bool room;
@@ -361,6 +378,9 @@ take(int fd)
 	pthread_mutex_unlock(&lock);
 	if (room && (c = calloc(1, sizeof(*c))) != NULL) {
 		c->fd = fd;
+		/* who does not read what we say does not keep a thread */
+		(void)setsockopt(
+		    fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 		if (pthread_create(&thread, NULL, serve, c) == 0) {
 			pthread_detach(thread);
 			return;

@@ -175,6 +175,12 @@ bool http1_list_next(struct span *rest, struct span *item);
 /* True if a comma-separated list has that element (any case). */
 bool http1_list_has(struct span value, const char *token);
 
+/*
+ * True if a field's name is this one for a careless reader: CGI and its heirs make one
+ * variable of X-A-B and x_a_b.
+ */
+bool http1_same_name(struct span name, const char *other);
+
 /* True for the fields that never cross a proxy (RFC 9110 7.6.1 and 11.7). */
 bool http1_is_hop_by_hop(struct span name);
 

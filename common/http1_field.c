@@ -293,6 +293,20 @@ http1_list_has(struct span value, const char *token)
 }
 
 bool
+http1_same_name(struct span name, const char *other)
+{
+	size_t i;
+
+	for (i = 0; i < name.len; i++) {
+		char a = ascii_lower(name.p[i]), b = ascii_lower(other[i]);
+
+		if ((a == '_' ? '-' : a) != (b == '_' ? '-' : b) || b == '\0')
+			return false;
+	}
+	return other[i] == '\0';
+}
+
+bool
 http1_is_hop_by_hop(struct span name)
 {
 	static const char *const names[] = {"connection", "keep-alive",

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/http1.h"
 #include "common/nfa.h"
 
 static bool
@@ -205,10 +206,10 @@ policy_overrides(struct span headers, struct policy_request *q)
 		if (colon == NULL || ((*p | 0x20) != 'x'))
 			continue;
 		for (i = 0; methods[i] != NULL; i++)
-			if (span_ieq(span_mem(p, (size_t)(colon - p)), methods[i]))
+			if (http1_same_name(span_mem(p, (size_t)(colon - p)), methods[i]))
 				q->method_override = methods[i];
 		for (i = 0; paths[i] != NULL; i++)
-			if (span_ieq(span_mem(p, (size_t)(colon - p)), paths[i]))
+			if (http1_same_name(span_mem(p, (size_t)(colon - p)), paths[i]))
 				q->path_override = paths[i];
 	}
 }

@@ -71,21 +71,6 @@ field_next(struct span *rest, struct span *name, struct span *line)
 	return 1;
 }
 
-/* Equal for servers that take case and _ instead of - lightly. */
-static bool
-same_name(struct span name, const char *other)
-{
-	size_t i;
-
-	for (i = 0; i < name.len; i++) {
-		char a = ascii_lower(name.p[i]), b = ascii_lower(other[i]);
-
-		if ((a == '_' ? '-' : a) != (b == '_' ? '-' : b) || b == '\0')
-			return false;
-	}
-	return other[i] == '\0';
-}
-
 /* Whatever ends like this is taken for a credential: x-forwarded-authorization... */
 static bool
 ends_in_authorization(struct span name)
@@ -93,7 +78,7 @@ ends_in_authorization(struct span name)
 	const size_t n = sizeof("authorization") - 1;
 
 	return name.len >= n &&
-	    same_name(span_mem(name.p + name.len - n, n), "authorization");
+	    http1_same_name(span_mem(name.p + name.len - n, n), "authorization");
 }
 
 static bool
@@ -109,10 +94,10 @@ is_dropped(struct span name, const struct credential *c)
 	    "x-http-method-override", "x-http-method", "x-method-override"};
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
-		if (same_name(name, dropped[i]))
+		if (http1_same_name(name, dropped[i]))
 			return true;
 	return ends_in_authorization(name) || http1_is_hop_by_hop(name) ||
-	    (c->kind == INJECT_HEADER && same_name(name, c->header_name));
+	    (c->kind == INJECT_HEADER && http1_same_name(name, c->header_name));
 }
 
 static int

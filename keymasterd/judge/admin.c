@@ -79,7 +79,7 @@ allow(struct chan *c, void *owner, unsigned type, uint64_t reqid, const void *ms
 	if (type == MSG_ledger_read) {
 		const struct msg_ledger_read *m = msg;
 
-		if (m->exported)
+		if (m->exported || m->lines)
 			needs = PERM_LEDGER_EXPORT;
 	}
 	denied = user_denied(judge_conf.tenant, login->has_token ? login->token : NULL,

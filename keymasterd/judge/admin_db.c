@@ -3,6 +3,7 @@
  * A copy of the database for aegis db backup, into a descriptor that the command line
  * brought: the judge alone opens its files. Judge only.
  */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/proto.h"
@@ -59,7 +60,12 @@ int
 admin_db_copy(struct chan *c, uint64_t reqid, void *msg)
 {
 	struct msg_db_copy *m = msg;
+	struct stat st;
 
+	/* anything else could make us wait for its other end */
+	if (fstat(m->out, &st) == -1 || !S_ISREG(st.st_mode))
+		return admin_refuse(
+		    c, reqid, "The copy goes into a file and nothing else.");
 	if (copy.fd >= 0)
 		return admin_refuse(c, reqid, "Another copy is being made; try again.");
 	copy.chan = c;

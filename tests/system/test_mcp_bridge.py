@@ -251,7 +251,8 @@ def served(site):
     port = free_port()
     process = subprocess.Popen(
         [site.bin, "mcp", "serve", "--transport", "streamable-http", "--port", str(port)],
-        env={"AEGIS_GATE_URL": site.url}, stderr=subprocess.PIPE)
+        # a token that lies in the environment is not lent to who comes by
+        env={"AEGIS_GATE_URL": site.url, "AEGIS_AGENT_TOKEN": site.token}, stderr=subprocess.PIPE)
     wait_port(port, process=process)
     yield f"http://127.0.0.1:{port}/mcp"
     assert process.poll() is None
@@ -304,6 +305,7 @@ def test_over_http_to_the_letter(site, served):
     assert ask(json={"jsonrpc": "2.0", "method": "notifications/initialized"}, **sid).status_code == 202
     assert ask("GET", **sid).status_code == 405
     assert ask("DELETE", **sid).status_code == 200 and ask(**sid).status_code == 404
+    assert requests.post(served, data=b"{}", headers=auth, timeout=10).status_code == 415
     assert requests.post(served, data=b"x" * (2 << 20), headers=auth, timeout=10).status_code in (400, 413)
 
 

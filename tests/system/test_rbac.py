@@ -140,11 +140,16 @@ def test_an_export_is_more_than_reading(site):
     lab, tokens = site
     with Admin(lab, tokens["viewer"]) as who:
         assert who.ask("ledger_read", limit=1)[0] == 0
-        assert who.ask("ledger_read", limit=1, exported=1) == (
-            3, denied("viewer", "ledger:export"))
+        for more in ({"exported": 1}, {"lines": 1}):
+            assert who.ask("ledger_read", limit=1, **more) == (
+                3, denied("viewer", "ledger:export"))
     env = {"AEGIS_USER_TOKEN": tokens["viewer"]}
     assert "user.add" in lab.aegis("ledger", "show", "-n", "1000", env=env).stdout
-    assert "Integrity" in lab.aegis("ledger", "verify", env=env).stdout
+    with pytest.raises(CommandFailed) as e:  # lines as they are hold evidence, tokens among it
+        lab.aegis("ledger", "verify", env=env)
+    assert denied("viewer", "ledger:export") in str(e.value)
+    assert "Integrity" in lab.aegis("ledger", "verify",
+                                    env={"AEGIS_USER_TOKEN": tokens["operator"]}).stdout
     for form in ("csv", "json", "jsonl"):
         with pytest.raises(CommandFailed) as e:
             lab.aegis("ledger", "export", "-f", form, env=env)

@@ -188,6 +188,11 @@ START_TEST(overrides)
 	policy_overrides(span_str(headers), &q);
 	ck_assert_str_eq(q.method_override, "x-http-method-override");
 	ck_assert_str_eq(q.path_override, "x-rewrite-url");
+	/* servers that make one variable of both spellings */
+	q = (struct policy_request){0};
+	policy_overrides(span_str("X_Original_Url: /\r\nX-HTTP_Method: PUT\r\n"), &q);
+	ck_assert_str_eq(q.path_override, "x-original-url");
+	ck_assert_str_eq(q.method_override, "x-http-method");
 }
 END_TEST
 
