@@ -77,6 +77,7 @@ class Gate(Connected):
                 return None
         eventually(works, 10)
         took = time.monotonic() - since
+        print(f"healed after {took:.2f} s")
         assert took <= within, f"healed after {took:.1f} s"
         return took
 
