@@ -92,7 +92,6 @@ access_tell(const struct access *a)
 	m.latency_us = a->latency_us;
 	m.lease = cut(a->lease, 256);
 	m.lease_s = a->lease_s;
-	access_flush(); /* what was kept goes first */
 	if (judge != NULL && nkept == 0 && chan_note(judge, MSG_access_context, &m) == 0)
 		return 0;
 	if (keep(&m) == 0)

@@ -185,7 +185,7 @@ def test_two_hundred_leases_and_nothing_left(gate, bao, postgres):
         hashes = [h for w in waiting for h in w.result().values()]
     assert len(set(hashes)) == 200
     # those whose answers were lost go a little later
-    eventually(lambda: len([r for r in gate.open_leases() if r["server"] == "many"]) == 200)
+    eventually(lambda: len([r for r in gate.open_leases() if r["server"] == "many"]) == 200, 30)
     eventually(lambda: sum(len(leases(bao, NS, n)) for n in MANY) == 200)
     eventually(lambda: len(postgres.users("many")) == 200)
     gate.kill()
