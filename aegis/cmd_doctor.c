@@ -235,6 +235,22 @@ number(const struct json_doc *j, const char *group, const char *member)
 }
 
 static void
+check_policies(struct doctor *d, const struct json_doc *j)
+{
+	uint32_t p = json_get(j, 0, "policies");
+	char mode[16] = "", refused[1001] = "";
+
+	(void)json_str_copy(j, json_get(j, p, "mode"), mode, sizeof(mode), NULL);
+	(void)json_str_copy(j, json_get(j, p, "refused"), refused, sizeof(refused), NULL);
+	if (refused[0] != '\0')
+		say(d, FAIL, "policies",
+		    "%s: correct the files, the gate reads them again", refused);
+	else if (d->gate && strcmp(mode, "off") != 0)
+		say(d, PASS, "policies", "%lld, %s",
+		    (long long)number(j, "policies", "total"), mode);
+}
+
+static void
 check_status(struct doctor *d, const struct config *c, const struct json_doc *j)
 {
 	int64_t n, total = number(j, "credentials", "total");
@@ -262,6 +278,7 @@ check_status(struct doctor *d, const struct config *c, const struct json_doc *j)
 	else if (d->gate && c->ntools > 0)
 		say(d, PASS, "tool host", "running, %zu tool servers configured",
 		    c->ntools);
+	check_policies(d, j);
 	n = number(j, "ledger", "lost");
 	if (n > 0)
 		say(d, FAIL, "ledger", "%lld rows were lost: is the disk full?",

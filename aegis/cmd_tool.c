@@ -223,6 +223,8 @@ print_status(const struct admin_answer *a)
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		line(&d, 0, lines[i][0], lines[i][1]);
 	line(&d, json_get(&d, 0, "ledger"), "Ledger rows", "rows");
+	line(&d, json_get(&d, 0, "policies"), "Policies", "mode");
+	line(&d, json_get(&d, 0, "policies"), "  refused", "refused");
 	list = json_get(&d, 0, "tool_servers");
 	if (json_type(&d, list) != JT_ARRAY)
 		goto out;

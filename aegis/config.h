@@ -97,6 +97,7 @@ struct config {
 	char *policies_dir; /* file or directory, or NULL */
 	int policy_mode;    /* enum policy_mode */
 	bool policy_allow;  /* agents without a policy */
+	bool policy_watch;  /* their files */
 	struct policies
 	    *policies; /* as read at the start, or NULL; the master takes it */
 	unsigned max_header_bytes;

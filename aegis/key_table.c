@@ -63,6 +63,8 @@ const struct config_key config_keys[] = {
 	"off|dry-run|enforce", "What policies do: nothing, note what they would refuse, refuse."),
     KEY("gate.policy_default", KEY_EITHER, AT(policy_allow), "deny", NULL, 0, 0, "deny|allow",
 	"What an agent without a policy may do while there are policies."),
+    KEY("gate.policy_watch", KEY_BOOL, AT(policy_watch), "true", NULL, 0, 0, NULL,
+	"Read policies again when their files change."),
 
     KEY("vault.name", KEY_WORD, AT(vault_name), "default", "AEGIS_VAULT", 1, 64, NULL,
 	"Name of the vault."),

@@ -63,6 +63,8 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_policy.c \
 	aegis/cmd_policy.h \
 	aegis/cmd_policy_test.c \
+	aegis/policy_watch.c \
+	aegis/policy_watch.h \
 	aegis/cmd_session.c \
 	aegis/cmd_daemon.c \
 	aegis/cmd_doctor.c \

@@ -12,6 +12,7 @@
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "aegis/policy_file.h"
+#include "aegis/policy_watch.h"
 #include "aegis/problem.h"
 #include "common/log.h"
 
@@ -20,7 +21,9 @@
 static struct policies *current; /* NULL: policies are off */
 static char *directory;
 static enum policy_mode mode;
-static bool allow;
+static bool allow, watching;
+static struct buf wrong;   /* errors of the files as they were read last */
+static char refused[1000]; /* "", or what is said of them */
 
 int
 policies_send(struct chan *door)
@@ -35,6 +38,7 @@ policies_send(struct chan *door)
 		commit.count = (uint32_t)current->n;
 	}
 	begin.allow = allow;
+	begin.refused = span_str(refused);
 	if (chan_note(door, MSG_policy_begin, &begin) == -1)
 		return -1;
 	for (i = 0; current != NULL && i < current->nzones; i++) {
@@ -58,17 +62,126 @@ policies_send(struct chan *door)
 
 /* A judge that is there hears of it; one that starts later gets what is current. */
 static int
-tell_judge(const char *refused)
+tell_judge(void)
 {
 	struct child *judge = child_of_role(ROLE_JUDGE);
 	MSG_INIT(policy_refused, m);
 
 	if (judge == NULL || judge->door == NULL)
 		return 0;
-	if (refused == NULL)
+	if (refused[0] == '\0')
 		return policies_send(judge->door);
 	m.message = span_str(refused);
 	return chan_note(judge->door, MSG_policy_refused, &m);
+}
+
+static void on_change(void);
+
+static void
+accept(void)
+{
+	refused[0] = '\0';
+	buf_free(&wrong);
+}
+
+static bool
+same(const struct policies *p)
+{
+	size_t i;
+
+	if (p == NULL || current == NULL)
+		return p == current;
+	for (i = 0; i < p->n && i < current->n; i++)
+		if (strcmp(p->v[i].json, current->v[i].json) != 0)
+			return false;
+	return p->n == current->n;
+}
+
+bool
+policies_same(const struct config *c)
+{
+	return same(c->policies);
+}
+
+/* Whether they can be used now. */
+static bool
+is_on(void)
+{
+	return directory != NULL && mode != POLICY_OFF;
+}
+
+/*
+ * Reads the files. 1: others are in force, 0: the same ones as before, -1: they are
+ * wrong, -2: and were so in the same way.
+ */
+static int
+read_again(struct problems *problems)
+{
+	struct policies *p;
+	bool again;
+
+	if (watching)
+		policy_watch(directory, on_change);
+	problems_init(problems, directory);
+	p = policies_read(directory, problems);
+	if (problems->count > 0) {
+		policies_free(p);
+		again = refused[0] != '\0' && wrong.len == problems->text.len &&
+		    memcmp(wrong.p, problems->text.p, wrong.len) == 0;
+		return again ? -2 : -1;
+	}
+	again = refused[0] == '\0' && same(p);
+	policies_free(current);
+	current = p;
+	return again ? 0 : 1;
+}
+
+/* What is wrong, with the first error, for log and ledger. */
+static void
+refuse(const struct problems *problems)
+{
+	const char *text = (const char *)problems->text.p;
+	size_t len = problems->text.len;
+	const char *end = len > 0 ? memchr(text, '\n', len) : NULL;
+
+	if (end != NULL)
+		len = (size_t)(end - text);
+	snprintf(refused, sizeof(refused),
+	    "%u %s, the policies that were in force still are: %.*s", problems->count,
+	    problems->count == 1 ? "error" : "errors", (int)(len > 800 ? 800 : len),
+	    len > 0 ? text : "");
+	buf_reset(&wrong);
+	(void)buf_put(&wrong, problems->text.p, problems->text.len);
+	LOG_ERROR("policy.refused", LS("path", directory),
+	    LSN("errors", text, problems->text.len));
+}
+
+/* Tells log and judge what read_again found. 0 or -1. */
+static int
+tell(int found, const struct problems *problems)
+{
+	if (found < 0) {
+		refuse(problems);
+	} else {
+		accept();
+		LOG_INFO(
+		    "policy.read", LS("path", directory), LU("policies", current->n));
+	}
+	return tell_judge();
+}
+
+static void
+on_change(void)
+{
+	struct problems problems;
+	int found;
+
+	if (!is_on())
+		return;
+	found = read_again(&problems);
+	if ((found == 1 || found == -1) && tell(found, &problems) == -1)
+		LOG_ERROR("policy.send", LS("effect", "the judge keeps those it has"));
+	problems_free(&problems);
 }
 
 void
@@ -83,63 +196,46 @@ policies_setup(struct config *c)
 	directory = path;
 	mode = (enum policy_mode)c->policy_mode;
 	allow = c->policy_allow;
-	if (tell_judge(NULL) == -1)
+	watching = c->policy_watch && current != NULL; /* not for a command alone */
+	accept();
+	if (tell_judge() == -1)
 		LOG_ERROR("policy.send", LS("effect", "the judge keeps those it has"));
-}
-
-bool
-policies_same(const struct config *c)
-{
-	const struct policies *p = c->policies;
-	size_t i;
-
-	if (p == NULL || current == NULL)
-		return p == current;
-	for (i = 0; i < p->n && i < current->n; i++)
-		if (strcmp(p->v[i].json, current->v[i].json) != 0)
-			return false;
-	return p->n == current->n;
+	policy_watch(watching ? directory : NULL, on_change);
+	if (watching)
+		policy_watch_soon();
 }
 
 int
 policies_reload(char *message, size_t size, struct buf *errors)
 {
 	struct problems problems;
-	struct policies *p;
-	int r = -1;
+	size_t len;
+	int r;
 
-	if (directory == NULL || mode == POLICY_OFF) {
+	if (!is_on()) {
 		snprintf(message, size,
 		    "Policies are off: gate.policies_dir and gate.policy_mode turn them "
 		    "on, when the gate starts.");
 		return -1;
 	}
-	problems_init(&problems, directory);
-	p = policies_read(directory, &problems);
-	if (problems.count > 0) {
+	r = read_again(&problems);
+	if (tell(r, &problems) == -1) {
+		snprintf(message, size, "The judge could not be told.");
+		r = -1;
+	} else if (r < 0) {
 		snprintf(message, size,
 		    "%u %s in %.400s: the policies that were in force still are.",
 		    problems.count, problems.count == 1 ? "error" : "errors", directory);
-		LOG_ERROR("policy.refused", LS("path", directory),
-		    LSN("errors", (const char *)problems.text.p, problems.text.len));
-		if (problems.text.len > ERRORS_MAX)
-			problems.text.len = ERRORS_MAX;
-		(void)buf_put(errors, problems.text.p, problems.text.len);
-		(void)tell_judge(message);
-		policies_free(p);
+		len = problems.text.len > ERRORS_MAX ? ERRORS_MAX : problems.text.len;
+		(void)buf_put(errors, problems.text.p, len);
 	} else {
-		policies_free(current);
-		current = p;
-		snprintf(message, size, "%zu %s from %u %s %s in force.", p->n,
-		    p->n == 1 ? "policy" : "policies", p->files,
-		    p->files == 1 ? "file" : "files", p->n == 1 ? "is" : "are");
-		LOG_INFO("policy.read", LS("path", directory), LU("policies", p->n));
-		r = tell_judge(NULL);
-		if (r == -1)
-			snprintf(message, size, "The judge could not be told.");
+		snprintf(message, size, "%zu %s from %u %s %s in force.", current->n,
+		    current->n == 1 ? "policy" : "policies", current->files,
+		    current->files == 1 ? "file" : "files",
+		    current->n == 1 ? "is" : "are");
 	}
 	problems_free(&problems);
-	return r;
+	return r < 0 ? -1 : 0;
 }
 
 int

@@ -213,13 +213,19 @@ read_file(struct reading *r, const char *path)
 	free(text);
 }
 
+bool
+policy_file_is(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return name[0] != '.' && dot != NULL &&
+	    (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
 static int
 is_policy_file(const struct dirent *e)
 {
-	const char *dot = strrchr(e->d_name, '.');
-
-	return e->d_name[0] != '.' && dot != NULL &&
-	    (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+	return policy_file_is(e->d_name);
 }
 
 static int

@@ -6,6 +6,7 @@
 #ifndef AEGIS_POLICY_FILE_H
 #define AEGIS_POLICY_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -43,6 +44,8 @@ struct policies {
  */
 struct policies *policies_read(const char *path, struct problems *);
 void policies_free(struct policies *);
+/* Is this the name of a file that is read in a directory? */
+bool policy_file_is(const char *name);
 /* An agent's policy, or NULL. */
 const struct policy_item *policies_find(const struct policies *, const char *agent);
 

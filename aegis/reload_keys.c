@@ -27,7 +27,7 @@ static const char *const live[] = {"gate.require_agent_auth", "gate.max_connecti
     "operators.readonly_roles", "mcp.hosts", "mcp.session_idle", "egress.ca_file",
     "egress.ca_dir", "egress.connect_timeout", "egress.worker_idle", "egress.keepalive",
     "egress.max_idle", "contexts_dir", "gate.policies_dir", "gate.policy_mode",
-    "gate.policy_default", NULL};
+    "gate.policy_default", "gate.policy_watch", NULL};
 
 static bool
 is_live(const char *path, const struct config *a, const struct config *b)

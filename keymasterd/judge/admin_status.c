@@ -9,10 +9,12 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/proto.h"
+#include "common/rfc3339.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/openbao.h"
+#include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/tools.h"
@@ -88,6 +90,37 @@ put_vault(struct jsonw *w)
 }
 
 static void
+put_time(struct jsonw *w, const char *key, uint64_t ms)
+{
+	char text[RFC3339_SIZE];
+
+	if (rfc3339_format((int64_t)(ms / 1000), (uint32_t)(ms % 1000) * 1000000, 3, text,
+		sizeof(text)) > 0)
+		jsonw_key_str(w, key, text);
+}
+
+static void
+put_policies(struct jsonw *w)
+{
+	const struct policy_set *p = policies_now();
+
+	jsonw_key(w, "policies");
+	jsonw_obj_open(w);
+	jsonw_key_str(w, "mode", policy_mode_name(p->mode));
+	if (p->mode != POLICY_OFF) {
+		put_uint(w, "total", p->n);
+		jsonw_key_str(w, "source", p->source);
+		jsonw_key_str(w, "sha256", p->sha256);
+		put_time(w, "since", p->since_ms);
+	}
+	if (p->refused[0] != '\0') {
+		jsonw_key_str(w, "refused", p->refused);
+		put_time(w, "refused_at", p->refused_ms);
+	}
+	jsonw_obj_close(w);
+}
+
+static void
 put_tools(struct jsonw *w)
 {
 	const struct tool_server *t;
@@ -134,6 +167,7 @@ admin_status(struct chan *c, uint64_t reqid, void *msg)
 	jsonw_key_str(&w, "why", openbao_why());
 	jsonw_obj_close(&w);
 	put_credentials(&w);
+	put_policies(&w);
 	put_uint(&w, "agents", n);
 	put_uint(&w, "in_flight", flight_count());
 	put_uint(&w, "workers", redeemer_count(ROLE_WORKER, 1));

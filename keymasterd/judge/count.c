@@ -14,6 +14,7 @@
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_sync.h"
 #include "keymasterd/judge/map.h"
+#include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/tools.h"
@@ -282,6 +283,8 @@ count_put(struct buf *b)
 	TAILQ_FOREACH (a, &agents, link)
 		n++;
 	(void)metrics_put(b, METRIC_agents, NULL, n);
+	(void)metrics_put(
+	    b, METRIC_policies_refused, NULL, policies_now()->refused[0] != '\0');
 	(void)metrics_put(b, METRIC_folded, NULL, folded);
 	(void)metrics_put(b, METRIC_grants_open, "worker", redeemer_live(ROLE_WORKER));
 	(void)metrics_put(

@@ -103,6 +103,8 @@ policies_conf_begin(void *msg)
 	next->mode = m->mode;
 	next->allow = m->allow != 0;
 	(void)span_copy(m->source, next->source, sizeof(next->source));
+	(void)span_copy(m->refused, next->refused, sizeof(next->refused));
+	next->refused_ms = judge_now_ms();
 	(void)buf_printf(&texts, "%s %d\n", policy_mode_name(next->mode), next->allow);
 	return 0;
 }
@@ -260,6 +262,8 @@ policies_refused(struct chan *c, uint64_t reqid, void *msg)
 	(void)c;
 	(void)reqid;
 	(void)ledger_append(&row, NULL);
+	(void)span_copy(m->message, now->refused, sizeof(now->refused));
+	now->refused_ms = judge_now_ms();
 	return 0;
 }
 

@@ -23,6 +23,8 @@ struct policy_set {
 	size_t nzones;
 	char sha256[65]; /* of all that decides */
 	uint64_t since_ms;
+	char refused[1001]; /* "", or what is wrong with the files as they are now */
+	uint64_t refused_ms;
 };
 
 /* Never NULL; POLICY_OFF before the first came. */

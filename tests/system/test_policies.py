@@ -53,7 +53,8 @@ def upstream():
 @pytest.fixture(scope="module")
 def lab(prefix, module_place, upstream):
     files = module_place / "lab" / "policies"
-    lab = Lab(prefix, module_place / "lab", gate="  workers: 2\n  policies_dir: policies\n").init()
+    lab = Lab(prefix, module_place / "lab", 
+              gate="  workers: 2\n  policies_dir: policies\n  policy_watch: false\n").init()
     lab.files = files
     files.mkdir()
     (files / "bot.yaml").write_text(policy())
@@ -257,6 +258,9 @@ def test_a_wrong_file_changes_nothing(lab):
     assert call(lab, "/api/repos/x/y").status_code == 403
     assert call(lab, "/api/repos/x/issues").status_code == 200
     (lab.files / "z.yaml").unlink()
+    (lab.files / "bot.yaml").write_text(policy())
+    told = lab.aegis("doctor", check=False).stdout  # the files are right, and what is in force is older
+    assert "fail  policies         2 errors, " in told and "bot.yaml:4:5: " in told
     good = reload(lab, policy().replace("^/open/", "^/repos/"))
     assert good.returncode == 0 and "in force" in good.stdout
     assert call(lab, "/api/repos/x/y").status_code == 200
