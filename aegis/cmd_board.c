@@ -60,16 +60,55 @@ input(size_t max, size_t *len)
 	return NULL;
 }
 
-/* Vault's door knows no users: the judge is asked first whether this one may. */
-static int
-may_board(void)
-{
-	struct admin_answer a = {0};
-	int r = ADMIN_OK;
-	MSG_INIT(permission_ask, m);
+struct board {
+	struct span tenant, object;
+	enum board_act act;
+};
 
-	m.permission = span_str("vault:write");
-	if (admin_ask(MSG_permission_ask, &m, NULL, NULL, &a) == -1)
+static int
+refused(struct span message)
+{
+	cli_error(NULL, "%.*s", (int)message.len, message.p);
+	return ADMIN_REFUSED;
+}
+
+/* What vault answered, of the type that is wanted; 0 or an exit code after saying why. */
+static int
+ask_vault(struct sync *door, enum msg_type type, void *msg, enum msg_type wanted)
+{
+	if (sync_ask(door, type, msg, ANSWER_MS, NULL, NULL) == -1) {
+		cli_error(NULL,
+		    errno == EMSGSIZE ? "a name is too long or not UTF-8"
+				      : "vault did not answer: %s",
+		    strerror(errno));
+		return ADMIN_FAILED;
+	}
+	if (door->desc->type == wanted)
+		return ADMIN_OK;
+	cli_error(NULL, "vault did not take it");
+	return ADMIN_FAILED;
+}
+
+/* Vault's door knows no users: it does what the judge, which does, has confirmed. */
+static int
+confirm(struct sync *door, const struct board *b)
+{
+	const struct msg_secret_offered *offered = (const void *)&door->msg;
+	struct admin_answer a = {0};
+	MSG_INIT(board_offer, offer);
+	MSG_INIT(board_use, use);
+	int r;
+
+	offer.tenant = use.tenant = b->tenant;
+	offer.object = use.object = b->object;
+	offer.act = use.act = (uint8_t)b->act;
+	r = ask_vault(door, MSG_board_offer, &offer, MSG_secret_offered);
+	if (r != ADMIN_OK)
+		return r;
+	if (offered->code != VAULT_OK)
+		return refused(offered->message);
+	memcpy(use.offer, offered->offer, sizeof(use.offer));
+	if (admin_ask(MSG_board_use, &use, NULL, NULL, &a) == -1)
 		r = ADMIN_UNREACHABLE;
 	else if (a.code != ADMIN_OK)
 		r = admin_refused(&a);
@@ -79,8 +118,8 @@ may_board(void)
 
 /* Asks vault and hands its answer to show(). The exit code. */
 static int
-ask(struct cli *cli, enum msg_type type, void *msg, enum msg_type wanted,
-    int (*show)(const void *))
+ask(struct cli *cli, const struct board *b, enum msg_type type, void *msg,
+    enum msg_type wanted, int (*show)(const void *))
 {
 	const struct config *c = cli_config(cli);
 	struct sync door;
@@ -88,40 +127,21 @@ ask(struct cli *cli, enum msg_type type, void *msg, enum msg_type wanted,
 
 	if (r != 0)
 		return r;
-	r = may_board();
-	if (r != ADMIN_OK) {
-		admin_close();
-		return r;
-	}
 	fd = admin_connect(c->vault_socket, ROLE_VAULT, &door);
 	if (fd == -1) {
 		r = admin_unreachable(c->vault_socket, errno);
 		admin_close();
 		return r;
 	}
-	if (sync_ask(&door, type, msg, ANSWER_MS, NULL, NULL) == -1) {
-		cli_error(NULL,
-		    errno == EMSGSIZE ? "a name is too long or not UTF-8"
-				      : "vault did not answer: %s",
-		    strerror(errno));
-		r = ADMIN_FAILED;
-	} else if (door.desc->type != wanted) {
-		cli_error(NULL, "vault did not take it");
-		r = ADMIN_FAILED;
-	} else {
+	r = confirm(&door, b);
+	if (r == ADMIN_OK)
+		r = ask_vault(&door, type, msg, wanted);
+	if (r == ADMIN_OK)
 		r = show(&door.msg);
-	}
 	sync_done(&door);
 	close(fd);
 	admin_close();
 	return r;
-}
-
-static int
-refused(struct span message)
-{
-	cli_error(NULL, "%.*s", (int)message.len, message.p);
-	return ADMIN_REFUSED;
 }
 
 static int
@@ -156,15 +176,20 @@ show_plain(const void *msg)
 	return ADMIN_FAILED;
 }
 
-static struct span
-tenant_of(struct cli *cli)
+static struct board
+board_of(struct cli *cli, enum board_act act)
 {
-	return span_str(cli_text_or(cli, "tenant", cli_config(cli)->tenant));
+	return (struct board){
+	    .tenant = span_str(cli_text_or(cli, "tenant", cli_config(cli)->tenant)),
+	    .object = span_str(cli_text(cli, "object")),
+	    .act = act};
 }
 
 int
 cmd_vault_encrypt(struct cli *cli)
 {
+	struct board b = board_of(
+	    cli, cli_given(cli, "new-key") ? BOARD_ENCRYPT_NEW_KEY : BOARD_ENCRYPT);
 	MSG_INIT(board_encrypt, m);
 	size_t len;
 	char *p = input(PLAIN_MAX, &len);
@@ -172,9 +197,6 @@ cmd_vault_encrypt(struct cli *cli)
 
 	if (p == NULL)
 		return ADMIN_USAGE;
-	m.tenant = tenant_of(cli);
-	m.object = span_str(cli_text(cli, "object"));
-	m.new_key = cli_given(cli, "new-key");
 	m.plain = secret_new_take(p, len);
 	explicit_bzero(p, PLAIN_MAX + 1);
 	free(p);
@@ -182,7 +204,7 @@ cmd_vault_encrypt(struct cli *cli)
 		cli_error(NULL, "no memory for it");
 		return ADMIN_FAILED;
 	}
-	r = ask(cli, MSG_board_encrypt, &m, MSG_board_encrypted, show_text);
+	r = ask(cli, &b, MSG_board_encrypt, &m, MSG_board_encrypted, show_text);
 	secret_free(m.plain);
 	return r;
 }
@@ -190,6 +212,7 @@ cmd_vault_encrypt(struct cli *cli)
 int
 cmd_vault_decrypt(struct cli *cli)
 {
+	struct board b = board_of(cli, BOARD_DECRYPT);
 	MSG_INIT(board_decrypt, m);
 	size_t len;
 	char *p = input(TEXT_MAX, &len);
@@ -199,10 +222,8 @@ cmd_vault_decrypt(struct cli *cli)
 		return ADMIN_USAGE;
 	if (p[len - 1] == '\n')
 		len--;
-	m.tenant = tenant_of(cli);
-	m.object = span_str(cli_text(cli, "object"));
 	m.text = span_mem(p, len);
-	r = ask(cli, MSG_board_decrypt, &m, MSG_board_decrypted, show_plain);
+	r = ask(cli, &b, MSG_board_decrypt, &m, MSG_board_decrypted, show_plain);
 	free(p);
 	return r;
 }

@@ -133,6 +133,13 @@ enum access_act {
 	ACCESS_DECRYPT
 };
 
+/* What is done with octets of a blackboard (board_offer, board_use, board_confirm). */
+enum board_act {
+	BOARD_ENCRYPT = 1,
+	BOARD_ENCRYPT_NEW_KEY, /* under a new version of the key, from now on */
+	BOARD_DECRYPT
+};
+
 /* What happened between vault and OpenBao (openbao_event). */
 enum openbao_event {
 	OPENBAO_LOGIN = 1, /* there is a token */

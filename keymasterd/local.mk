@@ -8,6 +8,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/bao_check.c keymasterd/vault/bao_check.h \
 	keymasterd/vault/bao_board.c keymasterd/vault/bao_board.h \
 	keymasterd/vault/board.c keymasterd/vault/board.h \
+	keymasterd/vault/board_offer.c keymasterd/vault/board_offer.h \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
@@ -72,7 +73,9 @@ endif
 # judge: the deciding half, the SEAL half, and what only the program has
 JUDGE_CORE = \
 	keymasterd/judge/access.c keymasterd/judge/access.h \
+	keymasterd/judge/act.c keymasterd/judge/act.h \
 	keymasterd/judge/admin.c keymasterd/judge/admin.h \
+	keymasterd/judge/admin_board.c \
 	keymasterd/judge/admin_agent.c keymasterd/judge/admin_check.c \
 	keymasterd/judge/admin_credential.c keymasterd/judge/admin_credential.h \
 	keymasterd/judge/admin_credential_row.c keymasterd/judge/admin_ledger.c \

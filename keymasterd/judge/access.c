@@ -75,7 +75,6 @@ access_context(struct chan *c, uint64_t reqid, void *msg)
 	const struct agent *agent;
 	char tenant[STORE_TENANT_MAX];
 	struct ledger_row row = {.kind = LEDGER_SYSTEM,
-	    .tenant = m->tenant,
 	    .event = span_str("AccessContext"),
 	    .code = span_str(code_name(m->code)),
 	    .has_duration = 1,
@@ -86,6 +85,8 @@ access_context(struct chan *c, uint64_t reqid, void *msg)
 	(void)reqid;
 	if (span_copy(m->tenant, tenant, sizeof(tenant)) == -1)
 		return -1;
+	if (m->tenant.len > 0)
+		row.tenant = m->tenant;
 	if (m->execution.len > 0) {
 		row.exec = m->execution;
 		s = session_by_exec(tenant, m->execution);

@@ -14,6 +14,7 @@
 #include "common/proc.h"
 #include "common/proto.h"
 #include "common/secret.h"
+#include "keymasterd/judge/act.h"
 #include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/hook_test.h"
 #include "keymasterd/judge/judge.h"
@@ -36,6 +37,7 @@ struct login {
 static void
 on_gone(struct chan *c)
 {
+	act_gone(c);
 	credential_act_gone(c);
 	ledger_act_gone(c);
 	receipt_gone(c);

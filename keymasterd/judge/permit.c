@@ -110,6 +110,7 @@ const struct permit permit_judge_admin[] = {
     {MSG_credential_remove, CHAN_READY, 0, admin_credential_remove},
     {MSG_credential_list, CHAN_READY, 0, admin_credential_list},
     {MSG_vault_refresh, CHAN_READY, 0, admin_vault_refresh},
+    {MSG_board_use, CHAN_READY, 0, admin_board_use},
     {MSG_lease_list, CHAN_READY, 0, admin_lease_list},
     {MSG_agent_add, CHAN_READY, 0, admin_agent_add},
     {MSG_agent_list, CHAN_READY, 0, admin_agent_list},

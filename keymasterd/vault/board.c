@@ -71,6 +71,26 @@ newest(const struct store *st, struct span tenant)
 	return version;
 }
 
+/* The file has room for many records, and no key is ever dropped. */
+static const char *
+too_many(const struct store *st, unsigned version)
+{
+	char first[VERSION_DIGITS + 1];
+	size_t i, tenants = 0;
+
+	if (version > BOARD_VERSIONS_MAX)
+		return "this tenant's key may have no more versions: encrypt without a "
+		       "new one";
+	(void)snprintf(first, sizeof(first), "%0*u", VERSION_DIGITS, 1u);
+	for (i = 0; version == 1 && i < st->n; i++)
+		tenants += st->records[i]->kind == RECORD_BOARD_KEY &&
+		    span_eq(st->records[i]->meta.name, first);
+	return tenants >= BOARD_TENANTS_MAX
+	    ? "too many tenants have a key here: keep them in OpenBao "
+	      "(secrets.openbao.transit_keys.blackboard)"
+	    : NULL;
+}
+
 static enum vault_code
 make_key(struct store *st, struct span tenant, unsigned version)
 {
@@ -90,7 +110,7 @@ make_key(struct store *st, struct span tenant, unsigned version)
 
 enum vault_code
 board_encrypt(struct store *st, const struct vault_object *o, int new_key,
-    const struct secret *plain, struct buf *out, unsigned *version)
+    const struct secret *plain, struct buf *out, unsigned *version, const char **why)
 {
 	size_t n = secret_len(plain) + SEAL_TAG_LEN;
 	const struct record *rec;
@@ -101,8 +121,11 @@ board_encrypt(struct store *st, const struct vault_object *o, int new_key,
 	buf_init(&aad);
 	buf_init(&sealed);
 	*version = newest(st, o->tenant);
-	if (new_key || *version == 0)
-		code = make_key(st, o->tenant, ++*version);
+	*why = NULL;
+	if (new_key || *version == 0) {
+		*why = too_many(st, ++*version);
+		code = *why == NULL ? make_key(st, o->tenant, *version) : VAULT_REFUSED;
+	}
 	if (code != VAULT_OK)
 		goto out;
 	code = VAULT_IO;

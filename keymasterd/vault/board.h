@@ -23,9 +23,15 @@ int board_aad(const struct vault_object *, struct buf *);
  */
 unsigned board_version(struct span text, const char *prefix, struct span *rest);
 
-/* Makes the tenant's first key when there is none. new_key: a new version in any case. */
+#define BOARD_VERSIONS_MAX 100 /* of a tenant's key */
+#define BOARD_TENANTS_MAX 256  /* that have one */
+
+/*
+ * Makes the tenant's first key when there is none. new_key: a new version in any case.
+ * VAULT_REFUSED with *why when there would be too many.
+ */
 enum vault_code board_encrypt(struct store *, const struct vault_object *, int new_key,
-    const struct secret *plain, struct buf *out, unsigned *version);
+    const struct secret *plain, struct buf *out, unsigned *version, const char **why);
 /* The plaintext, the caller's; NULL with *code and *why. */
 struct secret *board_decrypt(struct store *, const struct vault_object *,
     struct span text, enum vault_code *code, const char **why, unsigned *version);

@@ -32,6 +32,7 @@ const struct permit permit_vault_judge[] = {
     {MSG_vault_keys, CHAN_READY, 0, serve_vault_keys},
     {MSG_openbao_check, CHAN_READY, 0, serve_openbao_check},
     {MSG_stats, CHAN_READY, 0, stats_asked},
+    {MSG_board_confirm, CHAN_READY, 0, serve_board_confirm},
     {MSG_lease_next, CHAN_READY, 0, serve_lease_next},
     PERMIT_LAST,
 };
@@ -39,6 +40,7 @@ const struct permit permit_vault_judge[] = {
 /* Whoever gets here is root or the configured user; common/admin_door.c sees to that. */
 const struct permit permit_vault_admin[] = {
     {MSG_secret_offer, CHAN_READY, 0, serve_secret_offer},
+    {MSG_board_offer, CHAN_READY, 0, serve_board_offer},
     {MSG_board_encrypt, CHAN_READY, 0, serve_board_encrypt},
     {MSG_board_decrypt, CHAN_READY, 0, serve_board_decrypt},
     PERMIT_LAST,

@@ -501,7 +501,7 @@ embedded_encrypt(const struct vault_object *o, int new_key, const struct secret 
 	struct buf text;
 
 	buf_init(&text);
-	a.code = board_encrypt(&store, o, new_key, plain, &text, &a.version);
+	a.code = board_encrypt(&store, o, new_key, plain, &text, &a.version, &a.why);
 	a.text = span_mem(text.p, text.len);
 	done(&a, arg);
 	buf_free(&text);

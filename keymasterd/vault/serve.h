@@ -27,10 +27,12 @@ int serve_checkpoint_sign(struct chan *, uint64_t reqid, void *msg);
 int serve_key_rotate(struct chan *, uint64_t reqid, void *msg);
 /* The token key became another one: tells the judge. */
 void serve_keys_changed(void);
+int serve_board_confirm(struct chan *, uint64_t reqid, void *msg);
 int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
 
 /* What the command line may ask; the listening socket, for proc_serve. Takes fd. */
 int serve_secret_offer(struct chan *, uint64_t reqid, void *msg);
+int serve_board_offer(struct chan *, uint64_t reqid, void *msg);
 int serve_board_encrypt(struct chan *, uint64_t reqid, void *msg);
 int serve_board_decrypt(struct chan *, uint64_t reqid, void *msg);
 void serve_admin_listen(int kind, int fd);

@@ -14,6 +14,7 @@
 #include "common/proto.h"
 #include "common/reference.h"
 #include "common/secret.h"
+#include "keymasterd/vault/board_offer.h"
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/offer.h"
 #include "keymasterd/vault/pending.h"
@@ -24,6 +25,7 @@ static void
 on_gone(struct chan *c)
 {
 	offer_forget(c);
+	board_offer_forget(c);
 	pending_forget(c);
 }
 

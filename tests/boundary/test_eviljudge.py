@@ -3,7 +3,8 @@
 test holds the judge's door and says everything to it that could lead a credential elsewhere."""
 
 import pytest
-from puppet import AdminSocket, Directory, Puppet, conf_vault, memfd
+from puppet import (BOARD_DECRYPT, BOARD_ENCRYPT, BOARD_ENCRYPT_NEW_KEY, AdminSocket, Directory, Puppet, board,
+                    conf_vault, memfd)
 
 SECRET = "sk-of-the-administrator-5f/+Q=="
 SEALED = dict(tenant="default", name="github", service="github", domains="api.github.com",
@@ -114,7 +115,79 @@ def test_what_was_brought_counts_once_and_while_its_bringer_is_there(site):
     assert site.seal(offer, name="third", service="third") == REFUSED
 
 
+# -- blackboards: what an administrator wants done, once the judge has confirmed it --
+
+BOARD = dict(tenant="default", object="exec-1")
+ACCESS_BOARD = 4
+PLAIN = b"board-of-the-administrator-7/+Q=="
+
+
+def text_of(site):
+    got = board(site.judge, site.admin, BOARD_ENCRYPT, *BOARD.values(), PLAIN)
+    assert got["code"] == 0
+    return got["text"]
+
+
+def confirm(site, offer, act=BOARD_DECRYPT, **changes):
+    return site.judge.ask("board_confirm", offer=offer, act=act, **{**BOARD, **changes})["code"]
+
+
+def decrypt(door, text):
+    got = door.ask("board_decrypt", text=text)
+    assert (got["code"] == 0) == (got["plain"] == PLAIN) and (got["code"] == 0) == (not got["message"])
+    return got["code"]
+
+
+def offer_board(door, act=BOARD_DECRYPT):
+    return door.ask("board_offer", act=act, **BOARD)["offer"]
+
+
+def test_no_administrator_uses_a_blackboard_without_the_judge(site):
+    text, door = text_of(site), site.socket.door()
+    assert decrypt(door, text) == REFUSED
+    offer_board(door)
+    assert decrypt(door, text) == REFUSED
+    assert door.ask("board_encrypt", plain=PLAIN)["code"] == REFUSED
+    offer = offer_board(door)
+    assert confirm(site, offer) == 0 and decrypt(door, text) == 0
+    assert decrypt(door, text) == REFUSED  # once
+    assert confirm(site, offer) == REFUSED
+    rows = []
+    while len(rows) < 6:
+        row = site.judge.wait("access_context").fields
+        rows += [row] if row["use"] == ACCESS_BOARD else []
+    assert [r["code"] for r in rows] == [0, REFUSED, REFUSED, REFUSED, 0, REFUSED]
+    assert [r["reference"] for r in rows[2:5]] == ["blackboard exec-1", "blackboard", "blackboard exec-1"]
+    door.close()
+
+
+def test_the_judge_does_not_use_a_blackboard_alone(site):
+    text = text_of(site)
+    door, other = site.socket.door(), site.socket.door()
+    for offer in (b"", b"\xff" * 16):
+        assert confirm(site, offer) == REFUSED
+    for changes in (dict(tenant="other"), dict(object="exec-2"), dict(object=""),
+                    dict(act=BOARD_ENCRYPT), dict(act=0)):
+        assert confirm(site, offer_board(door), **changes) == REFUSED, changes
+        assert decrypt(door, text) == REFUSED, changes
+    # confirmed for one connection, one act, and while its administrator is there
+    offer_board(other)
+    assert confirm(site, offer_board(door)) == 0
+    assert decrypt(other, text) == REFUSED
+    assert door.ask("board_encrypt", plain=PLAIN)["code"] == REFUSED
+    assert decrypt(door, text) == REFUSED
+    assert confirm(site, offer_board(door, BOARD_ENCRYPT), BOARD_ENCRYPT_NEW_KEY) == REFUSED
+    old = offer_board(door)
+    offer_board(door)
+    assert confirm(site, old) == REFUSED
+    offer = offer_board(other)
+    other.close()
+    site.bring()  # vault has seen the other one go
+    assert confirm(site, offer) == REFUSED
+    door.close()
+
+
 def test_nothing_that_the_judge_was_told_holds_a_secret(site):
     told = b"".join(site.tap)
     assert b"brought" in told  # vault's refusals
-    assert SECRET.encode()[3:20] not in told
+    assert SECRET.encode()[3:20] not in told and PLAIN[6:20] not in told

@@ -71,9 +71,9 @@ def test_tables_give_nothing_away():
     assert who_may("credential_fetch") == {("WORKER", "VAULT")}
     assert who_may("env_fetch") == {("TOOLEXEC", "VAULT")}
     for message in ("token_sign", "credential_seal", "credential_drop", "checkpoint_sign",
-                    "vault_keys"):
+                    "vault_keys", "board_confirm"):
         assert who_may(message) == {("JUDGE", "VAULT")}, message
-    assert who_may("secret_offer") == {("ADMIN", "VAULT")}
+    assert who_may("secret_offer") == who_may("board_offer") == {("ADMIN", "VAULT")}
     assert who_may("grant_key") == {("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST")}
     assert who_may("proxy_open") == {("GATE", "WORKER")}
     assert who_may("tool_call") == {("GATE", "TOOLHOST")}
@@ -99,7 +99,8 @@ def test_secrets_are_brought_to_vault_alone():
             } == {"user_login", "db_copy"}  # a person's key; and a file for it to write to
     for name in permitted("VAULT", "JUDGE"):
         assert not [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")], name
-    assert set(permitted("VAULT", "ADMIN")) == {"secret_offer", "board_encrypt", "board_decrypt"}
+    assert set(permitted("VAULT", "ADMIN")) == {"secret_offer", "board_offer", "board_encrypt",
+                                                 "board_decrypt"}
 
 
 def test_the_gate_is_asked_nothing_but_its_numbers():

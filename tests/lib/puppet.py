@@ -99,6 +99,20 @@ class AdminSocket:
         self.directory.cleanup()
 
 
+BOARD_ENCRYPT, BOARD_ENCRYPT_NEW_KEY, BOARD_DECRYPT = 1, 2, 3
+
+
+def board(judge, admin, act, tenant, obj, octets):
+    """Octets of a blackboard, at vault, by an administrator whom the judge confirms."""
+    what = dict(tenant=tenant, object=obj, act=act)
+    offered = admin.ask("board_offer", **what)
+    assert offered["code"] == 0, offered
+    assert judge.ask("board_confirm", offer=offered["offer"], **what)["code"] == 0
+    if act == BOARD_DECRYPT:
+        return admin.ask("board_decrypt", text=octets)
+    return admin.ask("board_encrypt", plain=octets)
+
+
 class Puppet:
     def __init__(self, prefix, role, conf=(), instance=1, name="", tenant="default",
                  directory=None, log_level="info", tap=None):

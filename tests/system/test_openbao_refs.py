@@ -14,6 +14,7 @@ import requests
 from conftest import Upstream
 from connected import Connected, Vault, eventually, platform
 from lab import CommandFailed
+from puppet import BOARD_DECRYPT, BOARD_ENCRYPT, BOARD_ENCRYPT_NEW_KEY, board
 from prometheus_client.parser import text_string_to_metric_families
 
 NS = "references"
@@ -432,16 +433,16 @@ def test_a_tenant_without_a_namespace(tenants):
 PLAIN = b"board-planted-" + secrets.token_hex(8).encode() + b"\0\xff"
 
 
-def boxed(vault, tenant, obj, plain=PLAIN, **more):
+def boxed(vault, tenant, obj, plain=PLAIN, act=BOARD_ENCRYPT):
     door = vault.admins.door()
-    got = door.ask("board_encrypt", tenant=tenant, object=obj, plain=plain, **more)
+    got = board(vault.judge, door, act, tenant, obj, plain)
     door.close()
     return got
 
 
 def opened(vault, tenant, obj, text):
     door = vault.admins.door()
-    got = door.ask("board_decrypt", tenant=tenant, object=obj, text=text)
+    got = board(vault.judge, door, BOARD_DECRYPT, tenant, obj, text)
     door.close()
     return got
 
@@ -466,7 +467,7 @@ def test_transit_key_versions(tenants, bao):
     assert new_one["version"] == 2 and new_one["text"].startswith("vault:v2:")
     for text in (old, new_one["text"]):
         assert opened(tenants, "globex", "o", text)["plain"] == PLAIN
-    refused = boxed(tenants, "globex", "o", new_key=1)
+    refused = boxed(tenants, "globex", "o", act=BOARD_ENCRYPT_NEW_KEY)
     assert refused["code"] != 0 and "rotate" in refused["message"]
 
 

@@ -170,6 +170,38 @@ def test_the_command_line_says_it(site):
                                     env={"AEGIS_USER_TOKEN": tokens["operator"]}).stdout
 
 
+def test_vault_asks_who_is_at_its_own_door(site):
+    """It knows no users: what an administrator wants of a blackboard needs the judge's word, and
+    whoever leaves the judge out gets nothing but a row."""
+    lab, tokens = site
+
+    def vault(*args, role, data):
+        env = {**lab.env, "AEGIS_USER_TOKEN": tokens[role]}
+        return subprocess.run([str(lab.bin), "vault", *args, "--object", "exec-1"], input=data, env=env,
+                              cwd=lab.dir, capture_output=True, timeout=30)
+
+    text = vault("encrypt", role="admin", data=b"plain").stdout
+    assert vault("decrypt", role="admin", data=text).stdout == b"plain"
+    for role in ("operator", "viewer"):
+        for what, data in (("encrypt", b"x"), ("decrypt", text)):
+            done = vault(what, role=role, data=data)
+            assert (done.returncode, done.stdout) == (3, b"")
+            assert denied(role, "vault:write") in done.stderr.decode()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.connect(f"{lab.admin}.vault")
+    door = proto.Door(sock)
+    door.hello("ADMIN")
+    assert door.ask("board_offer", tenant="default", object="exec-1", act=3)["code"] == 0
+    got = door.ask("board_decrypt", text=text.strip())
+    assert got["code"] != 0 and not got["plain"] and "judge" in got["message"]
+    door.close()
+    mine = [r for r in rows(lab, tokens["admin"]) if "blackboard" in r.get("detail", "")]
+    assert [(r["event"], r.get("code")) for r in mine] == [
+        ("vault.encrypt", None), ("AccessContext", "ok"), ("vault.decrypt", None), ("AccessContext", "ok"),
+        ("AccessContext", "refused")]
+    assert mine[0]["peer"].endswith(" user ada") and mine[0]["detail"] == "blackboard exec-1 of default"
+
+
 def test_a_key_that_was_replaced_is_dead_at_once(site):
     lab, tokens = site
     old = user(lab, "tim", "operator", tokens["admin"])

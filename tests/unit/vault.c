@@ -19,6 +19,7 @@
 #include "common/ed25519.h"
 #include "common/jwt.h"
 #include "common/secret.h"
+#include "keymasterd/vault/board.h"
 #include "keymasterd/vault/file.h"
 #include "keymasterd/vault/provider.h"
 #include "keymasterd/vault/seal.h"
@@ -1100,6 +1101,31 @@ START_TEST(boards_outlive_their_key)
 END_TEST
 
 /* A reference is sealed like a secret, never given out as one, and kept by an update. */
+/* A program that has one made again and again, or for tenants that it makes up. */
+START_TEST(keys_of_boards_are_bounded)
+{
+	struct boxed last;
+	char tenant[16];
+	unsigned i;
+
+	must_open(1);
+	for (i = 1; i <= BOARD_VERSIONS_MAX; i++)
+		ck_assert_uint_eq(encrypt("t0", "o", 1, "x").version, i);
+	last = encrypt("t0", "o", 0, "last");
+	ck_assert_uint_eq(encrypt("t0", "o", 1, "x").code, VAULT_REFUSED);
+	ck_assert_uint_eq(last.version, BOARD_VERSIONS_MAX);
+	ck_assert_str_eq(decrypt("t0", "o", last.text).plain, "last");
+	for (i = 1; i < BOARD_TENANTS_MAX; i++) {
+		(void)snprintf(tenant, sizeof(tenant), "t%u", i);
+		ck_assert_uint_eq(encrypt(tenant, "o", 0, "x").code, VAULT_OK);
+	}
+	ck_assert_uint_eq(encrypt("more", "o", 0, "x").code, VAULT_REFUSED);
+	ck_assert_uint_eq(encrypt("t1", "o", 1, "x").version, 2);
+	ck_assert_str_eq(decrypt("t0", "o", last.text).plain, "last");
+	P->close();
+}
+END_TEST
+
 START_TEST(references)
 {
 	struct credential c = cred("t", "ref");
@@ -1163,6 +1189,7 @@ main(void)
 	tcase_add_test(tc, checkpoints);
 	tcase_add_test(tc, boards_are_bound);
 	tcase_add_test(tc, boards_outlive_their_key);
+	tcase_add_test(tc, keys_of_boards_are_bounded);
 	tcase_add_test(tc, references);
 	suite_add_tcase(suite, tc);
 	run = srunner_create(suite);
