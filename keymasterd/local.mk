@@ -45,27 +45,37 @@ libvault_a_SOURCES = \
 	keymasterd/vault/serve_judge.c \
 	keymasterd/vault/serve_board.c keymasterd/vault/serve_sign.c \
 	keymasterd/vault/serve_toolexec.c keymasterd/vault/serve_worker.c \
+	keymasterd/vault/share.c keymasterd/vault/share.h \
 	keymasterd/vault/sign.c keymasterd/vault/sign.h \
+	keymasterd/vault/split.c keymasterd/vault/split.h \
 	keymasterd/vault/store.c keymasterd/vault/store.h \
 	keymasterd/vault/toolenv.c keymasterd/vault/toolenv.h \
 	keymasterd/vault/watch.c keymasterd/vault/watch.h
 daemon_PROGRAMS += keymasterd-vault
 keymasterd_vault_SOURCES = keymasterd/vault/main.c
-keymasterd_vault_LDADD = libvault.a libstream.a $(COMMON_LIBS) $(SSL_LIBS)
+keymasterd_vault_LDADD = libvault.a libstream.a $(COMMON_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 
+check_PROGRAMS += tests/unit/split tests/fuzz/fuzz_share
+TESTS += tests/unit/split
+tests_unit_split_LDADD = libvault.a $(CHECK_LIBS) $(COMMON_LIBS) $(GFSHARE_LIBS)
+tests_fuzz_fuzz_share_SOURCES = tests/fuzz/fuzz_share.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_share_LDADD = libvault.a $(FUZZ_LIBS) $(GFSHARE_LIBS)
+if !FUZZERS
+TESTS += tests/fuzz/fuzz_share
+endif
 check_PROGRAMS += tests/unit/lease tests/fuzz/fuzz_lease
 TESTS += tests/unit/lease
-tests_unit_lease_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS)
+tests_unit_lease_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 tests_fuzz_fuzz_lease_SOURCES = tests/fuzz/fuzz_lease.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_lease_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS)
+tests_fuzz_fuzz_lease_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_lease
 endif
 check_PROGRAMS += tests/unit/vault tests/unit/vault_process tests/fuzz/fuzz_vault
 TESTS += tests/unit/vault tests/unit/vault_process
-tests_unit_vault_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS)
+tests_unit_vault_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_vault_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS)
+tests_fuzz_fuzz_vault_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_vault
 endif
