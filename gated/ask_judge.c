@@ -122,6 +122,12 @@ on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
 
 	(void)chan;
 	r->ask = 0;
+	if (r->conn == NULL) { /* whoever asked for a feed has left */
+		if (status == CHAN_OK && m->verdict == VERDICT_STREAM)
+			feed_tell_gone(m->request_id);
+		req_free(r);
+		return;
+	}
 	if (status != CHAN_OK || !fits(r, m)) {
 		LOG_WARN("judge.silent", LI("status", status));
 		refuse_alone(r, r->state == REQ_REFUSING ? r->refused : 503);

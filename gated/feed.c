@@ -213,6 +213,7 @@ feed_open(struct req *r, const struct msg_decision *m)
 	struct iovec iov = {head, 0};
 
 	if (feed_new(r, m->timeout_ms) == NULL) {
+		feed_tell_gone(r->id);
 		refuse_alone(r, 503);
 		return;
 	}
@@ -264,11 +265,20 @@ feed_alive(struct req *r)
 }
 
 void
-feed_close(struct req *r)
+feed_tell_gone(const uint8_t id[REQUEST_ID_LEN])
 {
 	struct chan *judge = proc_peer(ROLE_JUDGE);
-	struct feed *f = r->feed;
 	MSG_INIT(feed_gone, m);
+
+	memcpy(m.stream, id, sizeof(m.stream));
+	if (judge != NULL)
+		(void)chan_note(judge, MSG_feed_gone, &m);
+}
+
+void
+feed_close(struct req *r)
+{
+	struct feed *f = r->feed;
 
 	if (f == NULL)
 		return;
@@ -276,9 +286,7 @@ feed_close(struct req *r)
 	LIST_REMOVE(f, link);
 	wslay_event_context_free(f->ws);
 	free(f);
-	memcpy(m.stream, r->id, sizeof(m.stream));
-	if (judge != NULL)
-		(void)chan_note(judge, MSG_feed_gone, &m);
+	feed_tell_gone(r->id);
 }
 
 int
@@ -294,8 +302,10 @@ feed_row(struct chan *c, uint64_t reqid, void *msg)
 	LIST_FOREACH (f, &feeds, link)
 		if (memcmp(f->req->id, m->stream, REQUEST_ID_LEN) == 0)
 			break;
-	if (f == NULL) /* it has just left */
+	if (f == NULL) { /* it has just left, or the judge decided too late */
+		feed_tell_gone(m->stream);
 		return 0;
+	}
 	if (wslay_event_queue_msg(f->ws, &text) != 0)
 		conn_close(f->req->conn, true);
 	else

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/chan.h"
+#include "common/proto.h"
 
 struct buf;
 struct feed;
@@ -28,6 +29,9 @@ void feed_input(struct req *, const char *, size_t);
 void feed_alive(struct req *);
 /* The request ends. */
 void feed_close(struct req *);
+
+/* Tells the judge that a feed is not wanted any more. */
+void feed_tell_gone(const uint8_t id[REQUEST_ID_LEN]);
 
 /* permit.c: a row for a feed. */
 int feed_row(struct chan *, uint64_t reqid, void *msg);

@@ -37,6 +37,12 @@ feed_close(struct req *r)
 	(void)r;
 }
 
+void
+feed_tell_gone(const uint8_t id[REQUEST_ID_LEN])
+{
+	(void)id;
+}
+
 int
 feed_row(struct chan *c, uint64_t reqid, void *msg)
 {

@@ -145,6 +145,9 @@ req_cancel(struct req *r)
 			return;
 		}
 	}
+	/* a feed that the judge opens meanwhile has to be closed again: on_decision() */
+	if (r->ask != 0 && r->state == REQ_ASKED && r->route->kind == ROUTE_FEED)
+		return;
 	if (r->ask != 0)
 		chan_forget(r->chan, r->ask);
 	r->ask = 0;

@@ -79,7 +79,7 @@ struct req {
 	TAILQ_ENTRY(req)
 	entry; /* in its redeemer, among those that wait for a door, or free */
 	LIST_ENTRY(req) by_id; /* while the answer flows, or may come as events */
-	struct conn *conn; /* NULL: the agent is gone, kept until the worker has let go */
+	struct conn *conn; /* NULL: the agent is gone, kept until who serves it knows */
 	struct timer timer;
 	struct chan
 	    *chan; /* with `ask`: the open question, which is 0 when there is none */

@@ -19,12 +19,14 @@
 #include "keymasterd/judge/turn.h"
 
 #define FEEDS_MAX 64
+#define FEEDS_PER_USER 8
 #define FEED_LIFE_MS 3600000 /* then the reader shows its token again */
 
 struct feed {
-	struct chan *chan;
+	struct chan *chan; /* NULL: its reader has left before it was open */
 	uint8_t id[REQUEST_ID_LEN];
-	char tenant[STORE_TENANT_MAX];
+	struct operator_who who;
+	bool open; /* the decision was committed, so it has left before any row */
 	LIST_ENTRY(feed) link;
 };
 
@@ -61,11 +63,12 @@ on_row(uint64_t seq, struct span text)
 	buf_init(&json);
 	for (f = LIST_FIRST(&feeds); f != NULL; f = next) {
 		next = LIST_NEXT(f, link);
-		if (!span_eq(tenant, f->tenant))
+		if (!f->open || !span_eq(tenant, f->who.tenant))
 			continue;
 		buf_reset(&json);
 		jsonw_init(&w, &json);
-		data_row(&w, f->tenant, seq, text, (unsigned)number(text, ",\"status\":"),
+		data_row(&w, f->who.tenant, seq, text,
+		    (unsigned)number(text, ",\"status\":"),
 		    number(text, ",\"duration_us\":"));
 		memcpy(m.stream, f->id, sizeof(m.stream));
 		m.json = span_mem(json.p, json.len);
@@ -74,6 +77,31 @@ on_row(uint64_t seq, struct span text)
 			(void)chan_note(f->chan, MSG_feed_row, &m);
 	}
 	buf_free(&json);
+}
+
+static unsigned
+feeds_of(const struct operator_who *who)
+{
+	const struct feed *f;
+	unsigned n = 0;
+
+	LIST_FOREACH (f, &feeds, link)
+		n += strcmp(f->who.name, who->name) == 0 &&
+		    strcmp(f->who.tenant, who->tenant) == 0;
+	return n;
+}
+
+static void
+opened(int ok, void *arg)
+{
+	struct feed *f = arg;
+
+	if (!ok || f->chan == NULL) {
+		drop(f);
+		return;
+	}
+	f->open = true;
+	ledger_watch(on_row);
 }
 
 void
@@ -85,6 +113,12 @@ data_feed(struct api_call *c)
 
 	if (api_require(c, PERM_LEDGER_READ, &op) == -1)
 		return;
+	if (feeds_of(&op) >= FEEDS_PER_USER) {
+		c->d->headers = "Retry-After: 10\r\n";
+		api_refuse(c->d, 429,
+		    "This user has as many feeds open as one may have; close one");
+		return;
+	}
 	f = nfeeds < FEEDS_MAX ? calloc(1, sizeof(*f)) : NULL;
 	if (f == NULL || chan_peer_role(c->d->chan) != ROLE_API) {
 		free(f);
@@ -94,14 +128,24 @@ data_feed(struct api_call *c)
 	}
 	f->chan = c->d->chan;
 	memcpy(f->id, c->d->request_id, sizeof(f->id));
-	(void)span_copy(span_str(c->tenant), f->tenant, sizeof(f->tenant));
+	f->who = op;
 	LIST_INSERT_HEAD(&feeds, f, link);
 	nfeeds++;
-	ledger_watch(on_row);
 	m.verdict = VERDICT_STREAM;
 	memcpy(m.request_id, c->d->request_id, sizeof(m.request_id));
 	m.timeout_ms = FEED_LIFE_MS;
 	turn_decision(c->d->chan, c->d->reqid, &m, 0);
+	turn_then(opened, f);
+}
+
+/* One that is not open yet waits for opened(). */
+static void
+leave(struct feed *f)
+{
+	if (f->open)
+		drop(f);
+	else
+		f->chan = NULL;
 }
 
 int
@@ -127,6 +171,6 @@ data_feeds_gone(const struct chan *c)
 	for (f = LIST_FIRST(&feeds); f != NULL; f = next) {
 		next = LIST_NEXT(f, link);
 		if (f->chan == c)
-			drop(f);
+			leave(f);
 	}
 }

@@ -2,8 +2,10 @@
 """The data API and its feed: a process of its own, on loopback, for who may; and slow
 readers and strangers' pages get nothing."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import time
 
@@ -183,6 +185,65 @@ def test_feed_refused(lab):
             ws.recv(timeout=PATIENCE)
 
 
+def upgrade(lab, role):
+    return (f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"Authorization: Bearer {lab.tokens[role]}\r\n\r\n").encode()
+
+
+def handshake(lab, role):
+    s = socket.create_connection(("127.0.0.1", lab.api_port))
+    s.sendall(upgrade(lab, role))
+    return s
+
+
+def feeds_open(lab):
+    return int(get(lab, "/_aegis/metrics").text.split('aegis_api_feeds{process="api",name=""} ')[1].split()[0])
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def connections(port):
+    """Those to this port of loopback that its owner has not closed."""
+    lines = [line.split() for line in open("/proc/net/tcp").read().splitlines()[1:]]
+    return [x for x in lines if x[1] == f"0100007F:{port:04X}" and x[3] in ("01", "08")]
+
+
+def test_feeds_that_nobody_waits_for(lab):
+    """Whoever leaves before the judge has answered leaves no feed behind."""
+    (judge,) = lab.pids("keymasterd: judge")
+    os.kill(judge, signal.SIGSTOP)
+    try:
+        for s in [handshake(lab, "readonly") for _ in range(8)]:
+            s.close()
+        until(lambda: not connections(lab.api_port))
+    finally:
+        os.kill(judge, signal.SIGCONT)
+    with feed(lab) as ws:
+        call(lab, "GET", "/nobody/still")
+        row_of(ws, path="/still")
+        assert feeds_open(lab) == 1
+
+
+def test_feeds_of_one_user(lab):
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(feed(lab))
+        with pytest.raises(InvalidStatus) as e:
+            feed(lab)
+        assert e.value.response.status_code == 429 and e.value.response.headers["retry-after"]
+        with feed(lab, "operator") as ws:
+            call(lab, "GET", "/nobody/other")
+            row_of(ws, path="/other")
+    with feed(lab):  # theirs are closed, so there is room
+        pass
+
+
 def rss(pid):
     return int(open(f"/proc/{pid}/statm").read().split()[1]) * 4096
 
@@ -193,9 +254,7 @@ def test_slow_reader_is_cut(lab):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.connect(("127.0.0.1", lab.api_port))
-    s.sendall((f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-               f"Authorization: Bearer {lab.tokens['readonly']}\r\n\r\n").encode())
+    s.sendall(upgrade(lab, "readonly"))
     hello = s.recv(1000)
     assert b" 101 " in hello, (hello, lab.log.read_text()[-1500:])
     before = rss(pid)
