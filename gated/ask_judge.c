@@ -140,7 +140,7 @@ on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
 	if (m->verdict == VERDICT_ANSWER)
 		answer_of_judge(r, m);
 	else if (m->verdict == VERDICT_STREAM && r->route->kind == ROUTE_FEED)
-		feed_open(r, m);
+		feed_open(r);
 	else if (m->verdict == VERDICT_STREAM)
 		mcp_stream_open(r);
 	else

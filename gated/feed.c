@@ -37,12 +37,11 @@ struct feed {
 	struct req *req;
 	wslay_event_context_ptr ws;
 	struct span in; /* what the reader sent and is not read yet */
-	uint64_t until_ms;
 };
 
 static LIST_HEAD(, feed) feeds = LIST_HEAD_INITIALIZER(feeds);
 static struct buf out; /* frames of one call */
-static uint64_t cut_slow, cut_expired;
+static uint64_t cut_slow, cut_expired, cut_revoked;
 
 /* -- the handshake -- */
 
@@ -186,7 +185,7 @@ flush(struct feed *f)
 }
 
 static struct feed *
-feed_new(struct req *r, uint32_t life_ms)
+feed_new(struct req *r)
 {
 	static const struct wslay_event_callbacks calls = {
 	    on_recv, on_send, on_mask, NULL, NULL, NULL, NULL};
@@ -198,21 +197,20 @@ feed_new(struct req *r, uint32_t life_ms)
 	}
 	wslay_event_config_set_max_recv_msg_length(f->ws, MESSAGE_MAX);
 	f->req = r;
-	f->until_ms = loop_now_ms() + life_ms;
 	r->feed = f;
 	LIST_INSERT_HEAD(&feeds, f, link);
 	return f;
 }
 
 void
-feed_open(struct req *r, const struct msg_decision *m)
+feed_open(struct req *r)
 {
 	struct span key = req_part(r, r->accept), protocol = req_part(r, r->version);
 	char head[512], id[2 * REQUEST_ID_LEN + 1];
 	struct conn *c = r->conn;
 	struct iovec iov = {head, 0};
 
-	if (feed_new(r, m->timeout_ms) == NULL) {
+	if (feed_new(r) == NULL) {
 		feed_tell_gone(r->id);
 		refuse_alone(r, 503);
 		return;
@@ -253,13 +251,7 @@ feed_alive(struct req *r)
 	static const struct wslay_event_msg ping = {WSLAY_PING, (const uint8_t *)"", 0};
 	struct feed *f = r->feed;
 
-	if (loop_now_ms() >= f->until_ms) {
-		cut_expired++;
-		wslay_event_queue_close(f->ws, WSLAY_CODE_GOING_AWAY,
-		    (const uint8_t *)"show the token again", 20);
-	} else {
-		wslay_event_queue_msg(f->ws, &ping);
-	}
+	wslay_event_queue_msg(f->ws, &ping);
 	timer_set(&r->timer, TIMER_EVENTS);
 	(void)flush(f);
 }
@@ -289,19 +281,59 @@ feed_close(struct req *r)
 	feed_tell_gone(r->id);
 }
 
+static struct feed *
+find(const uint8_t id[REQUEST_ID_LEN])
+{
+	struct feed *f;
+
+	LIST_FOREACH (f, &feeds, link)
+		if (memcmp(f->req->id, id, REQUEST_ID_LEN) == 0)
+			return f;
+	return NULL;
+}
+
+/* The reader is told why, and need not agree. */
+int
+feed_end(struct chan *c, uint64_t reqid, void *msg)
+{
+	static const uint8_t again[] = "show the token again",
+			     gone[] = "the token does not count any more";
+	const struct msg_feed_end *m = msg;
+	struct feed *f = find(m->stream);
+	struct conn *conn;
+
+	(void)c;
+	(void)reqid;
+	if (f == NULL)
+		return 0;
+	conn = f->req->conn;
+	if (m->expired) {
+		cut_expired++;
+		wslay_event_queue_close(
+		    f->ws, WSLAY_CODE_GOING_AWAY, again, sizeof(again) - 1);
+	} else {
+		cut_revoked++;
+		wslay_event_queue_close(
+		    f->ws, WSLAY_CODE_POLICY_VIOLATION, gone, sizeof(gone) - 1);
+	}
+	if (flush(f) == 0) {
+		conn->unread =
+		    true; /* what it still sends must not reset the connection */
+		conn_request_done(conn);
+	}
+	return 0;
+}
+
 int
 feed_row(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_feed_row *m = msg;
 	struct wslay_event_msg text = {
 	    WSLAY_TEXT_FRAME, (const uint8_t *)m->json.p, m->json.len};
-	struct feed *f;
+	struct feed *f = find(m->stream);
 
 	(void)c;
 	(void)reqid;
-	LIST_FOREACH (f, &feeds, link)
-		if (memcmp(f->req->id, m->stream, REQUEST_ID_LEN) == 0)
-			break;
 	if (f == NULL) { /* it has just left, or the judge decided too late */
 		feed_tell_gone(m->stream);
 		return 0;
@@ -342,4 +374,5 @@ feed_numbers(struct buf *b)
 	(void)metrics_put(b, METRIC_api_feeds, NULL, n);
 	(void)metrics_put(b, METRIC_api_cut, "slow", cut_slow);
 	(void)metrics_put(b, METRIC_api_cut, "expired", cut_expired);
+	(void)metrics_put(b, METRIC_api_cut, "revoked", cut_revoked);
 }

@@ -16,16 +16,15 @@
 struct buf;
 struct feed;
 struct http1_head;
-struct msg_decision;
 struct req;
 
 /* A request for a feed: checks it and asks the judge. */
 void feed_begin(struct req *, const struct http1_head *);
 /* The judge says yes. */
-void feed_open(struct req *, const struct msg_decision *);
+void feed_open(struct req *);
 /* Octets of the reader. The connection may be closed afterwards. */
 void feed_input(struct req *, const char *, size_t);
-/* Nothing was sent for a while: is it still there, may it still be? */
+/* Nothing was sent for a while: is it still there? */
 void feed_alive(struct req *);
 /* The request ends. */
 void feed_close(struct req *);
@@ -35,6 +34,8 @@ void feed_tell_gone(const uint8_t id[REQUEST_ID_LEN]);
 
 /* permit.c: a row for a feed. */
 int feed_row(struct chan *, uint64_t reqid, void *msg);
+/* permit.c: its reader may have it no longer. */
+int feed_end(struct chan *, uint64_t reqid, void *msg);
 /* The judge's door is shut: feeds end, and readers come again. */
 void feed_judge_gone(struct chan *, void *owner);
 void feed_stop(uint32_t drain_ms);

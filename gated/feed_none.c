@@ -11,9 +11,8 @@ feed_begin(struct req *r, const struct http1_head *h)
 }
 
 void
-feed_open(struct req *r, const struct msg_decision *m)
+feed_open(struct req *r)
 {
-	(void)m;
 	refuse_alone(r, 503);
 }
 
@@ -41,6 +40,15 @@ void
 feed_tell_gone(const uint8_t id[REQUEST_ID_LEN])
 {
 	(void)id;
+}
+
+int
+feed_end(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)c;
+	(void)reqid;
+	(void)msg;
+	return -1;
 }
 
 int

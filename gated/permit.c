@@ -23,6 +23,7 @@ const struct permit permit_gate_master[] = {
 const struct permit permit_api_judge[] = {
     {MSG_answer_part, CHAN_READY, 0, on_answer_part},
     {MSG_feed_row, CHAN_READY, 0, feed_row},
+    {MSG_feed_end, CHAN_READY, 0, feed_end},
     {MSG_stats, CHAN_READY, 0, stats_asked},
     PERMIT_LAST,
 };

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows as they are committed, for whoever has a feed open. Without one nothing is done.
- * A feed ends with its reader, its token, or when its process reads too slowly. Judge
- * only.
+ * A feed ends with its reader, after an hour, and as soon as its token counts no more.
+ * Judge only.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "common/jsonw.h"
-#include "common/log.h"
+#include "common/loop.h"
 #include "common/proto.h"
 #include "keymasterd/judge/data_api.h"
 #include "keymasterd/judge/judge.h"
@@ -22,11 +22,18 @@
 #define FEEDS_PER_USER 8
 #define FEED_LIFE_MS 3600000 /* then the reader shows its token again */
 
+enum feed_state {
+	FEED_OPENING, /* the decision leaves when it is committed, and before any row */
+	FEED_OPEN,
+	FEED_OVER /* its process has not been told yet: it reads too slowly */
+};
+
 struct feed {
 	struct chan *chan; /* NULL: its reader has left before it was open */
 	uint8_t id[REQUEST_ID_LEN];
 	struct operator_who who;
-	bool open; /* the decision was committed, so it has left before any row */
+	uint64_t until_ms;
+	enum feed_state state;
 	LIST_ENTRY(feed) link;
 };
 
@@ -51,6 +58,27 @@ number(struct span text, const char *mark)
 	return p != NULL ? strtoull(p + strlen(mark), NULL, 10) : 0;
 }
 
+void
+data_feeds_tick(void)
+{
+	uint64_t now = loop_now_ms();
+	struct feed *f, *next;
+	MSG_INIT(feed_end, m);
+
+	for (f = LIST_FIRST(&feeds); f != NULL; f = next) {
+		next = LIST_NEXT(f, link);
+		m.expired = now >= f->until_ms ||
+		    (f->who.until_s > 0 && judge_now_ms() / 1000 >= f->who.until_s);
+		if (f->state == FEED_OPENING ||
+		    (f->state == FEED_OPEN && !m.expired && api_counts(&f->who)))
+			continue;
+		f->state = FEED_OVER;
+		memcpy(m.stream, f->id, sizeof(m.stream));
+		if (chan_note(f->chan, MSG_feed_end, &m) == 0)
+			drop(f);
+	}
+}
+
 static void
 on_row(uint64_t seq, struct span text)
 {
@@ -60,10 +88,13 @@ on_row(uint64_t seq, struct span text)
 	struct buf json;
 	MSG_INIT(feed_row, m);
 
+	/* the act that ends a feed is not seen through it any more */
+	if (span_eq(ledger_text_get(text, "kind"), "admin"))
+		data_feeds_tick();
 	buf_init(&json);
 	for (f = LIST_FIRST(&feeds); f != NULL; f = next) {
 		next = LIST_NEXT(f, link);
-		if (!f->open || !span_eq(tenant, f->who.tenant))
+		if (f->state != FEED_OPEN || !span_eq(tenant, f->who.tenant))
 			continue;
 		buf_reset(&json);
 		jsonw_init(&w, &json);
@@ -100,7 +131,7 @@ opened(int ok, void *arg)
 		drop(f);
 		return;
 	}
-	f->open = true;
+	f->state = FEED_OPEN;
 	ledger_watch(on_row);
 }
 
@@ -129,11 +160,11 @@ data_feed(struct api_call *c)
 	f->chan = c->d->chan;
 	memcpy(f->id, c->d->request_id, sizeof(f->id));
 	f->who = op;
+	f->until_ms = loop_now_ms() + FEED_LIFE_MS;
 	LIST_INSERT_HEAD(&feeds, f, link);
 	nfeeds++;
 	m.verdict = VERDICT_STREAM;
 	memcpy(m.request_id, c->d->request_id, sizeof(m.request_id));
-	m.timeout_ms = FEED_LIFE_MS;
 	turn_decision(c->d->chan, c->d->reqid, &m, 0);
 	turn_then(opened, f);
 }
@@ -142,10 +173,10 @@ data_feed(struct api_call *c)
 static void
 leave(struct feed *f)
 {
-	if (f->open)
-		drop(f);
-	else
+	if (f->state == FEED_OPENING)
 		f->chan = NULL;
+	else
+		drop(f);
 }
 
 int

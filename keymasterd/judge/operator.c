@@ -154,14 +154,13 @@ verify(struct span text, const struct trust_issuer **whose, const char **why)
 /* One of ours counts until it is revoked: on the host that gave it out, since others with
  * the same key do not know of it. */
 static unsigned
-still_good(const char *tenant, const char **why)
+still_good(struct operator_who *op, const char **why)
 {
-	char jti[STORE_ID_MAX];
 	int r;
 
-	if (text_of("jti", jti, sizeof(jti)) != 0)
+	if (text_of("jti", op->jti, sizeof(op->jti)) != 0)
 		return refused(JWT_E_CLAIMS, why);
-	r = store_operator_revoked(judge_store, tenant, jti);
+	r = store_operator_revoked(judge_store, op->tenant, op->jti);
 	if (r == 0)
 		return 0;
 	*why = r > 0 ? "The operator's token was revoked" : "The database cannot be read";
@@ -174,6 +173,7 @@ operator_read(struct span authorization, struct operator_who *op, const char **w
 	const struct trust_issuer *whose;
 	struct span text = authorization;
 	unsigned status;
+	int64_t exp = 0;
 	int absent;
 
 	memset(op, 0, sizeof(*op));
@@ -193,11 +193,23 @@ operator_read(struct span authorization, struct operator_who *op, const char **w
 	if (absent > 0)
 		(void)span_copy(
 		    span_str(judge_conf.tenant), op->tenant, sizeof(op->tenant));
-	if (whose == NULL && (status = still_good(op->tenant, why)) != 0)
+	if (whose == NULL && (status = still_good(op, why)) != 0)
 		return status;
 	if ((op->role = role_of(whose)) == 0) {
 		*why = "The operator's token holds no role that is known here";
 		return 403;
 	}
+	(void)json_int64(&token.claims, find_claim("exp"), &exp);
+	op->until_s = (uint64_t)exp + (whose != NULL ? whose->leeway_s : 0);
+	op->generation = trust_generation();
 	return 0;
+}
+
+bool
+operator_counts(const struct operator_who *op)
+{
+	return op->generation == trust_generation() &&
+	    judge_now_ms() / 1000 < op->until_s &&
+	    (op->jti[0] == '\0' ||
+		store_operator_revoked(judge_store, op->tenant, op->jti) == 0);
 }

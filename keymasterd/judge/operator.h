@@ -16,7 +16,13 @@
 struct operator_who {
 	enum operator_role role;
 	char tenant[STORE_TENANT_MAX];
-	char name[129]; /* the token's sub */
+	char name[129]; /* the token's sub, or the user's name */
+	/* by what it is found out later whether the token still counts */
+	bool is_user;
+	uint8_t hash[STORE_HASH_LEN]; /* of a user's token */
+	char jti[STORE_ID_MAX];       /* of one of our own; else "" */
+	uint64_t until_s;             /* Unix seconds; 0: no end */
+	unsigned generation;          /* trust_generation() when it was read */
 };
 
 /*
@@ -26,6 +32,9 @@ struct operator_who {
  */
 unsigned operator_read(
     struct span authorization, struct operator_who *, const char **why);
+/* Does the token that was read then still count? One that would have to be verified again
+ * does not. */
+bool operator_counts(const struct operator_who *);
 
 /* "readonly", "operator", "admin". */
 const char *operator_role_name(enum operator_role);

@@ -26,13 +26,19 @@ user_token(struct span authorization)
 	    : span_str("");
 }
 
+static enum operator_role
+role_of_user(const struct user *u)
+{
+	return (enum operator_role)(
+	    OPERATOR_READONLY + (unsigned)(u->role - USER_VIEWER));
+}
+
 /* 0; 401 or 503 with *why. */
 static unsigned
 identify(struct span authorization, struct operator_who *op, enum user_role *role,
     const char **why)
 {
 	struct span token = user_token(authorization);
-	uint8_t hash[STORE_HASH_LEN];
 	const struct user *u;
 	unsigned status;
 
@@ -42,15 +48,15 @@ identify(struct span authorization, struct operator_who *op, enum user_role *rol
 		return status;
 	}
 	memset(op, 0, sizeof(*op));
-	judge_sha256(token.p, token.len, hash);
-	u = user_by_hash(judge_conf.tenant, hash);
+	op->is_user = true;
+	judge_sha256(token.p, token.len, op->hash);
+	u = user_by_hash(judge_conf.tenant, op->hash);
 	if (u == NULL) {
 		*why = "Invalid API key. Token not recognized.";
 		return 401;
 	}
 	*role = u->role;
-	op->role =
-	    (enum operator_role)(OPERATOR_READONLY + (unsigned)(u->role - USER_VIEWER));
+	op->role = role_of_user(u);
 	snprintf(op->tenant, sizeof(op->tenant), "%s", u->row.tenant);
 	snprintf(op->name, sizeof(op->name), "%s", u->row.name);
 	return 0;
@@ -85,4 +91,15 @@ api_require(struct api_call *c, enum permission p, struct operator_who *op)
 		return -1;
 	}
 	return 0;
+}
+
+bool
+api_counts(const struct operator_who *op)
+{
+	const struct user *u;
+
+	if (!op->is_user)
+		return operator_counts(op);
+	u = user_by_hash(op->tenant, op->hash);
+	return u != NULL && role_of_user(u) == op->role;
 }

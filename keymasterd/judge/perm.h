@@ -16,5 +16,7 @@
  * -1.
  */
 int api_require(struct api_call *, enum permission, struct operator_who *op);
+/* Does the token that api_require() accepted still count, with the same role? */
+bool api_counts(const struct operator_who *);
 
 #endif

@@ -116,7 +116,7 @@ def test_the_data_api_reads_only():
     assert {e.target for e in EDGES if e.source == "API"} == {"JUDGE"}
     assert set(permitted("JUDGE", "API")) == {"api_request", "feed_gone", "refusal_record",
                                               "permit_refused"}
-    assert set(permitted("API", "JUDGE")) == {"answer_part", "feed_row", "stats"}
+    assert set(permitted("API", "JUDGE")) == {"answer_part", "feed_row", "feed_end", "stats"}
 
 
 def test_no_secret_leaves_but_to_its_user():

@@ -12,6 +12,7 @@ import time
 import pytest
 import requests
 from lab import Lab, Nginx, free_port
+from test_operator import Provider
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -21,7 +22,13 @@ PATIENCE = 8
 @pytest.fixture(scope="module")
 def lab(prefix, module_place, ca):
     nginx = Nginx(module_place / "nginx", ca, "the-key")
-    lab = Lab(prefix, module_place / "lab", ca=ca, gate="  workers: 1")
+    provider = Provider(module_place / "operators.json")
+    lab = Lab(prefix, module_place / "lab", ca=ca, gate="  workers: 1", extra=f"""\
+operators:
+  jwks_file: {module_place}/operators.json
+  issuer: https://login.example/realms/aegis
+""")
+    lab.provider = provider
     lab.api_port = free_port()
     lab.api = f"http://127.0.0.1:{lab.api_port}"
     lab.text = lab.text.replace(
@@ -244,6 +251,32 @@ def test_feeds_of_one_user(lab):
         pass
 
 
+def test_feed_ends_with_its_token(lab):
+    """An operator's token: it expires, or is revoked, and the others' feeds go on."""
+    with feed(lab) as other:
+        with feed(lab, lab.provider.token(exp=int(time.time()) + 2)) as ws:
+            assert closed(ws) == (1001, "show the token again")
+        made = lab.json("operator", "token", "--name", "taken", "--role", "admin")
+        with feed(lab, made["token"]) as ws:
+            lab.aegis("operator", "revoke", "--name", "taken")
+            assert closed(ws) == (1008, "the token does not count any more")
+        assert row_of(other, event="operator.revoke")
+    numbers = get(lab, "/_aegis/metrics").text
+    for reason in ("expired", "revoked"):
+        assert f'aegis_api_feeds_cut_total{{process="api",name="",reason="{reason}"}} 1' in numbers
+
+
+def closed(ws):
+    """How it was closed, which came before any row about that."""
+    end = time.monotonic() + PATIENCE
+    with pytest.raises(ConnectionClosed) as e:
+        while time.monotonic() < end:
+            row = json.loads(ws.recv(timeout=PATIENCE))
+            assert row.get("event") not in ("operator.revoke", "user.role", "user.remove",
+                                            "user.regenerate"), row
+    return e.value.rcvd.code, e.value.rcvd.reason
+
+
 def rss(pid):
     return int(open(f"/proc/{pid}/statm").read().split()[1]) * 4096
 
@@ -321,6 +354,24 @@ def test_log_format(prefix, place, form):
 def lab_with(lab):
     lab.token = "aegis_none"
     return lab
+
+
+def test_feed_ends_with_its_user(lab):
+    """Another role, another token, no user any more: each ends the feed. Last but one, since
+    from now on the command line takes a token."""
+    boss = lab.json("user", "add", "--name", "boss", "--role", "admin")["token"]
+    lab.env["AEGIS_USER_TOKEN"] = boss
+    token = lab.json("user", "add", "--name", "reader", "--role", "viewer")["token"]
+    with feed(lab, boss) as other:
+        for act in (["role", "--role", "operator"], ["regenerate-token"], ["remove", "--confirm"]):
+            with feed(lab, token) as ws:
+                made = lab.aegis("user", act[0], "--name", "reader", *act[1:], "--json")
+                assert closed(ws) == (1008, "the token does not count any more"), act
+            assert row_of(other, event="user." + act[0].split("-")[0])
+            token = json.loads(made.stdout)["token"] if act[0] == "regenerate-token" else token
+        with pytest.raises(InvalidStatus) as e:
+            feed(lab, token)
+        assert e.value.response.status_code == 401
 
 
 def test_everything_listens_on_loopback(lab):
