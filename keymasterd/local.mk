@@ -33,6 +33,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/line.c keymasterd/vault/line.h \
 	keymasterd/vault/offer.c keymasterd/vault/offer.h \
 	keymasterd/vault/openbao.c keymasterd/vault/openbao.h \
+	keymasterd/vault/pbkdf2.c keymasterd/vault/pbkdf2.h \
 	keymasterd/vault/pending.c keymasterd/vault/pending.h \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
 	keymasterd/vault/provider.h keymasterd/vault/provider_embedded.c \

@@ -12,9 +12,10 @@
 
 #include "common/hex.h"
 #include "common/secret.h"
+#include "keymasterd/vault/pbkdf2.h"
 #include "keymasterd/vault/seal.h"
 
-#define ROOT_LEN 64
+#define ROOT_LEN PBKDF2_OUT_LEN
 
 struct octets {
 	const void *p;
@@ -105,12 +106,10 @@ static long
 fill_root(void *p, size_t max, void *arg)
 {
 	const struct pbkdf2 *b = arg;
+	const struct pbkdf2_in in = {b->master.p, b->master.len, b->params->salt,
+	    KDF_SALT_LEN, b->params->iterations};
 
-	return PKCS5_PBKDF2_HMAC(b->master.p, (int)b->master.len, b->params->salt,
-		   KDF_SALT_LEN, (int)b->params->iterations, EVP_sha512(), (int)max,
-		   p) == 1
-	    ? (long)max
-	    : -1;
+	return max == PBKDF2_OUT_LEN && pbkdf2_sha512(&in, p) == 0 ? (long)max : -1;
 }
 
 /* HKDF-Expand for up to one block of SHA-512: T(1) = HMAC(root, info || 0x01). */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "common/secret.h"
 #include "keymasterd/vault/board.h"
 #include "keymasterd/vault/file.h"
+#include "keymasterd/vault/pbkdf2.h"
 #include "keymasterd/vault/provider.h"
 #include "keymasterd/vault/seal.h"
 #include "keymasterd/vault/sign.h"
@@ -341,6 +343,34 @@ START_TEST(keys_are_those_of_the_document)
 	k.algorithm = 2;
 	ck_assert_int_eq(kdf_derive(&k, master, &keys), -1);
 	ck_assert_ptr_null(keys.record);
+}
+END_TEST
+
+START_TEST(pbkdf2_is_that_of_openssl)
+{
+	uint8_t password[PBKDF2_PASSWORD_MAX + 1], salt[PBKDF2_SALT_MAX + 1];
+	uint8_t got[PBKDF2_OUT_LEN], want[PBKDF2_OUT_LEN];
+	struct pbkdf2_in in = {password, 0, salt, 0, 0};
+
+	randombytes_buf(password, sizeof(password));
+	randombytes_buf(salt, sizeof(salt));
+	for (; in.password_len <= PBKDF2_PASSWORD_MAX; in.password_len += 32)
+		for (in.salt_len = 0; in.salt_len <= PBKDF2_SALT_MAX; in.salt_len++) {
+			in.iterations = 1 + (unsigned)in.salt_len % 5;
+			ck_assert_int_eq(pbkdf2_sha512(&in, got), 0);
+			ck_assert_int_eq(
+			    PKCS5_PBKDF2_HMAC((const char *)password,
+				(int)in.password_len, salt, (int)in.salt_len,
+				(int)in.iterations, EVP_sha512(), PBKDF2_OUT_LEN, want),
+			    1);
+			ck_assert_mem_eq(got, want, PBKDF2_OUT_LEN);
+		}
+	in = (struct pbkdf2_in){password, PBKDF2_PASSWORD_MAX + 1, salt, 0, 1};
+	ck_assert_int_eq(pbkdf2_sha512(&in, got), -1);
+	in = (struct pbkdf2_in){password, 0, salt, PBKDF2_SALT_MAX + 1, 1};
+	ck_assert_int_eq(pbkdf2_sha512(&in, got), -1);
+	in = (struct pbkdf2_in){password, 0, salt, 0, 0};
+	ck_assert_int_eq(pbkdf2_sha512(&in, got), -1);
 }
 END_TEST
 
@@ -1170,6 +1200,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, master_key_text);
 	tcase_add_test(tc, keys_are_those_of_the_document);
+	tcase_add_test(tc, pbkdf2_is_that_of_openssl);
 	tcase_add_test(tc, seal_binds_everything);
 	tcase_add_test(tc, roundtrip);
 	tcase_add_test(tc, start_up_says_what_to_do);
