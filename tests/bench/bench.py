@@ -26,6 +26,7 @@ sys.path.insert(0, str(TOP.parent / "lib"))
 from lab import Lab, Nginx, TestCA, free_port, wait_port  # noqa: E402
 from seal_client import SealClient  # noqa: E402
 
+import features  # noqa: E402
 from more import big_bodies, idle_connections  # noqa: E402
 from peers import peers_table  # noqa: E402
 
@@ -113,9 +114,9 @@ http {{
         self.process.wait(10)
 
 
-def measure(url, connections, seconds, pids, headers=()):
+def measure(url, connections, seconds, pids, headers=(), script=None):
     before = cpu_ns(pids)
-    r = wrk(url, connections, seconds, headers)
+    r = wrk(url, connections, seconds, headers, script)
     r["cpu_us"] = (cpu_ns(pids) - before) / 1000 / r["requests"]
     return r
 
@@ -267,6 +268,35 @@ def more_table(lab, proxy, token, directory, rounds):
     return text + f"\n{IDLE:,} idle connections that have made a request: {kib:.1f} KiB each, all processes together.\n"
 
 
+def features_part(args, directory, upstream, key):
+    """On a gate of its own, with policies. Slices of a second: in turns it is the same processes."""
+    lab = Lab(args.prefix, directory / "features", log_level="warn",
+              gate="  workers: 1\n  max_connections_per_agent: 1000\n" + features.settings(directory / "policies"))
+
+    def one(url, connections, headers, script):
+        pids = tree(lab.process.pid)
+        for pid in pids:
+            pin(pid, TARGET)
+        return measure(url, connections, 1, pids, headers, script)
+
+    lab.init().start()
+    try:
+        return features.features_table(lab, upstream, key, directory, args.rounds, one)
+    finally:
+        lab.stop()
+
+
+def start_line(lab, rounds):
+    """The gate is left running."""
+    took = []
+    for _ in range(2 * rounds + 1):
+        lab.stop()
+        began = time.monotonic()
+        lab.start()
+        took.append((time.monotonic() - began) * 1000)
+    return f"Start to ready: {statistics.median(took):.0f} ms (median of {len(took)}, {min(took):.0f} to {max(took):.0f}).\n"
+
+
 def openssl_verifies():
     out = subprocess.run(["taskset", "-c", str(TARGET), "openssl", "speed", "-seconds", "1",
                           "ed25519"], capture_output=True, text=True, check=True).stdout
@@ -309,7 +339,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=40000)
-    parser.add_argument("--only", choices=["proxy", "seal", "more"])
+    parser.add_argument("--only", choices=["proxy", "features", "seal", "more"])
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     out = []
@@ -323,7 +353,7 @@ def main():
         upstream = Nginx(d / "upstream", ca, key, body=BODY, workers=1, extra=f"""
     client_body_temp_path {shm}/b;
     location /big {{ root {shm}; }}
-    location /put/ {{ root {shm}; dav_methods PUT; create_full_put_path on; }}""")
+    location /put/ {{ root {shm}; dav_methods PUT; create_full_put_path on; }}""" + features.place(BODY))
         for pid in tree(upstream.process.pid):
             pin(pid, LOAD)
         proxy = NginxProxy(d / "proxy", upstream, key, ca)
@@ -353,9 +383,7 @@ def main():
                 for name, port, scheme in (("plain", upstream.plain, "http"), ("tls", upstream.tls, "https")):
                     one.credential(name, name, key, f"localhost:{port}", "--upstream",
                                    f"{scheme}://localhost:{port}", "--allow-private")
-            began = time.monotonic()
-            lab.start()
-            out.append(f"Start to ready: {(time.monotonic() - began) * 1000:.0f} ms.\n")
+            out.append(start_line(lab, args.rounds))
             token = lab.agent("bench", "plain", "tls", contexts=["bench"])
             out += ["Idle:\n", memory(lab), ""]
             if args.only in (None, "proxy"):
@@ -364,6 +392,8 @@ def main():
                         for c in (10, 50)}
                 out += ["## Proxied requests\n", proxy_table(results), "", ledger_table(args.build, results, args.rounds),
                         "", peers_table(ours), ""]
+            if args.only in (None, "features"):
+                out += ["## What the features cost\n", features_part(args, d, upstream, key), ""]
             if args.only in (None, "more"):
                 for pid in tree(lab.process.pid) + tree(proxy.process.pid):
                     os.sched_setaffinity(pid, {TARGET})

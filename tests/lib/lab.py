@@ -189,7 +189,7 @@ egress:
                 raise RuntimeError(f"aegis gate ended:\n{self.log.read_text()[-4000:]}")
             if b"is ready on" in self.log.read_bytes()[before:]:
                 return self
-            time.sleep(0.01)
+            time.sleep(0.002)
         raise TimeoutError(f"aegis gate is not ready:\n{self.log.read_text()[-4000:]}")
 
     def stop(self):
