@@ -207,10 +207,10 @@ match_url(const char *p, size_t n, const struct report *r)
 	static const char *const databases[] = {"postgres", "postgresql", "mysql",
 	    "mariadb", "mongodb", "mongodb+srv", "redis", "rediss", "amqp", "amqps",
 	    "mssql", "clickhouse", "cockroachdb"};
-	const char *mark = memmem(p, n, "://", 3), *end = p + n, *at, *colon;
+	const char *mark = memchr(p, ':', n), *end = p + n, *at, *colon;
 	size_t scheme, i;
 
-	if (mark == NULL)
+	if (mark == NULL || (mark = memmem(mark, (size_t)(end - mark), "://", 3)) == NULL)
 		return 0;
 	colon = memchr(mark + 3, ':', (size_t)(end - mark - 3));
 	at = colon == NULL ? NULL : memchr(colon, '@', (size_t)(end - colon));
@@ -385,22 +385,39 @@ plain_name(const char *word, size_t len, char out[32])
 	return n;
 }
 
-static bool
-ends_with(const char *name, size_t n, const char *end)
-{
-	size_t m = strlen(end);
-
-	return n >= m && memcmp(name + n - m, end, m) == 0;
-}
+#define ENDING(text, before)                   \
+	{                                      \
+		text, sizeof(text) - 1, before \
+	}
+static const struct ending {
+	const char *text;
+	size_t len;
+	enum inspect_before before;
+} endings[] = {
+    ENDING("apikey", BEFORE_SECRET_NAME),
+    ENDING("apisecret", BEFORE_SECRET_NAME),
+    ENDING("apitoken", BEFORE_SECRET_NAME),
+    ENDING("accesstoken", BEFORE_SECRET_NAME),
+    ENDING("secretkey", BEFORE_SECRET_NAME),
+    ENDING("secretaccesskey", BEFORE_SECRET_NAME),
+    ENDING("clientsecret", BEFORE_SECRET_NAME),
+    ENDING("authtoken", BEFORE_SECRET_NAME),
+    ENDING("authorization", BEFORE_SECRET_NAME),
+    ENDING("privatekey", BEFORE_SECRET_NAME),
+    ENDING("refreshtoken", BEFORE_SECRET_NAME),
+    ENDING("secrettoken", BEFORE_SECRET_NAME),
+    ENDING("signingkey", BEFORE_SECRET_NAME),
+    ENDING("amzcredential", BEFORE_SIGNER),
+    ENDING("password", BEFORE_PASSWORD_NAME),
+    ENDING("passwd", BEFORE_PASSWORD_NAME),
+    ENDING("pwd", BEFORE_PASSWORD_NAME),
+    ENDING("passphrase", BEFORE_PASSWORD_NAME),
+};
 
 enum inspect_before
 inspect_name(const char *word, size_t len, bool assigned)
 {
-	static const char *const secrets[] = {"apikey", "apisecret", "apitoken",
-	    "accesstoken", "secretkey", "secretaccesskey", "clientsecret", "authtoken",
-	    "authorization", "privatekey", "refreshtoken", "secrettoken", "signingkey"};
-	static const char *const passwords[] = {
-	    "password", "passwd", "pwd", "passphrase"};
+	const struct ending *e;
 	char name[32];
 	size_t n, i;
 
@@ -413,13 +430,11 @@ inspect_name(const char *word, size_t len, bool assigned)
 								      : BEFORE_NOTHING;
 	}
 	n = plain_name(word, len, name);
-	for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
-		if (ends_with(name, n, secrets[i]))
-			return BEFORE_SECRET_NAME;
-	if (ends_with(name, n, "amzcredential"))
-		return BEFORE_SIGNER;
-	for (i = 0; i < sizeof(passwords) / sizeof(passwords[0]); i++)
-		if (ends_with(name, n, passwords[i]))
-			return BEFORE_PASSWORD_NAME;
+	for (i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		e = &endings[i];
+		if (n >= e->len && name[n - 1] == e->text[e->len - 1] &&
+		    memcmp(name + n - e->len, e->text, e->len) == 0)
+			return e->before;
+	}
 	return BEFORE_NOTHING;
 }

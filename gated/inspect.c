@@ -53,7 +53,9 @@ struct inspect {
 
 /* What ends a word: blanks, quotes, brackets, and what separates fields. */
 static const char separators[] = " \t\r\n\v\f\"'`,;<>()[]{}|\\&?";
-static bool word_octet[256], plain_octet[256];
+static bool word_octet[256];
+enum { PLAIN_OCTET = 1, SIGN_OCTET = 2 }; /* SIGN: = or :, which say what follows is */
+static unsigned char plain_octet[256];
 
 static void
 tables_make(void)
@@ -64,8 +66,9 @@ tables_make(void)
 		return;
 	for (c = 0x21; c < 0x7f; c++) {
 		word_octet[c] = strchr(separators, (int)c) == NULL;
-		plain_octet[c] = word_octet[c] && c != '%';
+		plain_octet[c] = word_octet[c] && c != '%' ? PLAIN_OCTET : 0;
 	}
+	plain_octet['='] = plain_octet[':'] = PLAIN_OCTET | SIGN_OCTET;
 }
 
 struct inspect *
@@ -121,6 +124,8 @@ is(const char *w, size_t n, const char *text)
 static void
 look_for_pem(struct inspect *s, const char *w, size_t n)
 {
+	if (s->pem == 0 && *w != '-') /* most words */
+		return;
 	if (is(w, n, "-----BEGIN"))
 		s->pem = 1;
 	else if (s->pem > 0 && is(w, n, "PRIVATE"))
@@ -152,7 +157,8 @@ remember(struct inspect *s, const char *w, size_t n)
 {
 	s->name_len = n <= sizeof(s->name) ? n : 0;
 	memcpy(s->name, w, s->name_len);
-	s->before = inspect_name(w, n, false);
+	/* Bearer and Basic are all that mean something by themselves */
+	s->before = (*w | 0x20) == 'b' ? inspect_name(w, n, false) : BEFORE_NOTHING;
 }
 
 /* An equals sign or colon follows the word before. */
@@ -229,6 +235,18 @@ look(struct inspect *s, const char *w, size_t n)
 		remember(s, w, n - 1);
 		assign(s);
 	}
+}
+
+/* A word that lies in one piece, with no escape before it; signs: it has one of = and :.
+ */
+static void
+look_whole(struct inspect *s, const char *w, size_t n, bool signs)
+{
+	if (n < SHORT && !signs && s->before == BEFORE_NOTHING && s->pem == 0 &&
+	    *w != '-')
+		remember(s, w, n); /* most words of most bodies */
+	else
+		look(s, w, n);
 }
 
 /*
@@ -376,23 +394,35 @@ octet(struct inspect *s, unsigned layer, unsigned char c, uint64_t off)
 	}
 }
 
+static bool
+begins_escape(unsigned char c)
+{
+	return c == '\\' || c == '%';
+}
+
 /* step as above. */
 static void
 octets(struct inspect *s, const unsigned char *p, size_t n, uint64_t off, unsigned step)
 {
 	size_t i = 0, run;
+	unsigned kinds;
 
 	while (i < n) {
 		if (s->layers[0].state == PLAIN && s->layers[1].state == PLAIN) {
-			for (run = i; run < n && plain_octet[p[run]];)
-				run++;
-			if (run > i)
+			for (run = i, kinds = 0; run < n && plain_octet[p[run]]; run++)
+				kinds |= plain_octet[p[run]];
+			if (run > i && run < n && !begins_escape(p[run]) && s->len == 0 &&
+			    s->neaten == 0 && run - i <= INSPECT_WORD_MAX)
+				look_whole(s, (const char *)p + i, run - i,
+				    (kinds & SIGN_OCTET) != 0);
+			else if (run > i)
 				word_put(s, (const char *)p + i, run - i, off + i * step,
 				    step);
-			for (i = run;
-			     i < n && !plain_octet[p[i]] && p[i] != '\\' && p[i] != '%';
-			     i++)
+			if (run < n && !begins_escape(p[run]))
 				word_end(s);
+			for (i = run;
+			     i < n && !plain_octet[p[i]] && !begins_escape(p[i]);)
+				i++;
 			if (i == n)
 				return;
 			if (plain_octet[p[i]])
