@@ -113,7 +113,7 @@ tests_bench_quick_tool_LDADD =
 tests_bench_seal_load_SOURCES = tests/bench/seal_load.c \
 	tests/bench/seal_sessions.c tests/bench/seal_sessions.h
 tests_bench_seal_load_LDADD = $(SODIUM_LIBS)
-EXTRA_DIST += tests/bench/bench.py tests/bench/more.py tests/bench/openbao.py tests/bench/peers.py
+EXTRA_DIST += tests/bench/bench.py tests/bench/features.py tests/bench/more.py tests/bench/openbao.py tests/bench/peers.py
 bench: all tests/bench/quick_tool tests/bench/seal_load tests/bench/judge_hot
 	$(srcdir)/contrib/bench '$(abs_builddir)'
 .PHONY: bench
