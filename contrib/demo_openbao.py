@@ -20,9 +20,6 @@ from demo import TOP, Show
 sys.path.insert(0, str(TOP / "tests" / "lib"))
 
 NAMESPACE = "platform"
-CREATE = ["CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'",
-          'GRANT SELECT ON notes TO "{{name}}"']
-DROP = ['REVOKE ALL ON notes FROM "{{name}}"', 'DROP ROLE IF EXISTS "{{name}}"']
 
 
 def wait(check, seconds=15):
@@ -81,6 +78,8 @@ def set_up(show, lab, bao, postgres, directory, api_key):
     lab.config.write_text(lab.text)
     # what the operators of the database do
     bao.put("kv/tools/search", NAMESPACE, value=api_key)
+    from postgres import CREATE, DROP
+
     postgres.query("CREATE TABLE notes (note text)")
     postgres.query("INSERT INTO notes VALUES ('a note in PostgreSQL')")
     bao.call("POST", "database/config/main", NAMESPACE, plugin_name="postgresql-database-plugin",

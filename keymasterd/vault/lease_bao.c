@@ -307,7 +307,8 @@ on_ended(const struct bao_result *r, void *arg)
 	if (r->code == VAULT_OK && (r->status == 204 || r->status == 200))
 		reply.result = LEASE_DONE;
 	else if (r->status == 500 || r->status == 400)
-		reply.why = "the database behind OpenBao does not drop the user";
+		reply.why = "the database behind OpenBao does not drop the user: do the "
+			    "role's revocation_statements fail when it is gone?";
 	else if (r->status == 403)
 		reply.why = "OpenBao's policy does not allow revoking it";
 	finish(arg, &reply);

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 
 from connected import FILES, POLICIES, Connected, eventually, platform
+from postgres import CREATE, DROP
 from seal_client import SealClient
 
 LEASE_POLICIES = {**POLICIES, **{p: (FILES / f"{p}.hcl").read_text() for p in ("database", "sweep")}}
-CREATE = ["CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'",
-          'GRANT SELECT ON notes TO "{{name}}"']
-DROP = ['REVOKE ALL ON notes FROM "{{name}}"', 'DROP ROLE IF EXISTS "{{name}}"']
 
 
 def database(bao, postgres, namespace):

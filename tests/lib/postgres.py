@@ -16,6 +16,11 @@ from lab import free_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 ADMIN = "keeper"  # who makes and drops users, in OpenBao's name
+# OpenBao's statements. A request that breaks off can leave it a lease whose user is gone already.
+CREATE = ["CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'",
+          'GRANT SELECT ON notes TO "{{name}}"']
+DROP = ["DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN "
+        'REVOKE ALL ON notes FROM "{{name}}"; DROP ROLE "{{name}}"; END IF; END $$']
 
 
 class Postgres:
