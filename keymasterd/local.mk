@@ -64,6 +64,9 @@ tests_fuzz_fuzz_share_LDADD = libvault.a $(FUZZ_LIBS) $(GFSHARE_LIBS)
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_share
 endif
+check_PROGRAMS += tests/unit/access
+TESTS += tests/unit/access
+tests_unit_access_LDADD = libvault.a $(CHECK_LIBS) $(COMMON_LIBS)
 check_PROGRAMS += tests/unit/lease tests/fuzz/fuzz_lease
 TESTS += tests/unit/lease
 tests_unit_lease_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)

@@ -65,11 +65,15 @@ keep(const struct msg_access_context *m)
 	return 0;
 }
 
-/* The leading octets, up to max; all our texts of that length are ASCII. */
+/* The leading characters that have max octets at most. */
 static struct span
 cut(struct span s, size_t max)
 {
-	return s.len > max ? span_mem(s.p, max) : s;
+	if (s.len <= max)
+		return s;
+	while (max > 0 && ((uint8_t)s.p[max] & 0xc0) == 0x80)
+		max--;
+	return span_mem(s.p, max);
 }
 
 int
@@ -92,6 +96,8 @@ access_tell(const struct access *a)
 	m.latency_us = a->latency_us;
 	m.lease = cut(a->lease, 256);
 	m.lease_s = a->lease_s;
+	/* one that could not be sent for a moment must not hold back those after it */
+	access_flush();
 	if (judge != NULL && nkept == 0 && chan_note(judge, MSG_access_context, &m) == 0)
 		return 0;
 	if (keep(&m) == 0)
