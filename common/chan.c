@@ -770,6 +770,12 @@ receive_datagram(
 	}
 }
 
+void
+chan_feed(struct chan *c, uint8_t *p, size_t len)
+{
+	receive_datagram(c, p, len, NULL, 0, 0);
+}
+
 static unsigned
 received_fds(struct msghdr *mh, int *fds)
 {

@@ -75,6 +75,8 @@ struct chan_conf {
 struct chan *chan_new(struct event_base *, int fd, const struct chan_conf *);
 /* The same for a descriptor on which HELLO was exchanged already (sync_hello). */
 struct chan *chan_new_greeted(struct event_base *, int fd, const struct chan_conf *);
+/* Octets of a datagram (without descriptors) that were received before it was ours. */
+void chan_feed(struct chan *, uint8_t *, size_t len);
 /* Shuts the door; waiters get CHAN_GONE, on_gone is called. Safe inside handlers. */
 void chan_drop(struct chan *, const char *reason);
 

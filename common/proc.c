@@ -242,6 +242,8 @@ proc_serve(const struct proc_serve *s)
 	    .permits = master_table(s->master_permits),
 	    .on_gone = master_gone};
 	char text[256];
+	size_t len;
+	uint8_t *rest = proc_boot_rest(&len);
 	MSG_INIT(ready, m);
 
 	serve = s;
@@ -253,6 +255,7 @@ proc_serve(const struct proc_serve *s)
 	LOG_INFO("start", LS("box", text));
 	m.level = span_str(text);
 	chan_note(master, MSG_ready, &m);
+	chan_feed(master, rest, len);
 	loop_run();
 	LOG_INFO("stop", LI("instance", proc_self.instance));
 }

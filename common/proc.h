@@ -61,6 +61,8 @@ void proc_begin(enum role, int argc, char **argv);
 /* The same for toolexec, which has no use for libsodium. */
 void proc_boot(enum role);
 void proc_configure(const struct proc_conf_row *rows);
+/* What came in one datagram with the end of the configuration, for proc_serve(). */
+uint8_t *proc_boot_rest(size_t *len);
 /*
  * Waits for the door to a peer without a loop (toolexec). The descriptor, greeted not
  * yet; -1 with errno.

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -65,6 +66,21 @@ take_common(const struct msg_conf_common *m)
 	    proc_self.role, (enum log_format)m->log_format, (enum log_level)m->log_level);
 }
 
+/*
+ * The master spoke of something that happens, not of the configuration, before we had all
+ * of that. What we are to know of it stands in the configuration, so it costs nothing but
+ * the message.
+ */
+static void
+early(const struct msg_desc *d)
+{
+	if (d->type == MSG_stop) {
+		LOG_INFO("stop", LI("instance", proc_self.instance));
+		exit(0);
+	}
+	LOG_WARN("early", LS("message", d->name));
+}
+
 void
 proc_configure(const struct proc_conf_row *rows)
 {
@@ -81,6 +97,10 @@ proc_configure(const struct proc_conf_row *rows)
 		}
 		for (row = rows; row->type != 0 && row->type != boot.desc->type; row++)
 			;
+		if (row->type == 0 && strncmp(boot.desc->name, "conf_", 5) != 0) {
+			early(boot.desc);
+			continue;
+		}
 		if (row->type == 0)
 			fatalx(
 			    "configuration: %s is not for this process", boot.desc->name);
@@ -88,6 +108,13 @@ proc_configure(const struct proc_conf_row *rows)
 			fatalx("configuration: %s cannot be used", boot.desc->name);
 	}
 	sync_done(&boot);
+}
+
+uint8_t *
+proc_boot_rest(size_t *len)
+{
+	*len = boot.end - boot.off;
+	return boot.octets + boot.off;
 }
 
 int

@@ -115,7 +115,8 @@ def board(judge, admin, act, tenant, obj, octets):
 
 class Puppet:
     def __init__(self, prefix, role, conf=(), instance=1, name="", tenant="default",
-                 directory=None, log_level="info", tap=None):
+                 directory=None, log_level="info", tap=None, then=b""):
+        """then: frames in one datagram with the end of the configuration"""
         self.role, self.instance, self.name, self.tenant = role, instance, name, tenant
         self.tap, self.last_instance, self.doors = tap, 1000, []
         program = Path(prefix) / "libexec" / "aegis" / PROGRAMS[role]
@@ -142,7 +143,7 @@ class Puppet:
                   dir=str(directory.path) if directory else "")
         for message, fields in conf:
             self.tell(message, **fields)
-        self.tell("conf_done")
+        self.master.raw(proto.encode("conf_done")[0] + then)
 
     def tell(self, message, /, **fields):
         """A note of the master. Descriptors in it are closed here."""
@@ -206,6 +207,10 @@ class Puppet:
             self.tell("stop", drain_ms=0)
         except proto.Closed:
             pass
+        return self.wait(timeout)
+
+    def wait(self, timeout=5):
+        """Its end, which is made after that time. The exit status; negative: a signal."""
         end = time.monotonic() + timeout
         while self.alive() and time.monotonic() < end:
             time.sleep(0.005)

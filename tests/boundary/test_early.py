@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the master says while a daemon starts: nothing of it ends the daemon but a stop, and nothing
+is lost that came in one datagram with the end of the configuration."""
+
+import proto
+import pytest
+from puppet import CONF_EGRESS, CONF_GATE, Directory, Puppet, conf_judge, conf_vault
+
+CONF = {"GATE": lambda: [("conf_gate", CONF_GATE)], "API": lambda: [("conf_gate", CONF_GATE)],
+        "JUDGE": conf_judge, "VAULT": conf_vault, "DISPATCH": lambda: [("conf_egress", CONF_EGRESS)],
+        "WORKER": lambda: [("conf_egress", CONF_EGRESS)], "TOOLHOST": lambda: []}
+EARLY = ("tool_ended", "tool_old", "child_exited")
+
+
+@pytest.fixture(params=sorted(CONF))
+def start(request, prefix):
+    role = request.param
+    directory = Directory(role) if role in ("JUDGE", "VAULT") else None
+
+    def begin(early=(), **more):
+        conf = [(m, {}) for m in early] + CONF[role]()
+        return Puppet(prefix, role, conf, directory=directory,
+                      name="github" if role == "WORKER" else "", **more)
+
+    yield begin
+    if directory:
+        directory.remove()
+
+
+def test_early_news_end_nobody(start):
+    puppet = start(EARLY).ready()
+    assert [m for m in EARLY if f"event=early message={m}" not in puppet.log()] == []
+    assert puppet.stop() == 0
+
+
+def test_stopped_before_it_is_configured(start):
+    puppet = start(["stop"])
+    assert puppet.wait() == 0 and "level=error" not in puppet.log()
+
+
+def test_stopped_with_the_end_of_the_configuration(start):
+    puppet = start(then=proto.encode("stop", fields=dict(drain_ms=0))[0])
+    assert puppet.wait() == 0
