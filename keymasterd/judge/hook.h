@@ -31,8 +31,10 @@ enum hook_event {
 const char *hook_event_name(uint32_t bit);
 
 #define HOOK_IN_FLIGHT 4
-#define HOOK_QUEUE_MAX 1000 /* deliveries that wait, of one webhook; more are dropped */
-#define HOOK_DEAD_MAX 100   /* dead ones that are kept, of one webhook */
+/* Deliveries that wait, of one webhook and one event; more are dropped, so that an event
+ * that is cheap to cause takes no place of another. */
+#define HOOK_WAITING_MAX 250
+#define HOOK_DEAD_MAX 100 /* dead ones that are kept, of one webhook */
 #define HOOK_EXPIRY_DAYS 7
 
 struct hook {
@@ -40,6 +42,9 @@ struct hook {
 	char name[sizeof(HOOK_NAME) + HOOK_ID_LEN]; /* of its worker and secret */
 	struct hook_url url;
 	uint64_t pending, next_ms;       /* of the queue; next_ms 0: look */
+	unsigned waiting[HOOK_EVENTS];   /* of the queue, by the number of the bit */
+	unsigned dropped[HOOK_EVENTS];   /* since there was a row about it */
+	uint64_t dropped_ms;             /* when that was; 0: never */
 	uint64_t wanted_ms;              /* when a worker was last asked for; 0: not */
 	uint64_t flying[HOOK_IN_FLIGHT]; /* numbers in the queue, 0: free */
 	TAILQ_ENTRY(hook) link;

@@ -22,6 +22,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/turn.h"
 
 #define BODY_MAX 16384
 #define SEND_MS 10000
@@ -30,6 +31,7 @@
 #define LONGEST_WAIT_MS 3600000
 #define WANT_AGAIN_MS 5000
 #define HOUR_MS 3600000ull
+#define DROPPED_MS 60000 /* a row about those that were dropped, of a webhook */
 
 /* One on its way; the hook may be removed meanwhile. */
 struct flying {
@@ -46,10 +48,57 @@ count_queued(struct hook *h)
 	    judge_store, h->row.tenant, h->row.id, &h->pending, &dead, &h->next_ms);
 }
 
+static unsigned
+number_of(uint32_t event)
+{
+	unsigned i;
+
+	for (i = 0; i < HOOK_EVENTS - 1; i++)
+		if (event == 1u << i)
+			break;
+	return i;
+}
+
+static void
+lost(struct hook *h, uint32_t event)
+{
+	count_hook(hook_event_name(event), "dropped");
+	h->dropped[number_of(event)]++;
+}
+
+/* What was dropped is said at once, then once a minute. */
+static void
+tell_dropped(struct hook *h)
+{
+	uint64_t now = loop_now_ms();
+	struct ledger_row row = {
+	    .kind = LEDGER_SYSTEM, .event = span_str("webhook.dropped")};
+	char detail[128];
+	unsigned i;
+
+	if (h->dropped_ms != 0 && now - h->dropped_ms < DROPPED_MS)
+		return;
+	for (i = 0; i < HOOK_EVENTS; i++) {
+		if (h->dropped[i] == 0)
+			continue;
+		h->dropped_ms = now;
+		snprintf(detail, sizeof(detail), "webhook %s, %u events, %u wait",
+		    h->row.id, h->dropped[i], h->waiting[i]);
+		row.tenant = span_str(h->row.tenant);
+		row.code = span_str(hook_event_name(1u << i));
+		row.detail = span_str(detail);
+		LOG_WARN("webhook.dropped", LS("webhook", h->row.id),
+		    LS("kind", hook_event_name(1u << i)), LU("events", h->dropped[i]));
+		(void)ledger_append_budget(&row, LEDGER_CAUSE_PEER, NULL, 0);
+		h->dropped[i] = 0;
+	}
+}
+
 void
 hook_tell(const char *tenant, uint32_t event, struct span details)
 {
 	struct store_delivery d = {.event = event, .created_ms = judge_now_ms()};
+	unsigned kind = number_of(event);
 	struct hook *h;
 	struct buf body;
 
@@ -57,14 +106,14 @@ hook_tell(const char *tenant, uint32_t event, struct span details)
 	TAILQ_FOREACH (h, &hooks, link) {
 		if (!(h->row.events & event) || strcmp(h->row.tenant, tenant) != 0)
 			continue;
-		if (h->pending >= HOOK_QUEUE_MAX) {
-			count_hook(hook_event_name(event), "dropped");
+		if (h->waiting[kind] >= HOOK_WAITING_MAX) {
+			lost(h, event);
 			continue;
 		}
 		buf_reset(&body);
 		judge_uuid(d.id);
 		if (hook_body(&body, d.id, event, details) == -1 || body.len > BODY_MAX) {
-			count_hook(hook_event_name(event), "dropped");
+			lost(h, event);
 			continue;
 		}
 		memcpy(d.tenant, h->row.tenant, sizeof(d.tenant));
@@ -72,8 +121,10 @@ hook_tell(const char *tenant, uint32_t event, struct span details)
 		d.body = span_mem(body.p, body.len);
 		d.next_ms = d.created_ms;
 		if (store_delivery_add(judge_store, &d) != 0)
-			break; /* the turn has failed */
+			break;  /* the turn has failed */
+		turn_touched(); /* if the turn fails they are counted again */
 		h->pending++;
+		h->waiting[kind]++;
 		if (h->next_ms > d.next_ms || h->pending == 1)
 			h->next_ms = d.next_ms;
 	}
@@ -137,9 +188,18 @@ bury(const struct store_delivery *d)
 	(void)store_delivery_trim(judge_store, d->tenant, d->hook, HOOK_DEAD_MAX);
 }
 
+/* One has arrived or is dead. */
+static void
+waits_no_more(struct hook *h, uint32_t event)
+{
+	turn_touched();
+	if (h->waiting[number_of(event)] > 0)
+		h->waiting[number_of(event)]--;
+}
+
 /* It did not arrive: later again, or never. */
 static void
-failed(struct store_delivery *d)
+failed(struct hook *h, struct store_delivery *d)
 {
 	uint64_t wait = FIRST_WAIT_MS;
 	unsigned i;
@@ -150,8 +210,10 @@ failed(struct store_delivery *d)
 	d->next_ms = judge_now_ms() + (wait < LONGEST_WAIT_MS ? wait : LONGEST_WAIT_MS);
 	d->dead = d->attempts >= judge_conf.hook_attempts;
 	(void)store_delivery_update(judge_store, d);
-	if (d->dead)
+	if (d->dead) {
+		waits_no_more(h, d->event);
 		bury(d);
+	}
 	count_hook(hook_event_name(d->event), d->dead ? "dead" : "retried");
 }
 
@@ -172,9 +234,10 @@ on_sent(struct chan *c, enum chan_status status, void *msg, void *arg)
 		if (status == CHAN_OK && m->outcome == OUTCOME_OK && m->status >= 200 &&
 		    m->status <= 299) {
 			(void)store_delivery_delete(judge_store, f->d.number);
+			waits_no_more(h, f->d.event);
 			count_hook(hook_event_name(f->d.event), "delivered");
 		} else {
-			failed(&f->d);
+			failed(h, &f->d);
 		}
 		count_queued(h);
 	}
@@ -249,7 +312,7 @@ run(struct hook *h)
 static void
 tell_checkpoint(void)
 {
-	static uint64_t told;
+	static uint64_t told = UINT64_MAX;
 	const struct ledger_checkpoint *c = ledger_checkpoint_newest();
 	char hex[65];
 	struct jsonw w;
@@ -257,7 +320,7 @@ tell_checkpoint(void)
 
 	if (c->seq == told)
 		return;
-	if (told != 0 || c->seq == 0) { /* not the one that was there at the start */
+	if (told != UINT64_MAX) { /* not the one that was there at the start */
 		buf_init(&b);
 		jsonw_init(&w, &b);
 		jsonw_obj_open(&w);
@@ -293,8 +356,10 @@ hook_tick(void)
 		(void)store_hook_told_purge(
 		    judge_store, judge_now_ms() / (24 * HOUR_MS) - 2);
 	}
-	TAILQ_FOREACH (h, &hooks, link)
+	TAILQ_FOREACH (h, &hooks, link) {
+		tell_dropped(h);
 		run(h);
+	}
 }
 
 void

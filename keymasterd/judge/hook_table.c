@@ -113,6 +113,9 @@ hook_set(const struct store_hook *row)
 	if (store_delivery_count(
 		judge_store, row->tenant, row->id, &h->pending, &dead, &h->next_ms) == -1)
 		h->pending = 0;
+	memset(h->waiting, 0, sizeof(h->waiting));
+	(void)store_delivery_waiting(
+	    judge_store, row->tenant, row->id, h->waiting, HOOK_EVENTS);
 	return h;
 }
 

@@ -219,6 +219,30 @@ store_delivery_count(struct store *s, const char *tenant, const char *hook,
 }
 
 int
+store_delivery_waiting(
+    struct store *s, const char *tenant, const char *hook, unsigned waiting[], unsigned n)
+{
+	sqlite3_stmt *st = store_stmt(s, SLOT_DELIVERY_WAITING,
+	    "SELECT event, count(*) FROM webhook_queue"
+	    " WHERE tenant_id = ?1 AND webhook = ?2 AND dead = 0 GROUP BY event");
+	unsigned i;
+	int r;
+
+	if (st == NULL)
+		return -1;
+	bind_str(st, 1, tenant);
+	bind_str(st, 2, hook);
+	while ((r = sqlite3_step(st)) == SQLITE_ROW)
+		for (i = 0; i < n; i++)
+			if (sqlite3_column_int64(st, 0) == (int64_t)1 << i)
+				waiting[i] += (unsigned)sqlite3_column_int64(st, 1);
+	if (r != SQLITE_DONE)
+		(void)store_fail(s, "webhook_queue");
+	sqlite3_reset(st);
+	return r == SQLITE_DONE ? 0 : -1;
+}
+
+int
 store_delivery_trim(struct store *s, const char *tenant, const char *hook, unsigned keep)
 {
 	sqlite3_stmt *st = store_write(s, SLOT_DELIVERY_TRIM,

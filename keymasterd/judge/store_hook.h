@@ -50,6 +50,10 @@ int store_delivery_dead(struct store *, const char *tenant,
 /* How many of a webhook are dead or are not, and when the next one is due (0: none). */
 int store_delivery_count(struct store *, const char *tenant, const char *hook,
     uint64_t *pending, uint64_t *dead, uint64_t *next_ms);
+/* Adds those of a webhook that are not dead to waiting[], by the number of the event's
+ * bit; n: how many there are room for. */
+int store_delivery_waiting(
+    struct store *, const char *tenant, const char *hook, unsigned waiting[], unsigned n);
 /* Forgets dead ones but the newest `keep`. */
 int store_delivery_trim(
     struct store *, const char *tenant, const char *hook, unsigned keep);

@@ -249,6 +249,36 @@ def test_given_up_and_listed(lab, ca):
     lab.aegis("webhook", "remove", "--id", dead)
 
 
+def test_a_cheap_event_crowds_no_other_out(flooded):
+    """250 of one event wait for a receiver that is away; the next event still finds room."""
+    lab = flooded
+    hook = add(lab, f"https://localhost:{free_port()}/", "--allow-private",
+               events="blocked_request,agent_auth_failure")
+    session = requests.Session()
+    for i in range(260):
+        session.get(f"{lab.url}/nobody/{i}", timeout=10, headers={"x-aegis-agent": lab.token})
+    call(lab, "GET", "/nobody/x", token="aegis_wrong")
+    (row,) = lab.json("webhook", "list")
+    assert row["pending"] == 251
+    now = metrics(lab)
+    assert now['aegis_webhook_deliveries_total{event="blocked_request",outcome="dropped"}'] == "10"
+    assert not [k for k in now if "agent_auth_failure" in k and "dropped" in k]
+    end = time.monotonic() + PATIENCE
+    while not (rows := [r for r in lab.ledger() if r.get("event") == "webhook.dropped"]):
+        assert time.monotonic() < end
+    assert rows[-1]["code"] == "blocked_request" and hook in rows[-1]["detail"]
+    lab.aegis("webhook", "remove", "--id", hook)
+
+
+@pytest.fixture
+def flooded(prefix, place, ca):
+    lab = Lab(prefix, place / "lab", ca=ca, gate="  workers: 1").init().start()
+    lab.token = lab.agent("flood")
+    lab.viewer = lab.json("operator", "token", "--name", "v", "--role", "readonly")["token"]
+    yield lab
+    lab.stop()
+
+
 def test_queue_survives_kill_9(prefix, place, ca):
     port = free_port()
     lab = Lab(prefix, place / "lab", ca=ca, gate="  workers: 1").init().start()
