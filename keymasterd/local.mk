@@ -128,6 +128,7 @@ JUDGE_CORE = \
 	keymasterd/judge/ledger_line.h keymasterd/judge/ledger_open.c \
 	keymasterd/judge/ledger_path.c keymasterd/judge/ledger_row.c \
 	keymasterd/judge/ledger_scan.c keymasterd/judge/ledger_scan.h \
+	keymasterd/judge/ledger_walk.c keymasterd/judge/ledger_walk.h \
 	keymasterd/judge/ledger_sync.c keymasterd/judge/ledger_sync.h \
 	keymasterd/judge/limit.c keymasterd/judge/limit.h \
 	keymasterd/judge/map.c keymasterd/judge/map.h \

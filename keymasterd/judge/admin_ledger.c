@@ -24,7 +24,7 @@
 #include "keymasterd/judge/ledger_find.h"
 #include "keymasterd/judge/ledger_scan.h"
 
-#define SCAN_ROWS 5000
+#define SCAN_ROWS 1024
 
 struct reading {
 	struct chan *chan;

@@ -35,6 +35,7 @@ int64_t data_number(const struct api_call *, const char *name, int64_t fallback,
 /* A gate's door is shut: it wants no answer any more. */
 void data_gate_gone(const struct chan *);
 void data_feeds_gone(const struct chan *);
+void data_requests_gone(const struct chan *);
 /* Every second: feeds whose reader may have them no longer. */
 void data_feeds_tick(void);
 

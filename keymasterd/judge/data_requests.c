@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /api/requests?status=&service=&agent=&since=&limit=&before=: entries, newest first.
- * A stretch of rows is looked at for a question, so that deciding never waits long;
+ * A stretch of rows is looked at for a question, a few in each turn (ledger_walk.h);
  * X-Aegis-Next says where the next question begins. Status and duration of an allowed
  * request are in its completion, which comes later in the ledger and so earlier here.
  * Judge only.
@@ -9,17 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/jsonw.h"
 #include "keymasterd/judge/data_api.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_find.h"
-#include "keymasterd/judge/ledger_scan.h"
+#include "keymasterd/judge/ledger_walk.h"
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/perm.h"
 
 #define SCAN_ROWS 5000
+#define READERS_MAX 16
 #define LIMIT 50
 #define LIMIT_MAX 500
 #define ID_LEN 32
@@ -31,9 +33,10 @@ struct done {
 };
 
 struct reading {
+	struct decide d;
 	struct jsonw w;
 	struct buf json;
-	const char *tenant;
+	char tenant[STORE_TENANT_MAX];
 	struct ledger_filter filter;
 	int64_t left;
 	unsigned scan;
@@ -42,7 +45,11 @@ struct reading {
 	struct done *done;
 	unsigned ndone;
 	struct map by_request;
+	LIST_ENTRY(reading) link;
 };
+
+static LIST_HEAD(, reading) readers = LIST_HEAD_INITIALIZER(readers);
+static unsigned nreaders;
 
 /* A number behind a key; 0 when absent. */
 static uint64_t
@@ -122,50 +129,102 @@ filters(struct reading *r, const struct api_call *c)
 	    : 0;
 }
 
+static void
+drop(struct reading *r)
+{
+	LIST_REMOVE(r, link);
+	nreaders--;
+	map_clear(&r->by_request);
+	free(r->done);
+	buf_free(&r->json);
+	free(r);
+}
+
+static void
+finish(int failed, void *arg)
+{
+	char headers[96] = "Cache-Control: no-store\r\n";
+	struct reading *r = arg;
+
+	jsonw_arr_close(&r->w);
+	if (r->more)
+		(void)snprintf(headers, sizeof(headers),
+		    "X-Aegis-Next: %llu\r\nCache-Control: no-store\r\n",
+		    (unsigned long long)r->next);
+	r->d.headers = headers;
+	if (failed != 0)
+		api_refuse(&r->d, 503, "The ledger could not be read");
+	else if (jsonw_done(&r->w) == 0)
+		data_deliver(&r->d, r->json.p, r->json.len);
+	else
+		api_refuse(&r->d, 503, "The answer could not be written");
+	drop(r);
+}
+
+static struct reading *
+reading_new(const struct api_call *c)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->d = *c->d;
+	r->d.row = (struct ledger_row){0}; /* looking is no act */
+	r->scan = SCAN_ROWS;
+	(void)span_copy(span_str(c->tenant), r->tenant, sizeof(r->tenant));
+	buf_init(&r->json);
+	jsonw_init(&r->w, &r->json);
+	jsonw_arr_open(&r->w);
+	LIST_INSERT_HEAD(&readers, r, link);
+	nreaders++;
+	return r;
+}
+
 void
 data_requests(struct api_call *c)
 {
-	char headers[96] = "Cache-Control: no-store\r\n";
-	struct reading r = {.scan = SCAN_ROWS};
-	uint64_t until = ledger_seq();
 	struct operator_who op;
+	struct reading *r;
 	int64_t before;
 
 	if (api_require(c, PERM_LEDGER_READ, &op) == -1)
 		return;
-	r.tenant = c->tenant;
-	r.left = data_number(c, "limit", LIMIT, 1, LIMIT_MAX);
+	if (nreaders == READERS_MAX || (r = reading_new(c)) == NULL) {
+		c->d->headers = "Retry-After: 1\r\n";
+		api_refuse(c->d, 503, "Too many ask at once");
+		return;
+	}
+	r->left = data_number(c, "limit", LIMIT, 1, LIMIT_MAX);
 	before = data_number(c, "before", 0, 1, INT64_MAX);
-	if (r.left < 0 || before < 0 || filters(&r, c) == -1) {
+	if (r->left < 0 || before < 0 || filters(r, c) == -1) {
 		api_refuse(c->d, 400,
 		    "limit is 1 to 500, before the number of a row, status allowed, "
 		    "blocked, "
 		    "admin or system, since 2026-03-01, a time of RFC 3339 or an age "
 		    "such as "
 		    "2h");
+		drop(r);
 		return;
 	}
-	if (before > 0 && (uint64_t)before <= until)
-		until = (uint64_t)before - 1;
-	r.done = calloc(SCAN_ROWS, sizeof(*r.done));
-	buf_init(&r.json);
-	jsonw_init(&r.w, &r.json);
-	jsonw_arr_open(&r.w);
-	if (r.done == NULL || ledger_each(0, until, 1, read_row, &r) == -1) {
+	r->done = calloc(SCAN_ROWS, sizeof(*r->done));
+	if (r->done == NULL ||
+	    ledger_walk(0, before > 0 ? (uint64_t)before - 1 : UINT64_MAX, 1, read_row,
+		finish, r) == -1) {
 		api_refuse(c->d, 503, "The ledger could not be read");
-	} else {
-		jsonw_arr_close(&r.w);
-		if (r.more)
-			(void)snprintf(headers, sizeof(headers),
-			    "X-Aegis-Next: %llu\r\nCache-Control: no-store\r\n",
-			    (unsigned long long)r.next);
-		c->d->headers = headers;
-		if (jsonw_done(&r.w) == 0)
-			data_deliver(c->d, r.json.p, r.json.len);
-		else
-			api_refuse(c->d, 503, "The answer could not be written");
+		drop(r);
 	}
-	map_clear(&r.by_request);
-	free(r.done);
-	buf_free(&r.json);
+}
+
+void
+data_requests_gone(const struct chan *c)
+{
+	struct reading *r, *next;
+
+	for (r = LIST_FIRST(&readers); r != NULL; r = next) {
+		next = LIST_NEXT(r, link);
+		if (r->d.chan != c)
+			continue;
+		ledger_walk_forget(r);
+		drop(r);
+	}
 }

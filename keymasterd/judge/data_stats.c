@@ -108,6 +108,7 @@ data_gate_gone(const struct chan *c)
 	struct asker *a, *next;
 
 	data_feeds_gone(c);
+	data_requests_gone(c);
 	for (a = LIST_FIRST(&askers); a != NULL; a = next) {
 		next = LIST_NEXT(a, link);
 		if (a->d.chan != c)

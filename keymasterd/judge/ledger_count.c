@@ -2,29 +2,23 @@
 /* Counting rows; see ledger_count.h. Judge only. */
 #include "keymasterd/judge/ledger_count.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
-#include "common/loop.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_find.h"
-#include "keymasterd/judge/ledger_scan.h"
+#include "keymasterd/judge/ledger_walk.h"
 
-#define PIECE 5000
 #define TALLY_MAX 500 /* different names counted one by one */
 
 struct counting {
 	struct ledger_counts c;
 	struct ledger_filter filter;
 	int everything; /* no filter but the tenant */
-	uint64_t until;
-	uint32_t left;
-	ledger_counted_fn fn; /* NULL: nobody waits */
+	ledger_counted_fn fn;
 	void *arg;
-	struct event *again;
 	LIST_ENTRY(counting) link;
 };
 
@@ -56,8 +50,6 @@ count_row(const struct ledger_line *row, void *arg)
 	struct ledger_counts *c = &s->c;
 	struct span kind, decision;
 
-	if (s->left-- == 0)
-		return 1;
 	c->at = row->seq;
 	if (!ledger_filter_match(&s->filter, row->text))
 		return 0;
@@ -100,8 +92,6 @@ static void
 counting_free(struct counting *s)
 {
 	LIST_REMOVE(s, link);
-	if (s->again != NULL)
-		event_free(s->again);
 	free(s->c.services);
 	free(s->c.codes);
 	free(s);
@@ -113,30 +103,16 @@ end(struct counting *s, const struct ledger_counts *c)
 	if (c != NULL && s->everything && c->at > known.at &&
 	    (known.services != NULL || counts_alloc(&known) == 0))
 		counts_copy(&known, c);
-	if (s->fn != NULL)
-		s->fn(c, s->arg);
+	s->fn(c, s->arg);
 	counting_free(s);
 }
 
 static void
-piece(evutil_socket_t fd, short what, void *arg)
+walked(int r, void *arg)
 {
-	static const struct timeval soon = {0, 1000};
 	struct counting *s = arg;
 
-	(void)fd;
-	(void)what;
-	s->left = PIECE;
-	if (s->fn == NULL || ledger_each(s->c.at, s->until, 0, count_row, s) == -1) {
-		end(s, NULL);
-		return;
-	}
-	if (s->left == UINT32_MAX) { /* stopped at the piece's end */
-		if (event_add(s->again, &soon) == -1)
-			end(s, NULL);
-		return;
-	}
-	end(s, &s->c);
+	end(s, r == 0 ? &s->c : NULL);
 }
 
 int
@@ -156,10 +132,9 @@ ledger_count(const char *tenant, struct span since, struct span agent,
 		counting_free(s);
 		return -1;
 	}
-	s->again = evtimer_new(loop_base(), piece, s);
 	s->fn = fn;
 	s->arg = arg;
-	if (s->again == NULL || counts_alloc(&s->c) == -1) {
+	if (counts_alloc(&s->c) == -1) {
 		end(s, NULL);
 		return 0;
 	}
@@ -167,17 +142,21 @@ ledger_count(const char *tenant, struct span since, struct span agent,
 	    since.len == 0 && agent.len == 0 && strcmp(tenant, judge_conf.tenant) == 0;
 	if (s->everything && known.services != NULL)
 		counts_copy(&s->c, &known);
-	s->until = ledger_seq();
-	piece(-1, 0, s);
+	if (ledger_walk(s->c.at, UINT64_MAX, 0, count_row, walked, s) == -1)
+		end(s, NULL);
 	return 0;
 }
 
 void
 ledger_count_forget(const void *arg)
 {
-	struct counting *s;
+	struct counting *s, *next;
 
-	LIST_FOREACH (s, &running, link)
-		if (s->arg == arg)
-			s->fn = NULL;
+	for (s = LIST_FIRST(&running); s != NULL; s = next) {
+		next = LIST_NEXT(s, link);
+		if (s->arg != arg)
+			continue;
+		ledger_walk_forget(s);
+		counting_free(s);
+	}
 }

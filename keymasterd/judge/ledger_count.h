@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums over the ledger's rows, some thousand rows a turn, so that decisions go on in
- * between. Sums over everything go on where the last ones ended. Judge only.
+ * Sums over the ledger's rows, as walks (ledger_walk.h). Sums over everything go on where
+ * the last ones ended. Judge only.
  */
 #ifndef AEGIS_JUDGE_LEDGER_COUNT_H
 #define AEGIS_JUDGE_LEDGER_COUNT_H

@@ -312,6 +312,20 @@ def test_slow_reader_is_cut(lab):
     s.close()
 
 
+def test_requests_far_back(lab):
+    """What many rows lie in front of is found page by page."""
+    page, found, pages = get(lab, "/api/requests?service=web&limit=500"), [], 1
+    while True:
+        found += page.json()
+        if "x-aegis-next" not in page.headers:
+            break
+        page = get(lab, f"/api/requests?service=web&limit=500&before={page.headers['x-aegis-next']}")
+        pages += 1
+    ids = [r["id"] for r in found]
+    assert ids == sorted(ids, reverse=True) and max(ids) < get(lab, "/api/requests").json()[0]["id"] - 256
+    assert {r["path"] for r in found if r["status"] == "allowed"} == {"/quote%22d", "/live"}, pages
+
+
 # -- logs --
 
 NASTY = '/nobody/%0a%0d"event=fake level=error\\u001b[31m'

@@ -4,6 +4,7 @@
  * hand, no peers. The judge's globals that main.c and peers.c have are here.
  */
 #include <check.h>
+#include <event2/event.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "keymasterd/judge/ledger_index.h"
 #include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/ledger_sync.h"
+#include "keymasterd/judge/ledger_walk.h"
 #include "keymasterd/judge/turn.h"
 
 struct judge_conf judge_conf;
@@ -334,6 +336,64 @@ START_TEST(reading)
 }
 END_TEST
 
+struct walker {
+	uint64_t rows, most, first, last;
+	int ended;
+};
+
+static uint64_t visited;
+
+static int
+on_walked(const struct ledger_line *row, void *arg)
+{
+	struct walker *w = arg;
+
+	visited++;
+	if (w->rows++ == 0)
+		w->first = row->seq;
+	w->last = row->seq;
+	return w->rows == w->most;
+}
+
+static void
+on_walk_end(int r, void *arg)
+{
+	struct walker *w = arg;
+
+	ck_assert_int_eq(r, 0);
+	w->ended++;
+}
+
+/* However many walk, and however far: no turn looks at more rows than a tile has. */
+START_TEST(walking)
+{
+	struct walker up = {0}, down = {0}, some = {.most = 300}, never = {0}, none = {0};
+	uint64_t before;
+	unsigned turns = 0;
+
+	append_many(1000, 3);
+	ck_assert_int_eq(ledger_walk(10, UINT64_MAX, 0, on_walked, on_walk_end, &up), 0);
+	ck_assert_int_eq(ledger_walk(0, 990, 1, on_walked, on_walk_end, &down), 0);
+	ck_assert_int_eq(ledger_walk(0, 990, 1, on_walked, on_walk_end, &never), 0);
+	ck_assert_int_eq(ledger_walk(0, 990, 1, on_walked, on_walk_end, &some), 0);
+	ck_assert_int_eq(ledger_walk(7, 7, 1, on_walked, on_walk_end, &none), 0);
+	ck_assert_uint_eq(visited, 0);
+	while (!up.ended || !down.ended || !some.ended || !none.ended) {
+		before = visited;
+		ck_assert_int_eq(event_base_loop(loop_base(), EVLOOP_ONCE), 0);
+		ck_assert_uint_le(visited - before, LEDGER_TILE_ROWS);
+		ck_assert_uint_lt(turns++, 100);
+		ledger_walk_forget(&never);
+	}
+	ck_assert_uint_ge(turns, 9);
+	ck_assert(up.rows == 990 && up.first == 11 && up.last == 1000);
+	ck_assert(down.rows == 990 && down.first == 990 && down.last == 1);
+	ck_assert(some.rows == 300 && some.last == 691);
+	ck_assert(never.ended == 0 && none.rows == 0);
+	ck_assert(up.ended == 1 && down.ended == 1 && some.ended == 1);
+}
+END_TEST
+
 /* Paths of many rows in trees of many sizes, against the tree grown leaf by leaf. */
 START_TEST(paths)
 {
@@ -634,6 +694,7 @@ main(void)
 	tcase_add_test(t, hostile_text);
 	tcase_add_test(t, chain);
 	tcase_add_test(t, reading);
+	tcase_add_test(t, walking);
 	tcase_add_test(t, paths);
 	tcase_add_test(t, request_found);
 	tcase_add_test(t, request_not_found);
