@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "aegis/admin.h"
@@ -18,6 +19,7 @@
 #include "common/proto.h"
 
 #define TTL_KEEP UINT32_MAX
+#define GRACE_HOURS_MAX 8760
 
 /*
  * Texts as vault is to seal them. What cannot be read is brought as it is: the judge
@@ -176,7 +178,8 @@ cmd_vault_list(struct cli *cli)
 	    {"BODY", "body_inspection", COLUMN_PLAIN},
 	    {"UPSTREAM", "upstream", COLUMN_PLAIN},
 	    {"SECRET AT", "secret_ref", COLUMN_PLAIN}, {"STATUS", "status", COLUMN_PLAIN},
-	    {"EXPIRES", "expires_at", COLUMN_TIME}, {NULL, NULL, COLUMN_PLAIN}};
+	    {"EXPIRES", "expires_at", COLUMN_TIME},
+	    {"OLD SECRET UNTIL", "grace_until", COLUMN_TIME}, {NULL, NULL, COLUMN_PLAIN}};
 	MSG_INIT(credential_list, m);
 
 	return admin_list(cli, MSG_credential_list, &m, columns,
@@ -210,7 +213,8 @@ show_row(const void *json, size_t len, void *arg)
 	    {"Status", "status", COLUMN_PLAIN}, {"Expires", "expires_at", COLUMN_TIME},
 	    {"Created", "created_at", COLUMN_TIME},
 	    {"Updated", "updated_at", COLUMN_TIME},
-	    {"Rotated", "rotated_at", COLUMN_TIME}};
+	    {"Rotated", "rotated_at", COLUMN_TIME},
+	    {"Old secret", "grace_until", COLUMN_TIME}};
 	struct wanted *w = arg;
 	struct json_doc d;
 	struct buf text;
@@ -300,19 +304,47 @@ cmd_vault_refresh(struct cli *cli)
 	    cli_text(cli, "name"));
 }
 
+/* Hours, with a fraction perhaps, as seconds, rounded up. 0, or -1 after saying why. */
+static int
+read_grace(const struct cli *cli, uint32_t *seconds)
+{
+	const char *text = cli_text(cli, "grace-period");
+	double hours;
+	char *end;
+
+	*seconds = 0;
+	if (text == NULL)
+		return 0;
+	hours = strtod(text, &end);
+	if (text[0] == '\0' || strspn(text, "0123456789.") != strlen(text) ||
+	    *end != '\0' || hours > GRACE_HOURS_MAX) {
+		cli_error(NULL, "--grace-period: found %s, expected hours, 0 to %d", text,
+		    GRACE_HOURS_MAX);
+		return -1;
+	}
+	*seconds = (uint32_t)(hours * 3600 + 0.999);
+	return 0;
+}
+
 int
 cmd_vault_rotate(struct cli *cli)
 {
 	MSG_INIT(credential_rotate, m);
 	MSG_INIT(secret_offer, o);
 
+	if (read_grace(cli, &m.grace_s) == -1)
+		return ADMIN_USAGE;
+	o.grace_s = m.grace_s;
 	o.name = m.name = span_str(cli_text(cli, "name"));
 	m.ttl_days = cli_number(cli, "ttl", TTL_KEEP);
 	o.secret = cli_secret_fd(cli);
 	if (o.secret == -1)
 		return ADMIN_USAGE;
 	return run(cli, &o, MSG_credential_rotate, &m, m.offer,
-	    "Credential %s has its new secret.", cli_text(cli, "name"));
+	    m.grace_s > 0 ? "Credential %s has its new secret; the one before serves for "
+			    "%s hours where the new one is refused."
+			  : "Credential %s has its new secret.",
+	    cli_text(cli, "name"), cli_text(cli, "grace-period"));
 }
 
 /* Notes that a field is meant; its text, or an empty one. */

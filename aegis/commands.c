@@ -83,6 +83,8 @@ const struct command commands[] = {
 	    TEXT("tenant", 0, "NAME", "Whose it is (the gate's own)")), cmd_vault_decrypt},
     {"vault", "rotate", "", 0, "Replace the secret of a credential",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"), SECRET_FLAGS,
+	    TEXT("grace-period", 0, "HOURS",
+		"The secret before serves as long where the new one is refused, such as 24 or 0.5"),
 	    NUMBER("ttl", 0, "DAYS", "New expiry, in days from now; 0: none")), cmd_vault_rotate},
     {"vault", "update", "", 0, "Change a credential, but not its secret",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the credential"),

@@ -20,6 +20,7 @@ libworker_a_SOURCES = \
 	egressd/worker/download.c \
 	egressd/worker/exchange.c \
 	egressd/worker/exchange.h \
+	egressd/worker/grace.c egressd/worker/grace.h \
 	egressd/worker/hook.c \
 	egressd/worker/hook.h \
 	egressd/worker/hook_sign.c \

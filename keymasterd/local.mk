@@ -22,6 +22,8 @@ libvault_a_SOURCES = \
 	keymasterd/vault/credential.h \
 	keymasterd/vault/event.c keymasterd/vault/event.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
+	keymasterd/vault/grace.c keymasterd/vault/grace.h \
+	keymasterd/vault/grace_watch.c \
 	keymasterd/vault/hook.c keymasterd/vault/hook.h \
 	keymasterd/vault/kdf.c keymasterd/vault/kdf.h \
 	keymasterd/vault/lease.c keymasterd/vault/lease.h \

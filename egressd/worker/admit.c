@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "egressd/worker/credential.h"
 #include "egressd/worker/exchange.h"
+#include "egressd/worker/grace.h"
 #include "egressd/worker/respond.h"
 #include "egressd/worker/worker.h"
 
@@ -142,6 +143,7 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 		    "The request cannot be sent as it is", "malformed parts", NULL);
 	ex->idempotent = is_idempotent(m->method);
 	ex->head_only = span_eq(m->method, "HEAD");
+	grace_choose(ex);
 	http1_parser_init(&ex->parser,
 	    ex->head_only ? HTTP1_RESPONSE_HEAD : HTTP1_RESPONSE, &respond_limits);
 	return exchange_begin(ex, false);

@@ -10,6 +10,8 @@
 
 #include "common/access.h"
 #include "common/http1_class.h"
+#include "common/log.h"
+#include "common/loop.h"
 #include "common/msg.h"
 #include "common/secret.h"
 #include "common/reflect.h"
@@ -95,6 +97,29 @@ fill(struct credential *c, struct msg_credential_secret *m)
 	return c->reflect == NULL ? "locked memory is used up" : NULL;
 }
 
+/* The same credential with the secret before. NULL: it cannot be used. */
+static struct credential *
+before(const struct credential *c, struct msg_credential_secret *m)
+{
+	struct credential *old = calloc(1, sizeof(*old));
+
+	if (old == NULL)
+		return NULL;
+	*old = *c;
+	old->refs = 1;
+	old->grace = (struct grace){0};
+	old->access = NULL; /* was asked of the one that it hangs from */
+	old->secret = m->old;
+	m->old = NULL;
+	old->reflect = reflect_new(old->secret, c->kind == INJECT_BASIC);
+	if (old->reflect != NULL &&
+	    ((c->kind != INJECT_BEARER && c->kind != INJECT_HEADER) ||
+		secret_use(old->secret, fits_header, NULL) == 1))
+		return old;
+	credential_unref(old);
+	return NULL;
+}
+
 struct credential *
 credential_new_take(struct msg_credential_secret *m, const char **why)
 {
@@ -107,6 +132,12 @@ credential_new_take(struct msg_credential_secret *m, const char **why)
 	if (*why != NULL) {
 		credential_unref(c);
 		return NULL;
+	}
+	if (m->old != NULL && m->old_ms > 0) {
+		c->grace.old = before(c, m);
+		c->grace.until_ms = loop_boot_ms() + m->old_ms;
+		if (c->grace.old == NULL)
+			LOG_WARN("credential.old_unusable", LS("service", c->service));
 	}
 	return c;
 }
@@ -123,8 +154,27 @@ credential_unref(struct credential *c)
 {
 	if (c == NULL || --c->refs > 0)
 		return;
+	credential_unref(c->grace.old);
 	secret_free(c->secret);
 	reflect_free(c->reflect);
 	access_free(c->access);
 	free(c);
+}
+
+bool
+credential_feed(
+    const struct credential *c, struct reflect_at at[2], const void *p, size_t len)
+{
+	return reflect_feed(c->reflect, &at[0], p, len) ||
+	    (c->grace.old != NULL && reflect_feed(c->grace.old->reflect, &at[1], p, len));
+}
+
+size_t
+credential_hold(const struct credential *c, const struct reflect_at at[2])
+{
+	size_t a = reflect_hold(c->reflect, &at[0]), b = 0;
+
+	if (c->grace.old != NULL)
+		b = reflect_hold(c->grace.old->reflect, &at[1]);
+	return a > b ? a : b;
 }

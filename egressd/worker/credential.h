@@ -11,9 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/reflect.h"
+
 struct access;
 struct msg_credential_secret;
-struct reflect;
 struct secret;
 
 enum inject_kind {
@@ -23,6 +24,18 @@ enum inject_kind {
 	INJECT_QUERY,
 	INJECT_WEBHOOK /* it is no credential of ours there: what is sent is signed with
 			  it */
+};
+
+/*
+ * The secret before a rotation, while it is kept (grace.c): which of the two is tried
+ * first was learned from answers.
+ */
+struct grace {
+	struct credential *old; /* the same with that secret; NULL: none */
+	uint64_t until_ms;      /* of loop_boot_ms() */
+	uint64_t look_ms;       /* when the new one is tried again */
+	bool old_first;
+	bool proven; /* an upstream has taken the new one */
 };
 
 struct credential {
@@ -39,7 +52,14 @@ struct credential {
 	uint16_t port; /* where a name without a port leads */
 	bool allow_private;
 	struct access *access; /* to which methods and paths it is limited */
+	struct grace grace;
 };
+
+/* In a piece of an answer, is there the secret, or the one before it? True, once. */
+bool credential_feed(
+    const struct credential *, struct reflect_at at[2], const void *, size_t len);
+/* reflect_hold() of both. */
+size_t credential_hold(const struct credential *, const struct reflect_at at[2]);
 
 /* Longest secret as injected: percent escapes of all of it. */
 #define CREDENTIAL_INJECTED_MAX(c) (secret_len((c)->secret) * 3 + 512)

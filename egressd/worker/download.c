@@ -83,7 +83,7 @@ absorb(struct exchange *ex, size_t n)
 
 	if (len < 0)
 		return exchange_broken(ex, "malformed chunk");
-	if (reflect_feed(ex->credential->reflect, &d->at, p, (size_t)len))
+	if (credential_feed(ex->credential, d->at, p, (size_t)len))
 		return exchange_echoed(ex, "body");
 	d->len += (size_t)len;
 	return 0;
@@ -105,7 +105,7 @@ static int
 flush(struct exchange *ex)
 {
 	struct download *d = &ex->down;
-	size_t held = d->over ? 0 : reflect_hold(ex->credential->reflect, &d->at);
+	size_t held = d->over ? 0 : credential_hold(ex->credential, d->at);
 	ssize_t n;
 
 	while (d->len > held && !d->waiting) {

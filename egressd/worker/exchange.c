@@ -168,10 +168,11 @@ set_detail(struct exchange *ex, const char *cause)
 		return;
 	}
 	target_text(&ex->to, place, sizeof(place));
-	snprintf(ex->detail, sizeof(ex->detail), "%.120s%s%s%s%.80s", place,
+	snprintf(ex->detail, sizeof(ex->detail), "%.100s%s%s%s%s%.60s", place,
 	    ex->up != NULL && ex->up->address[0] != '\0' ? " " : "",
-	    ex->up != NULL ? ex->up->address : "", cause != NULL ? ": " : "",
-	    cause != NULL ? cause : "");
+	    ex->up != NULL ? ex->up->address : "",
+	    ex->with_old ? "; the secret before the rotation" : "",
+	    cause != NULL ? ": " : "", cause != NULL ? cause : "");
 }
 
 static void

@@ -53,7 +53,7 @@ struct download {
 	enum http1_body kind;
 	uint64_t left; /* with HTTP1_BODY_LENGTH */
 	struct http1_chunked chunked;
-	struct reflect_at at;
+	struct reflect_at at[2]; /* credential_feed() */
 	uint8_t *buf;
 	size_t off, len; /* searched, not passed on */
 	struct event writable;
@@ -73,7 +73,9 @@ struct exchange {
 	bool head_only;  /* HEAD */
 	bool idempotent; /* may be sent again */
 	bool retried;
-	bool sent_all; /* head and body are on their way */
+	bool with_old;  /* the secret before a rotation (grace.h) */
+	bool with_both; /* one after the other */
+	bool sent_all;  /* head and body are on their way */
 	bool sending_failed;
 	bool answered;   /* at least one octet came back */
 	bool keep;       /* the connection can carry another request */

@@ -17,6 +17,7 @@
 #include "common/loop.h"
 #include "egressd/worker/credential.h"
 #include "egressd/worker/exchange.h"
+#include "egressd/worker/grace.h"
 #include "egressd/worker/respond.h"
 
 #define RX_SIZE (64 * 1024)
@@ -55,9 +56,9 @@ exchange_echoed(struct exchange *ex, const char *where)
 static bool
 holds_secret(const struct exchange *ex, const void *p, size_t len)
 {
-	struct reflect_at at = {0};
+	struct reflect_at at[2] = {0};
 
-	return reflect_feed(ex->credential->reflect, &at, p, len);
+	return credential_feed(ex->credential, at, p, len);
 }
 
 static int
@@ -179,6 +180,8 @@ feed(struct exchange *ex, uint8_t *p, size_t len)
 		if (n == 0)
 			break;
 		if (head.status >= 200 || head.status == 101) {
+			if (grace_answered(ex, head.status))
+				return exchange_begin(ex, true);
 			r = answer(ex, (size_t)n, p + n, len - (size_t)n);
 			if (r != 1)
 				return r;

@@ -13,6 +13,7 @@
 
 #include "common/loop.h"
 #include "egressd/worker/exchange.h"
+#include "egressd/worker/grace.h"
 
 #define UPLOAD_SIZE (64 * 1024)
 #define UPLOAD_HEAD 16 /* room for a chunk's size in front */
@@ -50,7 +51,8 @@ send_head(struct exchange *ex)
 	ssize_t n;
 
 	while (!ex->head_sent) {
-		n = inject_send(&ex->request, ex->credential, ex->sent, write_head, &job);
+		n = inject_send(
+		    &ex->request, grace_secret(ex), ex->sent, write_head, &job);
 		if (n == STREAM_AGAIN) {
 			upstream_want_write(ex->up);
 			return 0;

@@ -32,6 +32,7 @@ struct act {
 	uint64_t reqid;
 	uint8_t offer[16]; /* what the administrator brought to vault */
 	int replace;
+	uint32_t grace_s;
 	struct store_credential row;
 	TAILQ_ENTRY(act) link;
 };
@@ -173,6 +174,7 @@ act_ask(struct act *a)
 	m.deny_paths = span_str(a->row.deny_paths);
 	m.replace = (uint8_t)a->replace;
 	m.secret_ref = span_str(a->row.secret_ref);
+	m.grace_s = a->grace_s;
 	memcpy(m.offer, a->offer, sizeof(m.offer));
 	if (chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
 		act_failed(
@@ -194,14 +196,18 @@ act_go(int committed, void *arg)
 static void
 describe(const struct store_credential *row, char *out, size_t size)
 {
-	snprintf(out, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", row->domains,
+	char until[32];
+
+	snprintf(out, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", row->domains,
 	    row->secret_ref[0] != '\0' ? "; secret at " : "", row->secret_ref,
 	    row->upstream[0] != '\0' ? "; upstream " : "", row->upstream,
 	    row->allow_private ? "; allow private" : "", "; body inspection ",
 	    row->inspection, row->rate_limit[0] != '\0' ? "; rate limit " : "",
 	    row->rate_limit, row->methods[0] != '\0' ? "; methods " : "", row->methods,
 	    row->allow_paths[0] != '\0' ? "; paths " : "", row->allow_paths,
-	    row->deny_paths[0] != '\0' ? "; denied paths " : "", row->deny_paths);
+	    row->deny_paths[0] != '\0' ? "; denied paths " : "", row->deny_paths,
+	    row->grace_ms != 0 ? "; the secret before is kept until " : "",
+	    time_text(row->grace_ms, until));
 }
 
 /* Row, then vault if it has to know (offer is not NULL), else the database at once. */
@@ -224,6 +230,8 @@ act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
 		memcpy(a->offer, offer, sizeof(a->offer));
 	a->replace = kind != ACT_ADD;
 	a->row = *row;
+	if (kind == ACT_ROTATE && row->grace_ms > row->rotated_ms)
+		a->grace_s = (uint32_t)((row->grace_ms - row->rotated_ms) / 1000);
 	TAILQ_INSERT_TAIL(&acts, a, link);
 	describe(row, detail, sizeof(detail));
 	admin_ledger(c,
@@ -306,9 +314,44 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 		    old->row.name, old->row.secret_ref, old->row.name, old->row.name);
 	row = old->row;
 	row.rotated_ms = row.updated_ms = now;
+	if (m->grace_s > CREDENTIAL_GRACE_MAX_S)
+		return admin_refuse(c, reqid, "The grace period is 8760 hours at most.");
+	row.grace_ms = m->grace_s > 0 ? now + (uint64_t)m->grace_s * 1000 : 0;
 	if (m->ttl_days != UINT32_MAX && credential_ttl(&row, m->ttl_days, now) == -1)
 		return admin_refuse(c, reqid, "The ttl is 0 to 36500 days.");
 	return act_begin(c, reqid, ACT_ROTATE, &row, m->offer);
+}
+
+/*
+ * Vault has wiped them by itself, whatever becomes of us; here it is written down. Not
+ * while something else is done to the credential: that begins with the row as it was.
+ */
+void
+credential_grace_tick(void)
+{
+	static struct store_credential row;
+	uint64_t now = judge_now_ms();
+	struct credential *c;
+
+	TAILQ_FOREACH (c, &credentials, link) {
+		struct ledger_row r = {.kind = LEDGER_SYSTEM,
+		    .tenant = span_str(c->row.tenant),
+		    .event = span_str("credential.grace_over"),
+		    .service = span_str(c->row.service),
+		    .credential = span_str(c->row.name),
+		    .detail = span_str("the secret before its rotation is wiped")};
+
+		if (c->row.grace_ms == 0 || c->row.grace_ms > now ||
+		    act_busy(span_str(c->row.name)))
+			continue;
+		row = c->row;
+		row.grace_ms = 0;
+		if (ledger_append(&r, NULL) == -1)
+			return;
+		turn_touched();
+		if (store_credential_put(judge_store, &row) == 0)
+			c->row.grace_ms = 0;
+	}
 }
 
 /* ---- remove: database first, so that a leftover is one that nobody can use ---- */

@@ -11,6 +11,8 @@
 
 struct buf;
 
+#define CREDENTIAL_GRACE_MAX_S (8760u * 3600)
+
 /* A new row with a new id. 0, or -1 with a sentence for the administrator. */
 int credential_row_new(
     const struct msg_credential_add *, struct store_credential *, char *why, size_t size);
@@ -21,6 +23,8 @@ int credential_row_change(const struct msg_credential_update *, struct store_cre
 int credential_ttl(struct store_credential *, uint32_t days, uint64_t now_ms);
 /* As admin.h describes. 0 or -1. */
 int credential_row_json(const struct store_credential *, struct buf *);
+/* Rows, and the database, for old secrets whose time is over; every second. */
+void credential_grace_tick(void);
 /* A Unix millisecond as RFC 3339 text, "" for 0. */
 const char *time_text(uint64_t ms, char out[32]);
 

@@ -318,6 +318,8 @@ credential_row_json(const struct store_credential *row, struct buf *out)
 	put_time(&w, "created_at", row->created_ms);
 	put_time(&w, "updated_at", row->updated_ms);
 	put_time(&w, "rotated_at", row->rotated_ms);
+	if (row->grace_ms > now)
+		put_time(&w, "grace_until", row->grace_ms);
 	jsonw_obj_close(&w);
 	return jsonw_done(&w);
 }

@@ -17,6 +17,7 @@
 #include "common/sandbox.h"
 #include "common/secret.h"
 #include "keymasterd/judge/admin.h"
+#include "keymasterd/judge/admin_credential.h"
 #include "keymasterd/judge/data_api.h"
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/hook.h"
@@ -218,6 +219,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	flight_tick();
 	seal_tick(judge_now_ms());
 	mcp_session_tick();
+	credential_grace_tick();
 	data_feeds_tick();
 	if (ticks % (TICKS_SECOND * SAVE_SECONDS) == 0)
 		windows_save();

@@ -140,8 +140,12 @@ static const char schema_11[] =
     " role INTEGER NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
     " PRIMARY KEY(tenant_id, jti)) WITHOUT ROWID;";
 
+/* Until when the secret before a rotation is kept. */
+static const char schema_12[] =
+    "ALTER TABLE credentials ADD COLUMN grace_until INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const steps[] = {schema_1, schema_2, schema_3, schema_4, schema_5,
-    schema_6, schema_7, schema_8, schema_9, schema_10, schema_11};
+    schema_6, schema_7, schema_8, schema_9, schema_10, schema_11, schema_12};
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static int

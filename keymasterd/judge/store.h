@@ -84,6 +84,7 @@ struct store_credential {
 	char methods[65], allow_paths[1001], deny_paths[1001]; /* common/access.h */
 	uint64_t expires_ms;                                   /* 0: never */
 	uint64_t created_ms, updated_ms, rotated_ms;
+	uint64_t grace_ms; /* until then vault keeps the secret before; 0: none */
 };
 /* Inserts, or overwrites the row with the same id. STORE_EXISTS: name or service taken.
  */

@@ -12,9 +12,9 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	    "INSERT INTO credentials(id, tenant_id, name, service, domains, auth_type,"
 	    " header_name, query_param, scopes, rate_limit, body_inspection, upstream,"
 	    " allow_private, expires_at, created_at, updated_at, rotated_at,"
-	    " methods, allow_paths, deny_paths, secret_ref)"
+	    " methods, allow_paths, deny_paths, secret_ref, grace_until)"
 	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-	    "?16, ?17, ?18, ?19, ?20, ?21)"
+	    "?16, ?17, ?18, ?19, ?20, ?21, ?22)"
 	    " ON CONFLICT(id) DO UPDATE SET domains = excluded.domains,"
 	    " auth_type = excluded.auth_type, header_name = excluded.header_name,"
 	    " query_param = excluded.query_param, scopes = excluded.scopes,"
@@ -24,7 +24,8 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	    " expires_at = excluded.expires_at, updated_at = excluded.updated_at,"
 	    " methods = excluded.methods, allow_paths = excluded.allow_paths,"
 	    " deny_paths = excluded.deny_paths,"
-	    " rotated_at = excluded.rotated_at, secret_ref = excluded.secret_ref"
+	    " rotated_at = excluded.rotated_at, secret_ref = excluded.secret_ref,"
+	    " grace_until = excluded.grace_until"
 	    " WHERE tenant_id = excluded.tenant_id");
 
 	if (st == NULL)
@@ -50,6 +51,7 @@ store_credential_put(struct store *s, const struct store_credential *c)
 	bind_str(st, 19, c->allow_paths);
 	bind_str(st, 20, c->deny_paths);
 	bind_str(st, 21, c->secret_ref);
+	bind_u64(st, 22, c->grace_ms);
 	return store_run(s, st);
 }
 
@@ -90,6 +92,7 @@ credential_read(sqlite3_stmt *st, struct store_credential *c)
 	column_str(st, 18, c->allow_paths, sizeof(c->allow_paths));
 	column_str(st, 19, c->deny_paths, sizeof(c->deny_paths));
 	column_str(st, 20, c->secret_ref, sizeof(c->secret_ref));
+	c->grace_ms = column_u64(st, 21);
 }
 
 int
@@ -101,7 +104,7 @@ store_credential_each(
 	    "query_param,"
 	    " scopes, rate_limit, body_inspection, upstream, allow_private, expires_at,"
 	    " created_at, updated_at, rotated_at, methods, allow_paths, deny_paths,"
-	    " secret_ref"
+	    " secret_ref, grace_until"
 	    " FROM credentials ORDER BY tenant_id, "
 	    "name");
 	struct store_credential *c = malloc(sizeof(*c));

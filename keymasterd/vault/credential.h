@@ -36,6 +36,9 @@ struct credential {
 	struct span methods, allow_paths, deny_paths;
 	uint64_t sealed;   /* counts: another number whenever it was sealed anew */
 	uint8_t reference; /* what is sealed is no secret but says where it is */
+	/* to be sealed in another's place: how long that one stays usable; 0: not at all.
+	 * The same for who brings it and who asks */
+	uint32_t grace_s;
 };
 
 #endif

@@ -20,6 +20,7 @@
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/event.h"
 #include "keymasterd/vault/lease_report.h"
+#include "keymasterd/vault/grace.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/permit.h"
 #include "keymasterd/vault/serve.h"
@@ -136,6 +137,7 @@ main(int argc, char **argv)
 	}
 	proc_enter(&paths);
 	open_vault(dirfd);
+	grace_watch();
 	proc_serve(&serve);
 	serve_provider->close();
 	toolenv_clear();

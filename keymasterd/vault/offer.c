@@ -190,6 +190,8 @@ offer_refuses(const struct offer *o, const struct credential *asked,
 
 	if (!same(asked->tenant, m->tenant) || !same(asked->name, m->name))
 		return other;
+	if (asked->grace_s != m->grace_s)
+		return other;
 	if (!o->add && old == NULL)
 		return "there is no credential of this name";
 	if (!o->add && !replace)

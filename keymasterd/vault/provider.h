@@ -59,11 +59,13 @@ struct vault_answer {
 	const uint8_t *signature;      /* sign: VAULT_SIGNATURE_LEN octets */
 	const struct credential *meta; /* fetch */
 	struct secret *secret;         /* fetch, resolve */
-	struct span text;              /* encrypt */
-	unsigned version;  /* fetch, resolve: of the secret; 0: its home has none */
-	int cached;        /* fetch, resolve: it was read a while ago */
-	uint64_t until_ms; /* of loop_now_ms(): it ends then; 0: not known to end */
-	const char *lease; /* lease: its name in rows */
+	struct secret *old; /* fetch: the one before its rotation, NULL: none is kept */
+	uint64_t old_ms;    /* and for how long still */
+	struct span text;   /* encrypt */
+	unsigned version;   /* fetch, resolve: of the secret; 0: its home has none */
+	int cached;         /* fetch, resolve: it was read a while ago */
+	uint64_t until_ms;  /* of loop_now_ms(): it ends then; 0: not known to end */
+	const char *lease;  /* lease: its name in rows */
 	uint32_t lease_s;
 	int open; /* lease: a user's name, which may be seen */
 };
@@ -91,12 +93,14 @@ struct vault_provider {
 	uint64_t (*saves)(void);
 	/*
 	 * Seals a credential, durably. replace 0: VAULT_EXISTS when it is there; 1:
-	 * VAULT_MISSING when it is not. A NULL secret keeps the old one. After an error
-	 * all is as it was.
+	 * VAULT_MISSING when it is not. A NULL secret keeps the old one, else the old
+	 * one is kept beside it for grace_s. After an error all is as it was.
 	 */
 	enum vault_code (*seal)(
 	    const struct credential *, const struct secret *, int replace);
 	enum vault_code (*drop)(struct span tenant, struct span name);
+	/* Wipes old secrets whose time is over: grace_sweep() of grace.h. */
+	uint64_t (*expire)(uint64_t now_ms, void (*over)(struct span, struct span));
 	/* What is sealed with a credential, until the next change. 0, or -1: there is
 	 * none. */
 	int (*describe)(struct span tenant, struct span name, struct credential *);

@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/reference.h"
 #include "common/secret.h"
 #include "keymasterd/vault/board.h"
+#include "keymasterd/vault/grace.h"
 #include "keymasterd/vault/node_key.h"
 #include "keymasterd/vault/seal.h"
 #include "keymasterd/vault/sign.h"
@@ -193,6 +195,30 @@ code_of(enum store_code code)
 	}
 }
 
+/*
+ * The secret in force, to be replaced, is kept for its grace; without one what was kept
+ * goes. A crash before it is replaced leaves the same secret twice.
+ */
+static enum vault_code
+keep_before(const struct record *now, const struct credential *c)
+{
+	struct secret *s;
+	enum store_code code;
+
+	if (c->grace_s == 0 || now->meta.reference)
+		return code_of(grace_drop(&store, c->tenant, c->name));
+	s = record_open(store.keys.record, now);
+	if (s != NULL && secret_len(s) > GRACE_SECRET_MAX) {
+		secret_free(s);
+		return VAULT_REFUSED;
+	}
+	code = s == NULL
+	    ? STORE_MEMORY
+	    : grace_keep(&store, c, s, loop_unix_ms() + (uint64_t)c->grace_s * 1000);
+	secret_free(s);
+	return code_of(code);
+}
+
 static enum vault_code
 embedded_seal(const struct credential *c, const struct secret *secret, int replace)
 {
@@ -206,6 +232,13 @@ embedded_seal(const struct credential *c, const struct secret *secret, int repla
 		return VAULT_MISSING;
 	if (old != NULL && !replace)
 		return VAULT_EXISTS;
+	if (secret != NULL && old != NULL) {
+		enum vault_code code = keep_before(old, c);
+
+		if (code != VAULT_OK)
+			return code;
+		old = NULL; /* another record now */
+	}
 	if (secret == NULL) {
 		if (old == NULL)
 			return VAULT_REFUSED;
@@ -220,11 +253,20 @@ embedded_seal(const struct credential *c, const struct secret *secret, int repla
 	return rec == NULL ? VAULT_REFUSED : code_of(store_put(&store, rec));
 }
 
+static uint64_t
+embedded_expire(uint64_t now_ms, void (*over)(struct span, struct span))
+{
+	return grace_sweep(&store, now_ms, over);
+}
+
 static enum vault_code
 embedded_drop(struct span tenant, struct span name)
 {
 	const struct record *rec = store_find(&store, RECORD_CREDENTIAL, tenant, name);
 
+	if (rec != NULL && grace_drop(&store, tenant, name) != STORE_OK)
+		return code_of(STORE_IO);
+	rec = store_find(&store, RECORD_CREDENTIAL, tenant, name);
 	return rec == NULL ? VAULT_MISSING : code_of(store_remove(&store, rec));
 }
 
@@ -247,11 +289,13 @@ embedded_fetch(struct span tenant, struct span name, vault_done_fn done, void *a
 	if (rec != NULL) {
 		a.secret = record_open(store.keys.record, rec);
 		a.meta = &rec->meta;
+		a.old = grace_secret(&store, tenant, name, loop_unix_ms(), &a.old_ms);
 		/* without memory only: the file's MAC was right */
 		a.code = a.secret == NULL ? VAULT_IO : VAULT_OK;
 	}
 	done(&a, arg);
 	secret_free(a.secret);
+	secret_free(a.old);
 }
 
 /* secret:NAME, the secret of a credential. */
@@ -527,6 +571,7 @@ const struct vault_provider provider_embedded = {
     .saves = embedded_saves,
     .seal = embedded_seal,
     .drop = embedded_drop,
+    .expire = embedded_expire,
     .describe = embedded_describe,
     .fetch = embedded_fetch,
     .resolve = embedded_resolve,

@@ -47,6 +47,12 @@ openbao_count(void)
 	return provider_embedded.count();
 }
 
+static uint64_t
+openbao_expire(uint64_t now_ms, void (*over)(struct span, struct span))
+{
+	return provider_embedded.expire(now_ms, over);
+}
+
 static enum vault_code
 openbao_seal(const struct credential *c, const struct secret *s, int replace)
 {
@@ -229,6 +235,7 @@ const struct vault_provider provider_openbao = {
     .count = openbao_count,
     .saves = openbao_saves,
     .seal = openbao_seal,
+    .expire = openbao_expire,
     .drop = openbao_drop,
     .describe = openbao_describe,
     .fetch = openbao_fetch,

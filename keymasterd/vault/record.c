@@ -119,6 +119,11 @@ description_ok(const struct record *rec)
 	case RECORD_NODE_KEY:
 		return m->tenant.len + m->name.len + m->service.len == 0 &&
 		    !has_limits(m);
+	case RECORD_GRACE:
+		return m->tenant.len > 0 && m->name.len > 0 && m->service.len > 0 &&
+		    m->service.len <= 19 &&
+		    strspn(m->service.p, "0123456789") >= m->service.len &&
+		    !has_limits(m);
 	case RECORD_CREDENTIAL:
 		return m->tenant.len > 0 && m->name.len > 0 && m->port <= UINT16_MAX &&
 		    m->allow_private <= 1;

@@ -20,7 +20,9 @@ enum record_kind {
 	RECORD_TOKEN_OLD, /* a public key that still verifies: name its kid, service the
 			     Unix second it ends at */
 	RECORD_NODE_KEY,  /* RSA, PKCS #8 in DER */
-	RECORD_BOARD_KEY  /* of a tenant's blackboards: name is its version, ten digits */
+	RECORD_BOARD_KEY, /* of a tenant's blackboards: name is its version, ten digits */
+	RECORD_GRACE /* the secret before a rotation: service the Unix millisecond it ends
+			at */
 };
 
 #define RECORD_KEY_LEN 32 /* octets of a signing key's seed */

@@ -91,6 +91,8 @@ refuse_offer(const struct msg_secret_offer *m)
 		return "the port is out of range";
 	if (m->allow_private > 1 || m->add > 1)
 		return "a flag is neither 0 nor 1";
+	if (m->grace_s > 0 && (m->secret < 0 || m->add))
+		return "a grace period is for a secret that replaces another";
 	if (m->secret_ref.len > 0)
 		return m->secret >= 0 ? "a secret and where it is are two things"
 				      : reference_parse(m->secret_ref, &ref);
@@ -116,7 +118,8 @@ serve_secret_offer(struct chan *c, uint64_t reqid, void *msg)
 	    .methods = m->methods,
 	    .allow_paths = m->allow_paths,
 	    .deny_paths = m->deny_paths,
-	    .reference = m->secret_ref.len > 0};
+	    .reference = m->secret_ref.len > 0,
+	    .grace_s = m->grace_s};
 	const char *why = refuse_offer(m);
 	enum vault_code code = why == NULL ? VAULT_OK : VAULT_REFUSED;
 	const struct offer *o = NULL;

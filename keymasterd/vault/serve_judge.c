@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/secret.h"
+#include "keymasterd/vault/grace.h"
 #include "keymasterd/vault/lookup.h"
 #include "keymasterd/vault/offer.h"
 #include "keymasterd/vault/pending.h"
@@ -93,7 +94,8 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 	    .methods = m->methods,
 	    .allow_paths = m->allow_paths,
 	    .deny_paths = m->deny_paths,
-	    .reference = m->secret_ref.len > 0};
+	    .reference = m->secret_ref.len > 0,
+	    .grace_s = m->grace_s};
 	struct offer *o = offer_find(m->offer);
 	enum vault_code code = VAULT_REFUSED;
 	const char *why = refuse_seal(m);
@@ -109,6 +111,9 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 		why = "the judge named another reference than what was brought";
 	if (why == NULL)
 		code = serve_provider->seal(&cred, offer_secret(o), m->replace);
+	if (code == VAULT_REFUSED && why == NULL && m->grace_s > 0)
+		why = "the secret before is longer than 16384 octets and cannot be kept: "
+		      "rotate without --grace-period";
 	LOG_INFO("vault.seal", LSN("tenant", m->tenant.p, m->tenant.len),
 	    LSN("credential", m->name.p, m->name.len), LB("replace", m->replace),
 	    LB("new_secret", o != NULL && offer_secret(o) != NULL), LU("code", code),
@@ -116,6 +121,7 @@ serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 	if (code == VAULT_OK) {
 		offer_end(o);
 		serve_credential_changed(m->tenant, m->name, 0);
+		grace_watch();
 	}
 	return answer_done(c, reqid, code, why);
 }

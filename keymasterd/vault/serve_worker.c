@@ -38,6 +38,8 @@ answer_fetch(struct chan *c, uint64_t reqid, const struct vault_answer *answer)
 	a.allow_paths = cred->allow_paths;
 	a.deny_paths = cred->deny_paths;
 	a.secret = answer->secret;
+	a.old = answer->old;
+	a.old_ms = answer->old_ms;
 	return chan_answer(c, reqid, MSG_credential_secret, &a);
 }
 

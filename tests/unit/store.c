@@ -137,6 +137,7 @@ START_TEST(an_old_ledger)
 	    "ALTER TABLE credentials DROP COLUMN deny_paths;"
 	    "DROP TABLE webhooks; DROP TABLE webhook_queue; DROP TABLE webhook_told;"
 	    "ALTER TABLE credentials DROP COLUMN secret_ref; DROP TABLE operator_tokens;"
+	    "ALTER TABLE credentials DROP COLUMN grace_until;"
 	    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, tenant_id TEXT);"
 	    "CREATE TABLE checkpoints(seq INTEGER, tenant_id TEXT);"
 	    "CREATE TABLE replay_marks(seen_ms INTEGER, tenant_id TEXT);";

@@ -535,7 +535,7 @@ START_TEST(a_judge_cannot_seal_alone)
 {
 	static const struct {
 		const char *name, *service, *domains, *auth, *header, *param, *scheme;
-		uint32_t port;
+		uint32_t port, grace;
 		uint8_t private;
 	} others[] = {
 	    {.name = "other"},
@@ -549,6 +549,7 @@ START_TEST(a_judge_cannot_seal_alone)
 	    {.scheme = "http"},
 	    {.port = 8443},
 	    {.private = 1},
+	    {.grace = 3600},
 	};
 	const struct msg_vault_done *done = (const void *)&judge.msg;
 	uint8_t id[16], none[16] = {0};
@@ -591,6 +592,7 @@ START_TEST(a_judge_cannot_seal_alone)
 			m.port = others[n].port;
 		if (others[n].private != 0)
 			m.allow_private = 1;
+		m.grace_s = others[n].grace;
 		ck_assert_uint_eq(confirm(&m, id), VAULT_REFUSED);
 		ck_assert_uint_gt(done->message.len, 0);
 	}
