@@ -28,7 +28,7 @@
 
 #define KEPT ((size_t)REPLAY_KEPT) /* octets of a mark */
 #define BATCH_MAX (64u << 20)
-#define KEEP (1u << 20)
+#define KEEP (64u << 10) /* of memory between batches */
 
 struct batch {
 	char magic[8];

@@ -159,6 +159,28 @@ START_TEST(marks)
 }
 END_TEST
 
+/* Wherever a mark has got to in the meantime, it is known as long as the window is. */
+START_TEST(marks_in_time)
+{
+	struct replay *r = replay_new(1000);
+	uint8_t m[32];
+	uint32_t i, k;
+
+	for (i = 1; i <= 200000; i++) {
+		crypto_generichash(m, 32, (const void *)&i, sizeof(i), NULL, 0);
+		ck_assert_int_eq(replay_mark(r, m, 5000 + i / 50), 1);
+		if (i % 20000 != 0)
+			continue;
+		for (k = i > 49999 ? i - 49999 : 1; k <= i; k++) {
+			crypto_generichash(m, 32, (const void *)&k, sizeof(k), NULL, 0);
+			ck_assert_int_eq(replay_mark(r, m, 5000 + i / 50), 0);
+		}
+		ck_assert_uint_le(replay_count(r), 50000 / 4 * 5 + 100);
+	}
+	replay_free(r);
+}
+END_TEST
+
 /* What says its own time is not new again because the clock it is judged by went back. */
 START_TEST(stamps)
 {
@@ -246,6 +268,7 @@ main(void)
 	tcase_add_test(tc, old_key_ends);
 	tcase_add_test(tc, fields_do_not_run_together);
 	tcase_add_test(tc, marks);
+	tcase_add_test(tc, marks_in_time);
 	tcase_add_test(tc, stamps);
 	tcase_add_test(tc, numbers);
 	tcase_add_test(tc, ids_count_on);
