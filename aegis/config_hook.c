@@ -34,6 +34,7 @@ read_hook(struct loading *l, const struct yaml_node *map, size_t index)
 	uint8_t digest[crypto_hash_sha256_BYTES];
 	char prefix[64];
 	const char *why;
+	size_t i;
 
 	memset(h, 0, sizeof(*h));
 	snprintf(prefix, sizeof(prefix), "webhooks[%zu].", index);
@@ -53,6 +54,12 @@ read_hook(struct loading *l, const struct yaml_node *map, size_t index)
 		    "found the url \"%s\", expected https://host/path: %s", h->url, why);
 	crypto_hash_sha256(digest, (const uint8_t *)h->url, strlen(h->url));
 	(void)hex_encode(digest, HOOK_ID_LEN / 2, h->id, sizeof(h->id));
+	for (i = 0; i + 1 < c->nhooks; i++)
+		if (strcmp(c->hooks[i].id, h->id) == 0)
+			problem_add(&l->problems, NULL, map->line, map->column, prefix,
+			    "found the url of webhooks[%zu], expected one list of events "
+			    "for each url",
+			    i);
 }
 
 void

@@ -636,9 +636,11 @@ confsend_again(struct child *child, const struct config *c)
 	case ROLE_GATE:
 		return send_gate(child, c);
 	case ROLE_JUDGE:
-		return send_rules(child, c);
+		return send_rules(child, c) == 0 ? send_hooks(child, c) : -1;
 	case ROLE_VAULT:
-		return c->openbao_addresses != NULL ? send_openbao(child, c) : 0;
+		if (c->openbao_addresses != NULL && send_openbao(child, c) == -1)
+			return -1;
+		return send_hook_secrets(child, c);
 	default:
 		return 0;
 	}

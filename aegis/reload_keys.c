@@ -9,6 +9,7 @@
 #include "aegis/config.h"
 #include "aegis/keys.h"
 #include "aegis/reload.h"
+#include "common/secret.h"
 
 /* Whoever is not named here wants a restart. */
 static const char *const live[] = {"gate.require_agent_auth", "gate.max_connections",
@@ -26,8 +27,8 @@ static const char *const live[] = {"gate.require_agent_auth", "gate.max_connecti
     "operators.tenant_claim", "operators.admin_roles", "operators.operator_roles",
     "operators.readonly_roles", "mcp.hosts", "mcp.session_idle", "egress.ca_file",
     "egress.ca_dir", "egress.connect_timeout", "egress.worker_idle", "egress.keepalive",
-    "egress.max_idle", "contexts_dir", "gate.policies_dir", "gate.policy_mode",
-    "gate.policy_default", "gate.policy_watch", NULL};
+    "egress.max_idle", "egress.webhook_attempts", "contexts_dir", "gate.policies_dir",
+    "gate.policy_mode", "gate.policy_default", "gate.policy_watch", NULL};
 
 static bool
 is_live(const char *path, const struct config *a, const struct config *b)
@@ -169,6 +170,54 @@ compare_issuers(const struct config *a, const struct config *b, struct reload_di
 		d->changed("operators.jwks_file (its keys)", d->arg);
 }
 
+static bool
+same_hook(const struct config_hook *a, const struct config_hook *b)
+{
+	const struct config_key *k;
+
+	for (k = hook_keys; k->path != NULL; k++)
+		if (k->type != KEY_SECRET && !key_same(k, a, b))
+			return false;
+	return secret_eq(a->secret, b->secret);
+}
+
+static const struct config_hook *
+hook_of(const struct config *c, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < c->nhooks; i++)
+		if (strcmp(c->hooks[i].id, id) == 0)
+			return &c->hooks[i];
+	return NULL;
+}
+
+/* Of an address the host is said: what stands behind it may be a secret. */
+static void
+say_hook(const struct config_hook *h, const char *what, struct reload_diff *d)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "webhook %s (%s)%s", h->id, h->parsed.host, what);
+	d->changed(text, d->arg);
+}
+
+static void
+compare_hooks(const struct config *a, const struct config *b, struct reload_diff *d)
+{
+	const struct config_hook *old;
+	size_t i;
+
+	for (i = 0; i < b->nhooks; i++)
+		if ((old = hook_of(a, b->hooks[i].id)) == NULL)
+			say_hook(&b->hooks[i], ", new", d);
+		else if (!same_hook(old, &b->hooks[i]))
+			say_hook(old, "", d);
+	for (i = 0; i < a->nhooks; i++)
+		if (hook_of(b, a->hooks[i].id) == NULL)
+			say_hook(&a->hooks[i], ", gone", d);
+}
+
 void
 reload_compare(const struct config *a, const struct config *b, struct reload_diff *d)
 {
@@ -185,6 +234,7 @@ reload_compare(const struct config *a, const struct config *b, struct reload_dif
 	}
 	compare_contexts(a, b, d);
 	compare_issuers(a, b, d);
+	compare_hooks(a, b, d);
 	compare_tools(a, b, d);
 }
 
@@ -206,6 +256,8 @@ reload_swap(struct config *a, struct config *b)
 			key_swap(k, a, b);
 	SWAP(struct config_context *, a->contexts, b->contexts);
 	SWAP(size_t, a->ncontexts, b->ncontexts);
+	SWAP(struct config_hook *, a->hooks, b->hooks);
+	SWAP(size_t, a->nhooks, b->nhooks);
 	SWAP(struct config_issuer *, a->issuers, b->issuers);
 	SWAP(size_t, a->nissuers, b->nissuers);
 	SWAP(struct jwks, a->operators.keys, b->operators.keys);

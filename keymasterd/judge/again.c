@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "common/proto.h"
 #include "keymasterd/judge/context_table.h"
+#include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/mcp.h"
@@ -44,6 +45,7 @@ again_conf_judge(struct chan *c, uint64_t reqid, void *msg)
 	next_mcp = mcp_conf;
 	context_unstage();
 	trust_stage();
+	hook_stage();
 	if (judge_conf_read(msg, &next) == -1)
 		complain(span_str("seal"), "a text is too long");
 	return 0;
@@ -87,6 +89,21 @@ again_conf_issuer_key(struct chan *c, uint64_t reqid, void *msg)
 }
 
 int
+again_conf_webhook(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_conf_webhook *m = msg;
+	struct span bad;
+
+	(void)c;
+	(void)reqid;
+	if (hook_events(m->events, &bad) == 0)
+		complain(bad, "no event that webhooks are told of");
+	else if (hook_configure(msg) == -1)
+		complain(m->label, "this webhook cannot be used");
+	return 0;
+}
+
+int
 again_conf_mcp(struct chan *c, uint64_t reqid, void *msg)
 {
 	(void)c;
@@ -117,6 +134,10 @@ again_apply(struct chan *c, uint64_t reqid, void *msg)
 	(void)reqid;
 	have = false;
 	trust_stage_end(commit);
+	if (hook_stage_end(commit) == -1) {
+		LOG_ERROR("reload.webhooks", LS("error", store_error(judge_store)));
+		loop_stop();
+	}
 	if (!commit) {
 		context_unstage();
 		return 0;

@@ -11,6 +11,7 @@ int again_conf_judge(struct chan *, uint64_t reqid, void *msg);
 int again_conf_context(struct chan *, uint64_t reqid, void *msg);
 int again_conf_issuer(struct chan *, uint64_t reqid, void *msg);
 int again_conf_issuer_key(struct chan *, uint64_t reqid, void *msg);
+int again_conf_webhook(struct chan *, uint64_t reqid, void *msg);
 int again_conf_mcp(struct chan *, uint64_t reqid, void *msg);
 int again_check(struct chan *, uint64_t reqid, void *msg);
 int again_apply(struct chan *, uint64_t reqid, void *msg);

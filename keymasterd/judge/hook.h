@@ -7,6 +7,7 @@
 #ifndef AEGIS_JUDGE_HOOK_H
 #define AEGIS_JUDGE_HOOK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -54,6 +55,11 @@ extern struct hook_list hooks;
 
 /* The row of proc_configure(): one that the configuration names; created_ms is 0. */
 int hook_configure(void *msg);
+/* Those that come from now on are kept aside; until they count in place of all that the
+ * configuration named (commit), or are thrown away. With one that is gone goes what waits
+ * for it. 0, or -1: not in memory, or not in the database. */
+void hook_stage(void);
+int hook_stage_end(bool commit);
 /* Bits of a list with commas or blanks; 0 with the item that is none in *bad. */
 uint32_t hook_events(struct span list, struct span *bad);
 /* Reads them all; at start and after a rollback. 0 or -1. */

@@ -15,8 +15,10 @@ struct hook_list hooks = TAILQ_HEAD_INITIALIZER(hooks);
 
 #define CONFIGURED_MAX 16
 
-static struct store_hook configured[CONFIGURED_MAX];
-static size_t nconfigured;
+static struct configured {
+	struct store_hook list[CONFIGURED_MAX];
+	size_t n;
+} configured, staged, *reading = &configured;
 
 uint32_t
 hook_events(struct span list, struct span *bad)
@@ -52,9 +54,10 @@ hook_configure(void *msg)
 	struct store_hook *row;
 	struct span bad;
 
-	if (nconfigured == CONFIGURED_MAX)
+	if (reading->n == CONFIGURED_MAX)
 		return -1;
-	row = &configured[nconfigured++];
+	row = &reading->list[reading->n++];
+	memset(row, 0, sizeof(*row));
 	row->events = hook_events(m->events, &bad);
 	if (row->events == 0) {
 		LOG_ERROR("webhook.events", LSN("url", m->url.p, m->url.len),
@@ -131,10 +134,49 @@ load_configured(void)
 {
 	size_t i;
 
-	for (i = 0; i < nconfigured; i++)
-		if (hook_set(&configured[i]) == NULL)
+	for (i = 0; i < configured.n; i++)
+		if (hook_set(&configured.list[i]) == NULL)
 			return -1;
 	return 0;
+}
+
+void
+hook_stage(void)
+{
+	staged.n = 0;
+	reading = &staged;
+}
+
+static bool
+is_configured(const struct hook *h)
+{
+	size_t i;
+
+	for (i = 0; i < configured.n; i++)
+		if (strcmp(configured.list[i].id, h->row.id) == 0)
+			return true;
+	return false;
+}
+
+int
+hook_stage_end(bool commit)
+{
+	struct hook *h, *next;
+
+	reading = &configured;
+	if (!commit)
+		return 0;
+	configured = staged;
+	turn_touched();
+	for (h = TAILQ_FIRST(&hooks); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, link);
+		if (h->row.created_ms != 0 || is_configured(h))
+			continue;
+		if (store_hook_delete(judge_store, h->row.tenant, h->row.id) == -1)
+			return -1;
+		hook_forget(h);
+	}
+	return load_configured();
 }
 
 static int

@@ -90,6 +90,7 @@ const struct permit permit_judge_master[] = {
     {MSG_conf_context, CHAN_READY, 0, again_conf_context},
     {MSG_conf_issuer, CHAN_READY, 0, again_conf_issuer},
     {MSG_conf_issuer_key, CHAN_READY, 0, again_conf_issuer_key},
+    {MSG_conf_webhook, CHAN_READY, 0, again_conf_webhook},
     {MSG_conf_mcp, CHAN_READY, 0, again_conf_mcp},
     {MSG_conf_check, CHAN_READY, 0, again_check},
     {MSG_conf_apply, CHAN_READY, 0, again_apply},

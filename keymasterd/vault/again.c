@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "common/chan.h"
+#include "keymasterd/vault/hook.h"
 #include "keymasterd/vault/openbao.h"
 #include "keymasterd/vault/serve.h"
 
@@ -19,6 +20,16 @@ again_conf_openbao(struct chan *c, uint64_t reqid, void *msg)
 	(void)c;
 	(void)reqid;
 	wrong = openbao_stage(msg);
+	return 0;
+}
+
+int
+again_conf_webhook_secret(struct chan *c, uint64_t reqid, void *msg)
+{
+	(void)c;
+	(void)reqid;
+	if (hook_stage(msg) == -1)
+		wrong = "webhooks: there are too many, or one cannot be used";
 	return 0;
 }
 
@@ -44,6 +55,7 @@ again_apply(struct chan *c, uint64_t reqid, void *msg)
 	(void)reqid;
 	wrong = NULL;
 	openbao_stage_end(commit);
+	hook_stage_end(commit);
 	if (commit)
 		serve_provider->refresh();
 	return 0;

@@ -8,6 +8,7 @@
 struct chan;
 
 int again_conf_openbao(struct chan *, uint64_t reqid, void *msg);
+int again_conf_webhook_secret(struct chan *, uint64_t reqid, void *msg);
 int again_check(struct chan *, uint64_t reqid, void *msg);
 int again_apply(struct chan *, uint64_t reqid, void *msg);
 

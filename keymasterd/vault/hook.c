@@ -7,26 +7,30 @@
 
 #include "common/msg.h"
 #include "common/proc.h"
+#include "keymasterd/vault/serve.h"
 
 #define HOOKS_MAX 16
 
-static struct hook {
+struct hook {
 	char name[129], host[256], scheme[8];
 	uint32_t port;
 	uint8_t allow_private;
 	struct secret *secret;
-} hooks[HOOKS_MAX];
-static size_t nhooks;
+};
 
-int
-hook_configure(void *msg)
+static struct hooks {
+	struct hook list[HOOKS_MAX];
+	size_t n;
+} hooks, staged;
+
+static int
+add(struct hooks *to, struct msg_conf_webhook_secret *m)
 {
-	struct msg_conf_webhook_secret *m = msg;
 	struct hook *h;
 
-	if (nhooks == HOOKS_MAX || m->secret == NULL)
+	if (to->n == HOOKS_MAX || m->secret == NULL)
 		return -1;
-	h = &hooks[nhooks++];
+	h = &to->list[to->n++];
 	h->secret = m->secret;
 	m->secret = NULL;
 	h->port = m->port;
@@ -38,24 +42,79 @@ hook_configure(void *msg)
 	    : 0;
 }
 
-struct secret *
-hook_secret(const char *tenant, const char *name, struct credential *meta)
+int
+hook_configure(void *msg)
+{
+	return add(&hooks, msg);
+}
+
+int
+hook_stage(void *msg)
+{
+	return add(&staged, msg);
+}
+
+static const struct hook *
+find(const struct hooks *in, const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < nhooks && strcmp(hooks[i].name, name) != 0; i++)
-		;
-	if (i == nhooks || strcmp(tenant, proc_self.tenant) != 0)
+	for (i = 0; i < in->n; i++)
+		if (strcmp(in->list[i].name, name) == 0)
+			return &in->list[i];
+	return NULL;
+}
+
+static void
+forget(struct hooks *all)
+{
+	size_t i;
+
+	for (i = 0; i < all->n; i++)
+		secret_free(all->list[i].secret);
+	all->n = 0;
+}
+
+void
+hook_stage_end(int commit)
+{
+	const struct hook *h, *now;
+	struct hooks old = hooks;
+	size_t i;
+
+	if (!commit) {
+		forget(&staged);
+		return;
+	}
+	hooks = staged;
+	staged.n = 0;
+	for (i = 0; i < old.n; i++) {
+		h = &old.list[i];
+		now = find(&hooks, h->name);
+		if (now == NULL || !secret_eq(now->secret, h->secret) ||
+		    now->allow_private != h->allow_private)
+			serve_credential_changed(
+			    span_str(proc_self.tenant), span_str(h->name), now == NULL);
+	}
+	forget(&old);
+}
+
+struct secret *
+hook_secret(const char *tenant, const char *name, struct credential *meta)
+{
+	const struct hook *h = find(&hooks, name);
+
+	if (h == NULL || strcmp(tenant, proc_self.tenant) != 0)
 		return NULL;
 	*meta = (struct credential){.tenant = span_str(tenant),
-	    .name = span_str(hooks[i].name),
-	    .service = span_str(hooks[i].name),
-	    .domains = span_str(hooks[i].host),
+	    .name = span_str(h->name),
+	    .service = span_str(h->name),
+	    .domains = span_str(h->host),
 	    .auth_type = span_str("webhook"),
 	    .header_name = span_str(""),
 	    .query_param = span_str(""),
-	    .scheme = span_str(hooks[i].scheme),
-	    .port = hooks[i].port,
-	    .allow_private = hooks[i].allow_private};
-	return hooks[i].secret;
+	    .scheme = span_str(h->scheme),
+	    .port = h->port,
+	    .allow_private = h->allow_private};
+	return h->secret;
 }

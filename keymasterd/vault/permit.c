@@ -14,6 +14,7 @@
 /* Besides what every daemon takes from the master: its configuration again. */
 const struct permit permit_vault_master[] = {
     {MSG_conf_openbao, CHAN_READY, 0, again_conf_openbao},
+    {MSG_conf_webhook_secret, CHAN_READY, 0, again_conf_webhook_secret},
     {MSG_conf_check, CHAN_READY, 0, again_check},
     {MSG_conf_apply, CHAN_READY, 0, again_apply},
     {MSG_tool_ended, CHAN_READY, 0, serve_tool_ended},

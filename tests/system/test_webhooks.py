@@ -5,7 +5,9 @@ queue that outlives us, address rules, what the command line says."""
 import hashlib
 import hmac
 import json
+import os
 import re
+import signal
 import ssl
 import threading
 import time
@@ -29,7 +31,7 @@ class Receiver(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(self, ca, port=0, secret=SECRET):
-        self.got, self.bad, self.status, self.ca = [], [], 200, ca.ca
+        self.got, self.bad, self.status, self.ca, self.secret = [], [], 200, ca.ca, secret
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,7 +39,7 @@ class Receiver(ThreadingHTTPServer):
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
-                key = secret.encode()
+                key = outer.secret.encode()
                 plain = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
                 stamp = self.headers["x-aegis-timestamp"]
                 timed = hmac.new(key, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
@@ -49,7 +51,7 @@ class Receiver(ThreadingHTTPServer):
                     and message["event"] == self.headers["x-aegis-event"] \
                     and self.headers["user-agent"].startswith("Aegis-Webhook/")
                 (outer.got if good else outer.bad).append((self.path, message))
-                self.send_response(outer.status)
+                self.send_response(outer.status if good else 401)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -333,3 +335,73 @@ webhooks:
     with pytest.raises(RuntimeError):
         lab.start()
     lab.stop()
+
+
+def test_webhooks_of_the_configuration_again(prefix, place, ca):
+    """`aegis daemon reload`: one comes, one changes, one gets another secret, one goes."""
+    def hook(path, events, secret=SECRET):
+        return (f"  - {{url: '{receiver.url(path)}', events: [{events}], secret: {secret},\n"
+                "     allow_private: true}\n")
+
+    def write(*hooks):
+        lab.config.write_text(lab.text + "\nwebhooks:\n" + "".join(hooks))
+
+    def reload():
+        done = lab.json("daemon", "reload")
+        assert done["restart"] == []
+        return [c.split(" ", 2)[2] for c in done["changed"]]
+
+    receiver = Receiver(ca)
+    lab = Lab(prefix, place / "lab", ca=ca, gate="  workers: 1").init()
+    write(hook("/one", "agent_auth_failure"))
+    lab.start()
+    try:
+        lab.token = lab.agent("a")
+        write(hook("/one", "agent_auth_failure"), hook("/two", "blocked_request"))
+        assert reload() == ["(localhost), new"]
+        call(lab, "GET", "/nobody/1")
+        receiver.wait(event="blocked_request", path="/1")
+        # other events; and what was told before goes nowhere any more
+        write(hook("/one", "blocked_request"), hook("/two", "blocked_request"))
+        assert reload() == ["(localhost)"]
+        call(lab, "GET", "/web/x", token="aegis_wrong")
+        call(lab, "GET", "/nobody/2")
+        end = time.monotonic() + PATIENCE
+        while {p for p, m in receiver.got if m["details"].get("path") == "/2"} != {"/one", "/two"}:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert not [m for _, m in receiver.got if m["event"] == "agent_auth_failure"]
+        # another secret, also in the worker that runs
+        receiver.secret = "another-secret"
+        write(hook("/one", "blocked_request", "another-secret"))
+        assert reload() == ["(localhost)", "(localhost), gone"]
+        call(lab, "GET", "/nobody/3")
+        receiver.wait(path="/3")
+        (row,) = lab.json("webhook", "list")
+        assert row["url"] == receiver.url("/one") and row["events"] == ["blocked_request"]
+        while lab.pids("egressd: worker webhook.") != lab.pids(f"egressd: worker webhook.{row['id']}"):
+            assert time.monotonic() < end
+        # what is wrong changes nothing
+        write(hook("/one", "no_such_event", "third"))
+        refused = lab.aegis("daemon", "reload", check=False)
+        assert refused.returncode == 1 and "no_such_event" in refused.stderr
+        write(hook("/one", "blocked_request"), hook("/one", "agent_auth_failure"))
+        refused = lab.aegis("daemon", "reload", check=False)
+        assert refused.returncode == 1 and "found the url of webhooks[0]" in refused.stderr
+        call(lab, "GET", "/nobody/4")
+        receiver.wait(path="/4")
+        # a judge and a vault that come anew know what counts now
+        for who in ("keymasterd: judge", "keymasterd: vault"):
+            os.kill(lab.pids(who)[0], signal.SIGKILL)
+        while call(lab, "GET", "/nobody/5").status_code != 404:
+            assert time.monotonic() < end + PATIENCE
+            time.sleep(0.05)
+        receiver.wait(path="/5")
+        assert {p for p, m in receiver.got if m["details"]["path"] in ("/3", "/4", "/5")} == {"/one"}
+        write(hook("/one", "blocked_request", "another-secret"))
+        told = [r["detail"] for r in lab.ledger("--system") if r["event"] == "daemon.reloaded"]
+        assert f"changed: webhook {row['id']} (localhost)" in told[-1]
+        assert "another-secret" not in lab.log.read_text() + "".join(told)
+    finally:
+        lab.stop()
+        receiver.stop()
