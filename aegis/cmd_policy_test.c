@@ -24,7 +24,8 @@ struct asking {
 	const struct policy_item *item;
 	const struct policy_rule *by;
 	enum policy_violation v;
-	char method[33], path[8192], plain[8192];
+	char method[33];
+	struct target_readings path;
 };
 
 static int
@@ -34,10 +35,10 @@ read_question(struct asking *a)
 	const char *method = cli_text(a->cli, "method");
 	struct target t;
 	uint32_t ns;
-	ssize_t n;
 	size_t i;
 	int r;
 
+	a->q.path = &a->path;
 	a->q.service = span_str(cli_text(a->cli, "service"));
 	for (i = 0; i < sizeof(a->method) - 1 && method[i] != '\0'; i++)
 		a->method[i] = (char)(ascii_lower(method[i]) == method[i] &&
@@ -56,13 +57,10 @@ read_question(struct asking *a)
 		a->refused = target_strerror(r);
 		return 0;
 	}
-	n = target_path_decode(t.path, a->path, sizeof(a->path));
-	if (n < 0) {
+	if (target_read(t.path, &a->path) == -1) {
 		cli_error(NULL, "--path is too long");
 		return -1;
 	}
-	a->q.path = span_mem(a->path, (size_t)n);
-	a->q.plain = span_mem(a->plain, target_path_plain(a->q.path, a->plain));
 	return 0;
 }
 
@@ -119,7 +117,7 @@ put_answer(const struct asking *a, const char *reason, struct buf *out)
 	jsonw_key(&w, "method");
 	jsonw_strn(&w, a->q.method.p, a->q.method.len);
 	jsonw_key(&w, "path");
-	jsonw_strn(&w, a->q.path.p, a->q.path.len);
+	jsonw_strn(&w, a->q.path->as[0].p, a->q.path->as[0].len);
 	if (a->by != NULL)
 		jsonw_key_int(&w, "rule", (a->by - a->item->policy->rules) + 1);
 	if (a->by != NULL && a->by->has_rate)

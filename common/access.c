@@ -255,10 +255,9 @@ enum access_verdict
 access_check(const struct access *a, struct span method, struct span target,
     struct span headers, const char **why)
 {
-	static char decoded[8192], plain[8192];
+	static struct target_readings path;
 	const char *mark = target.len > 0 ? memchr(target.p, '?', target.len) : NULL;
 	struct policy_request q = {.method = method};
-	ssize_t n;
 	int m;
 
 	*why = NULL;
@@ -276,12 +275,11 @@ access_check(const struct access *a, struct span method, struct span target,
 		return ACCESS_GOOD;
 	if (mark != NULL)
 		target.len = (size_t)(mark - target.p);
-	n = target_path_decode(target, decoded, sizeof decoded);
 	*why = q.path_override;
-	if (n < 0 || q.path_override != NULL ||
-	    !path_good(a, span_mem(decoded, (size_t)n)) ||
-	    !path_good(a,
-		span_mem(plain, target_path_plain(span_mem(decoded, (size_t)n), plain))))
+	if (q.path_override != NULL || target_read(target, &path) == -1)
 		return ACCESS_PATH;
+	for (size_t i = 0; i < path.n; i++)
+		if (!path_good(a, path.as[i]))
+			return ACCESS_PATH;
 	return ACCESS_GOOD;
 }

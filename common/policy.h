@@ -73,10 +73,11 @@ void policy_free(struct policy *);
 int policy_link(struct policy *, const struct zone *(*find)(const char *name, void *arg),
     void *arg, const char **missing);
 
+struct target_readings;
+
 struct policy_request {
 	struct span service, method;
-	struct span path;  /* escapes decoded once */
-	struct span plain; /* the same as careless servers read it: target_path_plain() */
+	const struct target_readings *path;
 	int64_t unix_s;
 	/* what upstreams might take instead of method or path; NULL: nothing */
 	const char *method_override, *path_override;

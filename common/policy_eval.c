@@ -11,6 +11,7 @@
 
 #include "common/http1.h"
 #include "common/nfa.h"
+#include "common/target.h"
 
 static bool
 method_allowed(const struct policy_rule *r, const struct policy_request *q)
@@ -40,12 +41,12 @@ path_allowed(const struct policy_rule *r, const struct policy_request *q)
 {
 	if (r->npaths == 0)
 		return true;
-	if (q->path_override != NULL || !any_pattern(r, q->path))
+	if (q->path_override != NULL)
 		return false;
-	if (q->plain.len == q->path.len &&
-	    memcmp(q->plain.p, q->path.p, q->path.len) == 0)
-		return true;
-	return any_pattern(r, q->plain);
+	for (size_t i = 0; i < q->path->n; i++)
+		if (!any_pattern(r, q->path->as[i]))
+			return false;
+	return true;
 }
 
 static unsigned
@@ -170,7 +171,7 @@ policy_explain(const struct policy *p, const struct policy_rule *by,
 		else
 			snprintf(out, size,
 			    "no pattern of rule %zu matches the path %.*s", number,
-			    SHORT(q->path));
+			    SHORT(q->path->as[0]));
 		break;
 	case POLICY_TIME:
 		now = minute_of_day(by, q->unix_s);

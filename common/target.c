@@ -210,8 +210,10 @@ target_path_decode(struct span path, char *out, size_t cap)
 	return (ssize_t)n;
 }
 
-size_t
-target_path_plain(struct span decoded, char *out)
+/* Without what careless servers leave out; the same octets when there is none of that.
+ * What comes of a beginning of the path is a beginning of what comes of it. */
+static size_t
+plain_path(struct span decoded, char *out)
 {
 	bool cut = false;
 	size_t n = 0;
@@ -228,6 +230,50 @@ target_path_plain(struct span decoded, char *out)
 		out[n++] = c;
 	}
 	return n;
+}
+
+static void
+add_reading(struct target_readings *r, const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		if (r->as[i].len == len && memcmp(r->as[i].p, p, len) == 0)
+			return;
+	r->as[r->n++] = span_mem(p, len);
+}
+
+static size_t
+length_before(const char *p, size_t len, char mark)
+{
+	const char *at = len > 0 ? memchr(p, mark, len) : NULL;
+
+	return at != NULL ? (size_t)(at - p) : len;
+}
+
+int
+target_read(struct span path, struct target_readings *r)
+{
+	static const char marks[2] = {'?', '#'};
+	ssize_t n = target_path_decode(path, r->decoded, sizeof(r->decoded));
+	size_t len, plain, cut, i;
+
+	r->n = 0;
+	if (n < 0)
+		return -1;
+	len = (size_t)n;
+	plain = plain_path(span_mem(r->decoded, len), r->plain);
+	add_reading(r, r->decoded, len);
+	add_reading(r, r->plain, plain);
+	for (i = 0; i < sizeof(marks); i++) {
+		cut = length_before(r->decoded, len, marks[i]);
+		if (cut == len)
+			continue;
+		add_reading(r, r->decoded, cut);
+		add_reading(r, r->plain, plain_path(span_mem(r->decoded, cut), r->plain));
+		add_reading(r, r->plain, length_before(r->plain, plain, marks[i]));
+	}
+	return 0;
 }
 
 const char *

@@ -64,12 +64,22 @@ ssize_t target_upstream(const struct target *t, char *out, size_t cap);
  */
 ssize_t target_path_decode(struct span path, char *out, size_t cap);
 
+#define TARGET_READINGS_MAX 8
+
 /*
- * The decoded path as servers read it that take several slashes for one and cut off what
- * follows a semicolon in a segment. out takes path.len octets; returns the length. The
- * same octets when there is nothing to read differently.
+ * A path as servers may read it, none twice: first with its escapes decoded once; then as
+ * those do that take several slashes for one and cut off what follows a semicolon in a
+ * segment, and those that take an escaped ? or # for the end of the path. What rules say
+ * of a path has to hold however it is read.
  */
-size_t target_path_plain(struct span decoded, char *out);
+struct target_readings {
+	struct span as[TARGET_READINGS_MAX];
+	size_t n;
+	char decoded[8192], plain[8192]; /* as points into these */
+};
+
+/* Those of a checked path. 0, or -1 if it does not fit or an escape is malformed. */
+int target_read(struct span path, struct target_readings *);
 
 /* Text for people. */
 const char *target_strerror(int err);

@@ -13,7 +13,8 @@
 #include "keymasterd/judge/limit.h"
 #include "keymasterd/judge/policies.h"
 
-static char decoded[8192], plain[8192], why[600];
+static struct target_readings path;
+static char why[600];
 
 __attribute__((format(printf, 2, 3))) static void
 note(struct decide *d, const char *fmt, ...)
@@ -58,13 +59,14 @@ refuse(struct decide *d, const struct agent *agent, enum policy_violation v)
 static void
 read_request(struct policy_request *q, const struct decide *d, struct span headers)
 {
-	ssize_t n = target_path_decode(d->row.path, decoded, sizeof(decoded));
-
 	memset(q, 0, sizeof(*q));
 	q->service = d->row.service;
 	q->method = d->row.method;
-	q->path = span_mem(decoded, n < 0 ? 0 : (size_t)n); /* it was checked before */
-	q->plain = span_mem(plain, target_path_plain(q->path, plain));
+	if (target_read(d->row.path, &path) == -1) { /* it was checked before */
+		path.as[0] = span_mem("", 0);
+		path.n = 1;
+	}
+	q->path = &path;
 	q->unix_s = (int64_t)(judge_now_ms() / 1000);
 	policy_overrides(headers, q);
 }

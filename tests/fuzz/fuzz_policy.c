@@ -51,21 +51,22 @@ limits(struct span text)
 static void
 ask(const struct policy *p, const struct policy *again, struct span line)
 {
-	static char decoded[8192], plain[8192];
+	static struct target_readings path;
 	const struct policy_rule *by, *by2;
 	enum policy_violation v, v2;
 	struct policy_request q = {.method = span_str("GET"), .unix_s = 1773144030};
 	struct target t;
 	char why[600];
-	ssize_t n;
+	size_t i;
 
-	if (line.len > sizeof decoded ||
-	    target_parse_upstream(line.p, line.len, &t) < 0 ||
-	    (n = target_path_decode(t.path, decoded, sizeof decoded)) < 0)
+	if (target_parse_upstream(line.p, line.len, &t) < 0 ||
+	    target_read(t.path, &path) == -1)
 		return;
-	q.path = span_mem(decoded, (size_t)n);
-	q.plain = span_mem(plain, target_path_plain(q.path, plain));
-	must(q.plain.len <= q.path.len);
+	must(path.n >= 1 && path.n <= TARGET_READINGS_MAX);
+	for (i = 0; i < path.n; i++)
+		must(path.as[i].len <= path.as[0].len && path.as[i].len > 0 &&
+		    path.as[i].p[0] == '/');
+	q.path = &path;
 	q.service = span_str(p->rules[0].service);
 	(void)policy_decide(p, &q, &v, &by);
 	(void)policy_decide(again, &q, &v2, &by2);

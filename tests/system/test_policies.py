@@ -112,6 +112,9 @@ def kill_judge(lab):
     ("GET", "/api/open/..%2fadmin", 400),
     ("GET", "/api/open/%2e%2e/admin", 400),
     ("GET", "/api/open/%252e%252e/admin", 400),
+    ("GET", "/api/repos/a/issues%3Fx", "path"),
+    ("GET", "/api/repos/a%23/issues", "path"),
+    ("GET", "/api/open/any%3Fthing%23", None),
     ("PUT", "/api/repos/mine/x", "method"),
     ("POST", "/api/repos/other/x", "method"),
     ("TRACE", "/api/open/x", "method"),
@@ -483,6 +486,9 @@ def limited(lab, upstream):
     ("GET", "/repos/a//secrets/key", "credential_path"),
     ("GET", "/repos/a/secrets;x=1/key", "credential_path"),
     ("GET", "/repos/a/secrets/%E2%80%A8", "credential_path"),
+    ("GET", "/repos/a/secrets%3Fx", "credential_path"),
+    ("GET", "/repos/a/secrets%23x/key", "credential_path"),
+    ("GET", "/repos/a/heads/fix%2312", None),
 ])
 def test_credentials_are_limited(limited, upstream, method, path, code):
     before = len(upstream.seen)

@@ -22,6 +22,18 @@ def minutes(text):
     return int(text[:2]) * 60 + int(text[3:])
 
 
+def careless(path):
+    return re.sub("/+", "/", re.sub(r";[^/]*", "", path))
+
+
+def readings(path):
+    """By who collapses and drops parameters, who ends the path at a ? or a #, and who does both, in either order."""
+    forms = {path, careless(path)}
+    for mark in "?#":
+        forms |= {path.split(mark)[0], careless(path).split(mark)[0], careless(path.split(mark)[0])}
+    return forms
+
+
 def rule_says(rule, service, method, path, when):
     if rule["service"] != service:
         return "no_matching_rule"
@@ -29,8 +41,7 @@ def rule_says(rule, service, method, path, when):
         return "method"
     if "paths" in rule:
         decoded = urllib.parse.unquote(path)
-        careless = re.sub("/+", "/", re.sub(r";[^/]*", "", decoded))
-        for form in (decoded, careless):
+        for form in readings(decoded):
             if not any(re.search(p, form, re.ASCII) for p in rule["paths"]):
                 return "path"
     if "time_window" in rule:
@@ -76,7 +87,8 @@ STRICT = {"agent": "a", "rules": [
     {"service": "t"}]}
 PATHS = ["/", "/v1/items/1", "/v1/items/1234567", "/v1/items/%31", "/v1/items/1/", "//v1/items/1",
          "/v1//items/1", "/v1/items;a=b/1", "/v1/items/1;x", "/v1/items", "/v1/items/",
-         "/v1/%C3%A9", "/v1/é", "/open", "/open/", "/open/x/y", "/openx", "/x/open", "/open;y", "/;/open"]
+         "/v1/%C3%A9", "/v1/é", "/open", "/open/", "/open/x/y", "/openx", "/x/open", "/open;y", "/;/open", "/open%3Fx",
+         "/open%23/y", "/v1/items/1%3F", "/v1/items/1%3Fx", "/v1/items/%231", "/v1/items;a%3F/1", "/v1/items/1;%3Fx/%23"]
 ZONES = [  # zone, window, and the second at which something happens
     ("Europe/Berlin", "01:30", "01:59", "2026-03-29T01:00:00"),    # into summer time
     ("Europe/Berlin", "02:00", "02:59", "2026-03-29T01:00:00"),    # an hour that is not there
@@ -115,7 +127,7 @@ def table():
 def made_up(count, seed):
     r = random.Random(seed)
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-    parts = ["a", "b", "api", "v1", "é", "x y", "a;q=1", ""]
+    parts = ["a", "b", "api", "v1", "é", "x y", "a;q=1", "", "a?b", "b#", "?", "v1;#?x"]
     patterns = ["^/a", "b$", "/api/", "^/v1/[^/]+$", "^/$", r"\bapi\b", "(a|b)/{1,2}", "é", "^/(a/?)*$", "."]
     zones = [z[0] for z in ZONES]
 
