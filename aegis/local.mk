@@ -154,6 +154,7 @@ OPENBAO_TEXTS = $(srcdir)/contrib/openbao/setup.sh $(srcdir)/contrib/openbao/emb
 	$(srcdir)/contrib/openbao/board.hcl $(srcdir)/contrib/openbao/kv.hcl \
 	$(srcdir)/contrib/openbao/database.hcl $(srcdir)/contrib/openbao/lease.hcl \
 	$(srcdir)/contrib/openbao/session.hcl $(srcdir)/contrib/openbao/tenants.hcl \
+	$(srcdir)/contrib/openbao/tenantdb.hcl \
 	$(srcdir)/contrib/openbao/transit.hcl
 BUILT_SOURCES += aegis/openbao_setup.inc
 CLEANFILES += aegis/openbao_setup.inc

@@ -3,7 +3,8 @@ EXTRA_DIST += contrib/bench contrib/build contrib/demo.py contrib/demo_openbao.p
 	contrib/run contrib/setup contrib/test contrib/systemd/aegis.service.in \
 	contrib/systemd/no-tool-servers.conf \
 	contrib/openbao/README.md contrib/openbao/embed contrib/openbao/setup.sh contrib/openbao/board.hcl contrib/openbao/kv.hcl contrib/openbao/session.hcl \
-	contrib/openbao/tenants.hcl contrib/openbao/transit.hcl
+	contrib/openbao/database.hcl contrib/openbao/lease.hcl contrib/openbao/sweep.hcl \
+	contrib/openbao/tenants.hcl contrib/openbao/tenantdb.hcl contrib/openbao/transit.hcl
 
 # below the prefix, so that an installation anywhere works; packagers set these three
 systemdunitdir = $(prefix)/lib/systemd/system

@@ -129,6 +129,10 @@ if [ -n "$database_mount" ]; then
 		"sys/mounts/$database_mount" '{"type":"database"}'
 	policy database <<'END'
 @database@END
+	if [ "$tenants" = yes ]; then
+		policy tenantdb <<'END'
+@tenantdb@END
+	fi
 	policy lease <<'END'
 @lease@END
 	must POST "auth/token/roles/$lease_role" "{\"allowed_policies\":\"$role-lease\",

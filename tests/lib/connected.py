@@ -41,9 +41,9 @@ class Vault(Puppet):
     """The vault alone on this OpenBao, with the test in its master's and its peers' places: so
     it can be asked in the name of any tenant, and what it gets has not been checked before."""
 
-    def __init__(self, prefix, bao, namespace, references=(), role="alone", **more):
+    def __init__(self, prefix, bao, namespace, references=(), role="alone", policies=POLICIES, **more):
         self.directory = Directory("VAULT")
-        role_id = bao.approle(role, namespace, POLICIES, token_no_default_policy=True)
+        role_id = bao.approle(role, namespace, policies, token_no_default_policy=True)
         self.secret_id, _ = bao.secret_id(role, namespace)
         conf = dict(addresses="127.0.0.1", port=bao.port, tls=1, host="localhost",
                     name_space=namespace, auth_mount="approle", role_id=role_id, renew_ms=1800000,

@@ -10,7 +10,7 @@ from connected import FILES, POLICIES, Connected, eventually, platform
 from postgres import CREATE, DROP
 from seal_client import SealClient
 
-LEASE_POLICIES = {**POLICIES, **{p: (FILES / f"{p}.hcl").read_text() for p in ("database", "sweep")}}
+LEASE_POLICIES = {**POLICIES, **{p: (FILES / f"{p}.hcl").read_text() for p in ("database", "sweep", "tenantdb")}}
 
 
 def database(bao, postgres, namespace):
@@ -18,6 +18,11 @@ def database(bao, postgres, namespace):
     platform(bao, namespace)
     for name in ("database", "sweep"):
         bao.policy(name, LEASE_POLICIES[name], namespace)
+    engine(bao, postgres, namespace)
+
+
+def engine(bao, postgres, namespace):
+    """The database engine, and the token role that leases hang on."""
     bao.policy("lease", (FILES / "lease.hcl").read_text(), namespace)
     bao.call("POST", "auth/token/roles/aegis-lease", namespace, orphan=True, allowed_policies=["lease"],
              token_no_default_policy=True, renewable=False)
@@ -69,7 +74,8 @@ class Leasing(Connected):
         PG_NAME: {name}
       credentials:
 """ + "".join(f'        {k}: "{v}"\n' for k, v in variables.items())
-        super().__init__(prefix, place, bao, ca, {}, namespace=namespace, policies=LEASE_POLICIES,
+        policies = {p: text for p, text in LEASE_POLICIES.items() if p != "tenantdb"}
+        super().__init__(prefix, place, bao, ca, {}, namespace=namespace, policies=policies,
                          tools=text, more="    lease_sweep: true\n", **more)
 
     def session(self, name="bot"):

@@ -7,12 +7,16 @@ import hashlib
 import json
 import os
 import secrets
+import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from connected import eventually
-from leasing import Leasing, ask, database, lease_tokens, leases, role, settled, whoami
+from connected import POLICIES, Vault, eventually
+from leasing import (LEASE_POLICIES, Leasing, ask, database, engine, lease_tokens, leases, role, settled,
+                     whoami)
 from postgres import Postgres
 from seal_client import SealError
 
@@ -241,3 +245,70 @@ def test_a_stop_leaves_nothing(gate, bao, postgres):
     gate.stop()
     assert not leases(bao, NS, "app") and not postgres.users() and not lease_tokens(bao, NS)
     gate.start()
+
+
+def test_a_run_is_an_execution(gate, bao, postgres):
+    """The lease lives for as long as the program that `aegis run` has started, however that ends."""
+    gate.session()  # so that there is the agent
+    script = ("import os, sys\n"
+              "from leasing import ask, whoami\n"
+              "from seal_client import SealClient\n"
+              "client = SealClient(os.environ['AEGIS_GATE_URL'], os.environ['AEGIS_AGENT_TOKEN'], 'all')\n"
+              "client.attest()\n"
+              "print(os.getpid(), whoami(client), flush=True)\n"
+              "sys.stdin.readline()\n"
+              "print(whoami(client), flush=True)\n"
+              "sys.stdin.readline()\n")
+    for killed in (False, True):
+        run = subprocess.Popen(
+            [gate.bin, "run", "--agent", "bot", "--", sys.executable, "-c", script], text=True,
+            env={**gate.env, "PYTHONPATH": os.pathsep.join(sys.path)}, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        pid, user = run.stdout.readline().split()
+        assert postgres.users("app") == [user] and len(leases(bao, NS, "app")) == 1
+        run.stdin.write("\n")
+        run.stdin.flush()
+        assert run.stdout.readline().strip() == user
+        if killed:
+            os.kill(int(pid), signal.SIGKILL)
+        run.stdin.close()
+        run.wait(10)
+        settled(bao, postgres, NS, "app")
+
+
+# -- tenants --
+
+TENANTS = ("acme", "globex")
+
+
+@pytest.fixture(scope="module")
+def tenants(prefix, bao, postgres):
+    """Vault alone, in front of a namespace for each tenant with a database engine of its own."""
+    bao.policy("tenantdb", LEASE_POLICIES["tenantdb"], NS)
+    for t in TENANTS:
+        bao.call("POST", f"sys/namespaces/tenant-{t}", NS)
+        engine(bao, postgres, f"{NS}/tenant-{t}")
+        role(bao, f"{NS}/tenant-{t}", t, "60s", "600s")
+    vault = Vault(prefix, bao, NS, [f"vault:database/creds/{t}" for t in TENANTS], role="tenants",
+                  policies=[*POLICIES, "tenantdb"], lease_role="aegis-lease")
+    yield vault
+    assert vault.stop(20) == 0
+
+
+def test_leases_of_tenants(tenants, bao, postgres):
+    doors = {t: tenants.door("TOOLEXEC", name="hostile", tenant=t) for t in TENANTS}
+    users = {}
+    for i, t in enumerate(TENANTS):
+        got = doors[t].ask("env_fetch", index=i)
+        assert got["code"] == 0, got
+        users[t] = got["value"].split(b":")[0].decode()
+        assert postgres.users(t) == [users[t]]
+        assert len(leases(bao, f"{NS}/tenant-{t}", t)) == 1
+        # the other's role is none of its own namespace
+        assert doors[t].ask("env_fetch", index=1 - i)["code"] != 0
+    assert not leases(bao, NS, "acme") and len(postgres.users("acme")) == 1
+    tenants.tell("tool_ended", instance=doors["acme"].instance)
+    settled(bao, postgres, f"{NS}/tenant-acme", "acme")
+    assert postgres.users("globex") == [users["globex"]]
+    tenants.tell("tool_ended", instance=doors["globex"].instance)
+    settled(bao, postgres, f"{NS}/tenant-globex", "globex")

@@ -117,6 +117,11 @@ def test_with_a_database_engine(fresh, openbao_server):
     assert role["orphan"] and role["allowed_policies"] == ["aegis-lease"] and not role["renewable"]
     policies = openbao_server.call("GET", "auth/approle/role/aegis", HERE)["data"]["token_policies"]
     assert "aegis-database" in policies and "aegis-lease" not in policies
+    made = {x[2:] for x in fresh.setup("--database-mount", "database", "--tenants").stderr.splitlines()
+            if x[0] == "+"}
+    assert made == {"policy aegis-tenants", "policy aegis-tenantdb"}
+    found = openbao_server.call("GET", "sys/policies/acl/aegis-tenantdb", HERE)["data"]["policy"]
+    assert 'path "+/auth/token/create/aegis-lease"' in found
     fresh.setup()  # as it was
 
 
