@@ -634,6 +634,7 @@ confsend_again(struct child *child, const struct config *c)
 {
 	switch (child->role) {
 	case ROLE_GATE:
+	case ROLE_API:
 		return send_gate(child, c);
 	case ROLE_JUDGE:
 		return send_rules(child, c) == 0 ? send_hooks(child, c) : -1;

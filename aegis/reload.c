@@ -165,7 +165,8 @@ record(enum reload_code code)
 static bool
 concerns(const struct child *c)
 {
-	return (c->role == ROLE_GATE || c->role == ROLE_JUDGE || c->role == ROLE_VAULT) &&
+	return (c->role == ROLE_GATE || c->role == ROLE_API || c->role == ROLE_JUDGE ||
+		   c->role == ROLE_VAULT) &&
 	    c->state == CHILD_READY && c->door != NULL;
 }
 

@@ -21,6 +21,7 @@
 #define PER_CONNECTION 3      /* its own, a body's stream, an answer's */
 
 struct gate_conf gate_conf;
+static unsigned bound = 65536;
 
 static uint32_t
 or_default(uint32_t value, uint32_t otherwise)
@@ -47,6 +48,12 @@ descriptors_allow(void)
 }
 
 void
+gate_conf_bound(unsigned connections)
+{
+	bound = connections;
+}
+
+void
 gate_conf_read(const struct msg_conf_gate *m, struct gate_conf *c)
 {
 	uint32_t workers = or_default(m->workers, 1);
@@ -58,6 +65,8 @@ gate_conf_read(const struct msg_conf_gate *m, struct gate_conf *c)
 	c->connections += m->max_connections % workers != 0;
 	if (c->connections > most)
 		c->connections = most;
+	if (c->connections > bound)
+		c->connections = bound;
 	if (c->connections == 0)
 		c->connections = 1;
 	c->limits.head = head > HEAD_MAX ? HEAD_MAX : head < HEAD_MIN ? HEAD_MIN : head;

@@ -23,6 +23,8 @@ struct gate_conf {
 extern struct gate_conf gate_conf;
 
 struct buf;
+/* Of this process, whatever the configuration says. */
+void gate_conf_bound(unsigned connections);
 /* The row of proc_configure(). */
 int gate_conf_take(void *msg);
 /* For stats_source(). */

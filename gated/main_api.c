@@ -27,12 +27,12 @@ main(int argc, char **argv)
 	    {ROLE_JUDGE, permit_api_judge, NULL, NULL, feed_judge_gone},
 	    {ROLE_NONE, NULL, NULL, NULL, NULL},
 	};
-	static const struct proc_serve serve = {peers, listener_take, feed_stop, NULL};
+	static const struct proc_serve serve = {
+	    peers, listener_take, feed_stop, permit_gate_master};
 
 	proc_begin(ROLE_API, argc, argv);
+	gate_conf_bound(CONNECTIONS_MAX);
 	proc_configure(rows);
-	if (gate_conf.connections > CONNECTIONS_MAX)
-		gate_conf.connections = CONNECTIONS_MAX;
 	route_data_api();
 	proc_enter(NULL);
 	if (timers_init() == -1 || conns_init() == -1)

@@ -44,6 +44,9 @@ class Reloaded(Lab):
                          contexts=CONTEXT.format(pattern="a.*"),
                          extra=f"operators: {{jwks_file: {self.jwks}, issuer: idp}}")
         self.url = f"https://localhost:{self.port}"
+        self.api = labs.free_port()
+        self.text = self.text.replace("observability:\n", "observability:\n  dashboard: {enabled: true, "
+                                      f"port: {self.api}}}\n")
 
     def write_keys(self, key):
         n = key.public_key().public_numbers()
@@ -76,11 +79,11 @@ class Reloaded(Lab):
     def healthy(self):
         return self.web().get(f"{self.url}/health", timeout=5).status_code == 200
 
-    def certificate(self):
+    def certificate(self, port=None):
         """What a client is shown, as octets."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", self.port), 5) as s, \
+        with socket.create_connection(("127.0.0.1", port or self.port), 5) as s, \
                 context.wrap_socket(s, server_hostname="localhost") as t:
             return t.getpeercert(binary_form=True)
 
@@ -147,7 +150,7 @@ def test_the_certificate_of_the_gate(gate, module_place):
     other = labs.TestCA(module_place / "two")
     gate.write((str(gate.ca.cert), str(other.cert)), (str(gate.ca.key), str(other.key)))
     assert gate.reload()["changed"] == ["gate.tls.cert", "gate.tls.key"]
-    assert gate.certificate() == der(other.cert)
+    assert gate.certificate() == gate.certificate(gate.api) == der(other.cert)
     assert kept.get(f"{gate.url}/health", timeout=5).status_code == 200
     # the same names, other contents: read again, too
     third = labs.TestCA(module_place / "three")
