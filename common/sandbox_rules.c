@@ -30,7 +30,8 @@
 #define T BOX_TOOLHOST
 #define X BOX_TOOLEXEC
 #define R BOX_RELAY
-#define LOOP (G | J | V | D | W | T)
+#define A BOX_API
+#define LOOP (G | A | J | V | D | W | T)
 #define ALL (LOOP | X | R)
 
 /* Calls that newer architectures do not have. */
@@ -87,9 +88,9 @@ const struct box_rule box_rules[] = {
 	CALL(recvmsg,		R),
 	CALL(sendmmsg,		LOOP),
 	CALL(recvmmsg,		LOOP),
-	CALL1(sendto,		G | W | BAO, NIL(4)),	/* send() on a stream */
-	CALL1(recvfrom,		G | W | BAO, NIL(4)),
-	CALL(shutdown,		G | R),
+	CALL1(sendto,		G | A | W | BAO, NIL(4)),	/* send() on a stream */
+	CALL1(recvfrom,		G | A | W | BAO, NIL(4)),
+	CALL(shutdown,		G | A | R),
 	CALL1(fcntl,		ALL, IS(1, F_GETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_SETFL)),
 	CALL1(fcntl,		ALL, IS(1, F_GETFD)),
@@ -102,7 +103,7 @@ const struct box_rule box_rules[] = {
 	CALL1(fcntl,		J, IS(1, F_SETLKW)),
 	CALL(fstat,		ALL),
 	CALL1(newfstatat,	G | D | T | X, HAS(3, AT_EMPTY_PATH)),
-	CALL(pread64,		G | J | T),
+	CALL(pread64,		G | A | J | T),
 
 	/* the event loop */
 	CALL(EPOLL_WAIT,	LOOP),
@@ -127,7 +128,7 @@ const struct box_rule box_rules[] = {
 	CALL(exit_group,	ALL),
 
 	/* new descriptors: connections come in, pairs and memory go out */
-	CALL(accept4,		G | J | V | R),
+	CALL(accept4,		G | A | J | V | R),
 	CALL2(socketpair,	G | W, IS(0, AF_UNIX), IS(2, 0)),
 	CALL1(memfd_create,	G | T, ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
 	CALL(ftruncate,		J),
@@ -135,8 +136,8 @@ const struct box_rule box_rules[] = {
 	GETSOCK(J | V,		SOL_SOCKET, SO_PEERCRED),
 	GETSOCK(J,		SOL_SOCKET, SO_PEERPIDFD),
 	SETSOCK(W,		SOL_SOCKET, SO_SNDBUF),
-	SETSOCK(G,		SOL_SOCKET, SO_LINGER),
-	SETSOCK(G | D | W | BAO, IPPROTO_TCP, TCP_NODELAY),
+	SETSOCK(G | A,		SOL_SOCKET, SO_LINGER),
+	SETSOCK(G | A | D | W | BAO, IPPROTO_TCP, TCP_NODELAY),
 
 	/* files, where Landlock says: a database, the vault, certificates, resolver files */
 	CALL(openat,		J | V),
@@ -269,8 +270,9 @@ box_kind_of(enum role role, enum sandbox_variant variant)
 {
 	switch (role) {
 	case ROLE_GATE:
-	case ROLE_API:
 		return BOX_GATE;
+	case ROLE_API:
+		return BOX_API;
 	case ROLE_JUDGE:
 		return BOX_JUDGE;
 	case ROLE_VAULT:

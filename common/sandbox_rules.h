@@ -25,6 +25,7 @@ enum box_kind {
 	BOX_TOOLHOST = 1 << 6,
 	BOX_TOOLEXEC = 1 << 7,
 	BOX_RELAY = 1 << 8, /* of a tool server with named hosts */
+	BOX_API = 1 << 9,   /* the gate's program, for people */
 };
 
 #define BOX_CONDS 2

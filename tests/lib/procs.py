@@ -18,6 +18,7 @@ ROLES = {
     "worker": ("egressd: worker", "aegis-worker", 5),
     "toolhost": ("toolhostd: toolhost", "aegis-toolhost", 6),
     "toolexec": ("toolhostd: toolexec", "aegis-tool", 7),
+    "api": ("gated: api", "aegis-api", 8),
 }
 
 

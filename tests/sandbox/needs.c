@@ -351,7 +351,7 @@ const struct need needs[] = {
     {"refused-open", EVERYONE, refused_open_is_no_death},
     {"channel", EVERYONE & ~ON(ROLE_TOOLEXEC) & ~ON_RELAY, channel},
     {"pump", ON(ROLE_TOOLEXEC), pump},
-    {"accept", ON(ROLE_GATE), accept_one},
+    {"accept", ON(ROLE_GATE) | ON(ROLE_API), accept_one},
     {"accept-admin", ON(ROLE_JUDGE) | ON(ROLE_VAULT) | ON_RELAY, accept_admin},
     {"duplicate", ON(ROLE_GATE) | ON(ROLE_JUDGE), duplicate},
     {"body-pair", ON(ROLE_GATE) | ON(ROLE_WORKER), body_pair},

@@ -44,6 +44,7 @@ struct box {
 
 static const struct box boxes[] = {
     {"gate", ROLE_GATE, BOXED, SANDBOX_PLAIN, false},
+    {"api", ROLE_API, BOXED, SANDBOX_PLAIN, false},
     {"judge", ROLE_JUDGE, BOXED, SANDBOX_PLAIN, false},
     {"vault", ROLE_VAULT, BOXED, SANDBOX_PLAIN, false},
     {"openbao", ROLE_VAULT, BOXED, SANDBOX_OPENBAO, false},

@@ -5,10 +5,12 @@ readers and strangers' pages get nothing."""
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import time
 
+import procs
 import pytest
 import requests
 from lab import Lab, Nginx, free_port
@@ -58,13 +60,21 @@ def get(lab, path, role="admin", **kw):
 
 
 def test_a_process_of_its_own(lab):
-    (pid,) = lab.pids("gated: api")
-    status = open(f"/proc/{pid}/status").read()
-    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+    """As the kernel tells it: its box, its user, and what it holds."""
+    found = procs.by_role(lab)
+    (pid,) = found["api"]
+    status, nothing = procs.status(pid), "0" * 16
+    assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    for caps in ("CapEff", "CapPrm", "CapInh", "CapAmb") + (("CapBnd",) if os.getuid() == 0 else ()):
+        assert status[caps] == nothing, caps
     if os.getuid() == 0:
-        uids = {open(f"/proc/{p}/status").read().split("Uid:")[1].split()[0]
-                for p in (pid, lab.pids("gated: gate")[0], lab.pids("keymasterd: judge")[0])}
-        assert len(uids) == 3 and "0" not in uids
+        uids = {tuple(procs.status(p)["Uid"].split()) for r in ("api", "gate", "judge") for p in found[r]}
+        assert len(uids) == 3 and not [u for u in uids if "0" in u or len(set(u)) != 1]
+        assert status["Groups"].strip() == ""
+    held = set(re.sub(r":\[\d+\]$", "", what) for what in procs.descriptors(pid).values())
+    assert held <= {"socket", "pipe", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "/dev/null",
+                    str(lab.log)}, held
+    assert not procs.environ(pid) and not [m for m in procs.maps(pid) if "w" in m[0] and "x" in m[0]]
     with socket.create_connection(("127.0.0.1", lab.api_port)):
         pass
     # it serves agents nothing, and the gate serves people nothing
