@@ -226,6 +226,22 @@ jsonw_null(struct jsonw *w)
 }
 
 void
+jsonw_list(struct jsonw *w, struct span list)
+{
+	const char *p = list.p, *end = list.p + list.len, *comma;
+
+	jsonw_arr_open(w);
+	while (list.len > 0 && p <= end) {
+		comma = memchr(p, ',', (size_t)(end - p));
+		if (comma == NULL)
+			comma = end;
+		jsonw_strn(w, p, (size_t)(comma - p));
+		p = comma + 1;
+	}
+	jsonw_arr_close(w);
+}
+
+void
 jsonw_raw(struct jsonw *w, const void *p, size_t len)
 {
 	if (len == 0)
@@ -253,4 +269,11 @@ jsonw_key_bool(struct jsonw *w, const char *name, bool v)
 {
 	jsonw_key(w, name);
 	jsonw_bool(w, v);
+}
+
+void
+jsonw_key_list(struct jsonw *w, const char *name, const char *list)
+{
+	jsonw_key(w, name);
+	jsonw_list(w, span_str(list));
 }

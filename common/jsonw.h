@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/span.h"
 
 #define JSONW_DEPTH_MAX 63
 
@@ -51,6 +52,9 @@ void jsonw_uint(struct jsonw *w, uint64_t v);
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
 
+/* The entries of a comma separated list as an array of strings; "" has none. */
+void jsonw_list(struct jsonw *w, struct span list);
+
 /* A complete JSON value, copied as it is: the caller has parsed it. */
 void jsonw_raw(struct jsonw *w, const void *p, size_t len);
 
@@ -58,6 +62,7 @@ void jsonw_raw(struct jsonw *w, const void *p, size_t len);
 void jsonw_key_str(struct jsonw *w, const char *name, const char *s);
 void jsonw_key_int(struct jsonw *w, const char *name, int64_t v);
 void jsonw_key_bool(struct jsonw *w, const char *name, bool v);
+void jsonw_key_list(struct jsonw *w, const char *name, const char *list);
 
 /*
  * Appends one character as it stands inside a JSON string: " \ and U+0000-U+001F escaped,

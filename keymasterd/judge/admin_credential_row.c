@@ -269,21 +269,6 @@ put_if(struct jsonw *w, const char *key, const char *value)
 		jsonw_key_str(w, key, value);
 }
 
-static void
-put_list(struct jsonw *w, const char *key, const char *text)
-{
-	const char *comma;
-
-	jsonw_key(w, key);
-	jsonw_arr_open(w);
-	while ((comma = strchr(text, ',')) != NULL) {
-		jsonw_strn(w, text, (size_t)(comma - text));
-		text = comma + 1;
-	}
-	jsonw_str(w, text);
-	jsonw_arr_close(w);
-}
-
 int
 credential_row_json(const struct store_credential *row, struct buf *out)
 {
@@ -294,18 +279,18 @@ credential_row_json(const struct store_credential *row, struct buf *out)
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "name", row->name);
 	jsonw_key_str(&w, "service", row->service);
-	put_list(&w, "domains", row->domains);
+	jsonw_key_list(&w, "domains", row->domains);
 	jsonw_key_str(&w, "auth_type", row->auth_type);
 	put_if(&w, "header_name", row->header_name);
 	put_if(&w, "query_param", row->query_param);
-	put_list(&w, "scopes", row->scopes);
+	jsonw_key_list(&w, "scopes", row->scopes);
 	put_if(&w, "rate_limit", row->rate_limit);
 	if (row->methods[0] != '\0')
-		put_list(&w, "allow_methods", row->methods);
+		jsonw_key_list(&w, "allow_methods", row->methods);
 	if (row->allow_paths[0] != '\0')
-		put_list(&w, "allow_paths", row->allow_paths);
+		jsonw_key_list(&w, "allow_paths", row->allow_paths);
 	if (row->deny_paths[0] != '\0')
-		put_list(&w, "deny_paths", row->deny_paths);
+		jsonw_key_list(&w, "deny_paths", row->deny_paths);
 	jsonw_key_str(&w, "body_inspection", row->inspection);
 	put_if(&w, "upstream", row->upstream);
 	put_if(&w, "secret_ref", row->secret_ref);

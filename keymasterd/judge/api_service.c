@@ -46,19 +46,6 @@ may(const struct api_call *c, const struct credential *cred)
 }
 
 static void
-put_list(struct jsonw *w, const char *key, const char *text)
-{
-	const char *comma;
-
-	jsonw_key(w, key);
-	jsonw_arr_open(w);
-	for (; (comma = strchr(text, ',')) != NULL; text = comma + 1)
-		jsonw_strn(w, text, (size_t)(comma - text));
-	jsonw_str(w, text);
-	jsonw_arr_close(w);
-}
-
-static void
 put_service(struct jsonw *w, const struct store_credential *row)
 {
 	char when[32];
@@ -67,8 +54,8 @@ put_service(struct jsonw *w, const struct store_credential *row)
 	jsonw_key_str(w, "name", row->name);
 	jsonw_key_str(w, "service", row->service);
 	jsonw_key_str(w, "authType", row->auth_type);
-	put_list(w, "domains", row->domains);
-	put_list(w, "scopes", row->scopes);
+	jsonw_key_list(w, "domains", row->domains);
+	jsonw_key_list(w, "scopes", row->scopes);
 	jsonw_key_str(w, "expiresAt",
 	    row->expires_ms != 0 ? time_text(row->expires_ms, when) : NULL);
 	jsonw_key_str(

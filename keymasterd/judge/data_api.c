@@ -139,20 +139,6 @@ put_if(struct jsonw *w, const char *key, const char *s)
 		jsonw_key_str(w, key, s);
 }
 
-static void
-put_list(struct jsonw *w, const char *key, const char *s)
-{
-	const char *comma;
-
-	jsonw_key(w, key);
-	jsonw_arr_open(w);
-	for (; *s != '\0'; s = *comma != '\0' ? comma + 1 : comma) {
-		comma = strchrnul(s, ',');
-		jsonw_strn(w, s, (size_t)(comma - s));
-	}
-	jsonw_arr_close(w);
-}
-
 /* A page of a list: offset and limit of the query. */
 struct page {
 	struct jsonw w;
@@ -217,8 +203,8 @@ credentials_list(struct api_call *c)
 		jsonw_key_str(&p.w, "service", r->service);
 		jsonw_key_str(&p.w, "authType", r->auth_type);
 		put_if(&p.w, "headerName", r->header_name);
-		put_list(&p.w, "domains", r->domains);
-		put_list(&p.w, "scopes", r->scopes);
+		jsonw_key_list(&p.w, "domains", r->domains);
+		jsonw_key_list(&p.w, "scopes", r->scopes);
 		put_time(&p.w, "expiresAt", r->expires_ms);
 		put_if(&p.w, "rateLimit", r->rate_limit);
 		jsonw_key_str(&p.w, "bodyInspection", r->inspection);

@@ -72,22 +72,6 @@ decide_answer(struct decide *d, uint32_t status, const void *p, size_t len)
 	answer(d, status, span_mem(p, len));
 }
 
-static void
-put_list(struct jsonw *w, struct span s)
-{
-	const char *p = s.p, *end = s.p + s.len, *comma;
-
-	jsonw_arr_open(w);
-	while (s.len > 0 && p <= end) {
-		comma = memchr(p, ',', (size_t)(end - p));
-		if (comma == NULL)
-			comma = end;
-		jsonw_strn(w, p, (size_t)(comma - p));
-		p = comma + 1;
-	}
-	jsonw_arr_close(w);
-}
-
 void
 decide_refuse_kv(struct decide *d, uint32_t status, const char *code, struct span error,
     const char *hint, const struct decide_kv *kv, size_t n)
@@ -111,7 +95,7 @@ decide_refuse_kv(struct decide *d, uint32_t status, const char *code, struct spa
 		if (kv[i].kind == DECIDE_UINT)
 			jsonw_uint(&w, kv[i].u);
 		else if (kv[i].kind == DECIDE_LIST)
-			put_list(&w, kv[i].s);
+			jsonw_list(&w, kv[i].s);
 		else
 			jsonw_strn(&w, kv[i].s.p, kv[i].s.len);
 	}

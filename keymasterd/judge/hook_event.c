@@ -63,21 +63,6 @@ put(struct jsonw *w, const char *key, struct span s)
 	jsonw_strn(w, s.p, s.len);
 }
 
-static void
-put_list(struct jsonw *w, struct span s)
-{
-	const char *p = s.p, *end = s.p + s.len, *comma;
-
-	jsonw_arr_open(w);
-	while (s.len > 0 && p <= end) {
-		if ((comma = memchr(p, ',', (size_t)(end - p))) == NULL)
-			comma = end;
-		jsonw_strn(w, p, (size_t)(comma - p));
-		p = comma + 1;
-	}
-	jsonw_arr_close(w);
-}
-
 /* The refusal's own members, some under the name they have in events. */
 static void
 put_more(struct jsonw *w, const struct decide_kv *kv, size_t n)
@@ -99,7 +84,7 @@ put_more(struct jsonw *w, const struct decide_kv *kv, size_t n)
 		if (kv[i].kind == DECIDE_UINT)
 			jsonw_uint(w, kv[i].u);
 		else if (kv[i].kind == DECIDE_LIST)
-			put_list(w, kv[i].s);
+			jsonw_list(w, kv[i].s);
 		else
 			jsonw_strn(w, kv[i].s.p, kv[i].s.len);
 	}

@@ -38,7 +38,8 @@ struct access {
  * 0, or -1: it is not told, so do not hand out.
  */
 int access_tell(const struct access *);
-/* What was kept goes to the judge, as much as its door takes now; in access_tell(), too. */
+/* What was kept goes to the judge, as much as its door takes now. In access_tell(), too.
+ */
 void access_flush(void);
 /* Microseconds of the monotonic clock, for latencies. */
 uint64_t access_clock_us(void);

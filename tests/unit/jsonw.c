@@ -194,6 +194,30 @@ START_TEST(buffer)
 }
 END_TEST
 
+START_TEST(lists)
+{
+	static const struct {
+		const char *list, *json;
+	} cases[] = {{"", "{\"l\":[]}"}, {"a", "{\"l\":[\"a\"]}"},
+	    {"a,b c,\"", "{\"l\":[\"a\",\"b c\",\"\\\"\"]}"}};
+	struct jsonw l;
+	struct buf b;
+
+	buf_init(&b);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_reset(&b);
+		jsonw_init(&l, &b);
+		jsonw_obj_open(&l);
+		jsonw_key_list(&l, "l", cases[i].list);
+		jsonw_obj_close(&l);
+		ck_assert_int_eq(jsonw_done(&l), 0);
+		ck_assert_uint_eq(b.len, strlen(cases[i].json));
+		ck_assert_mem_eq(b.p, cases[i].json, b.len);
+	}
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(utf8_all)
 {
 	uint8_t tmp[4], c[2];
@@ -238,6 +262,7 @@ main(void)
 	tcase_add_test(t, failure_sticks);
 	tcase_add_test(t, ascii);
 	tcase_add_test(t, buffer);
+	tcase_add_test(t, lists);
 	tcase_add_test(t, utf8_all);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
