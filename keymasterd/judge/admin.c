@@ -41,17 +41,9 @@ on_gone(struct chan *c)
 	credential_act_gone(c);
 	ledger_act_gone(c);
 	receipt_gone(c);
-	operator_act_gone(c);
-	db_copy_gone(c);
-	key_act_gone(c);
-	vault_act_gone(c);
-	reload_act_gone(c);
-	lease_list_gone(c);
-	openbao_act_gone(c);
 	seal_gate_gone(c);
 	admin_tool_forget(c);
 	policies_forget(c);
-	hook_act_gone(c);
 	hook_test_gone(c);
 	turn_forget(c);
 }

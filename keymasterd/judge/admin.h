@@ -88,11 +88,10 @@ int admin_ledger_stats(struct chan *, uint64_t, void *);
 int admin_ledger_seal(struct chan *, uint64_t, void *);
 int admin_status(struct chan *, uint64_t, void *);
 int admin_record(struct chan *, uint64_t, void *);
-/* Who is asking on this connection from now on. */
-void db_copy_gone(const struct chan *);
 int admin_board_use(struct chan *, uint64_t reqid, void *msg);
 int admin_db_copy(struct chan *, uint64_t reqid, void *msg);
 int admin_permission_ask(struct chan *, uint64_t reqid, void *msg);
+/* Who is asking on this connection from now on. */
 int admin_user_login(struct chan *, uint64_t reqid, void *msg);
 
 /* The door is shut: acts that wait for vault finish without an answer. */

@@ -25,13 +25,12 @@ static void
 on_confirmed(struct chan *vault, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_vault_done *m = msg;
-	char why[257];
 
 	(void)vault;
-	if (status != CHAN_OK || span_copy(m->message, why, sizeof(why)) == -1)
+	if (status != CHAN_OK)
 		act_fail(arg, "Vault did not answer; try again.");
 	else if (m->code != VAULT_OK)
-		act_fail(arg, why);
+		act_fail(arg, act_vault_why(m));
 	else
 		act_end(arg, ADMIN_OK, "");
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/proto.h"
+#include "keymasterd/judge/act.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/store.h"
@@ -28,51 +29,41 @@ write_all(const void *p, size_t len, void *arg)
 	return 0;
 }
 
-/* One copy at a time, made when its row is written. */
-static struct {
-	struct chan *chan; /* NULL: the administrator is gone */
-	uint64_t reqid;
-	int fd; /* -1: none */
-} copy = {.fd = -1};
-
-void
-db_copy_gone(const struct chan *c)
-{
-	if (copy.chan == c)
-		copy.chan = NULL;
-}
+struct copy {
+	struct act act;
+	int fd;
+};
 
 static void
 make_copy(int ok, void *arg)
 {
-	(void)arg;
-	if (ok && store_copy(judge_store, write_all, &copy.fd) == -1)
+	struct copy *copy = arg;
+
+	if (ok && store_copy(judge_store, write_all, &copy->fd) == -1)
 		ok = 0;
-	close(copy.fd);
-	copy.fd = -1;
-	if (copy.chan != NULL)
-		admin_done(copy.chan, copy.reqid, ok ? ADMIN_OK : ADMIN_FAILED,
-		    ok ? "" : "The database could not be copied.");
-	copy.chan = NULL;
+	close(copy->fd);
+	act_end(&copy->act, ok ? ADMIN_OK : ADMIN_FAILED,
+	    ok ? "" : "The database could not be copied.");
 }
 
 int
 admin_db_copy(struct chan *c, uint64_t reqid, void *msg)
 {
 	struct msg_db_copy *m = msg;
+	struct copy *copy;
 	struct stat st;
 
 	/* anything else could make us wait for its other end */
 	if (fstat(m->out, &st) == -1 || !S_ISREG(st.st_mode))
 		return admin_refuse(
 		    c, reqid, "The copy goes into a file and nothing else.");
-	if (copy.fd >= 0)
+	if (act_pending("db.backup"))
 		return admin_refuse(c, reqid, "Another copy is being made; try again.");
-	copy.chan = c;
-	copy.reqid = reqid;
-	copy.fd = m->out;
+	if ((copy = act_new(c, reqid, "db.backup", sizeof(*copy))) == NULL)
+		return 0;
+	copy->fd = m->out;
 	m->out = -1;
-	admin_ledger(c, &(struct admin_act){.event = "db.backup"});
-	turn_then(make_copy, NULL);
+	admin_ledger(c, &(struct admin_act){.event = copy->act.event});
+	turn_then(make_copy, copy);
 	return 0;
 }

@@ -8,13 +8,12 @@
  *	token_key_list	row {kid, state: signs|verifies, retires_at}
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/queue.h>
 
 #include "common/buf.h"
 #include "common/jsonw.h"
 #include "common/proc.h"
 #include "common/rfc3339.h"
+#include "keymasterd/judge/act.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/operator.h"
@@ -25,44 +24,24 @@
 #define VAULT_MS 10000
 #define OVERLAP_MAX (30u * 86400)
 
-struct act {
-	struct chan *chan; /* NULL: the administrator is gone */
-	uint64_t reqid;
+struct rotation {
+	struct act act;
 	uint32_t overlap_s;
-	TAILQ_ENTRY(act) link;
 };
 
-static TAILQ_HEAD(, act) acts = TAILQ_HEAD_INITIALIZER(acts);
-
-void
-key_act_gone(const struct chan *c)
-{
-	struct act *a;
-
-	TAILQ_FOREACH (a, &acts, link)
-		if (a->chan == c)
-			a->chan = NULL;
-}
-
 static void
-act_end(struct act *a, const char *message)
+rotated(struct act *a)
 {
 	struct jsonw w;
 	struct buf json;
 
 	buf_init(&json);
-	if (a->chan != NULL && message != NULL) {
-		admin_done(a->chan, a->reqid, ADMIN_FAILED, message);
-	} else if (a->chan != NULL) {
-		jsonw_init(&w, &json);
-		jsonw_obj_open(&w);
-		jsonw_key_str(&w, "kid", judge_keys.token_kid);
-		jsonw_obj_close(&w);
-		admin_result(a->chan, a->reqid, &json);
-	}
+	jsonw_init(&w, &json);
+	jsonw_obj_open(&w);
+	jsonw_key_str(&w, "kid", judge_keys.token_kid);
+	jsonw_obj_close(&w);
+	act_result(a, &json);
 	buf_free(&json);
-	TAILQ_REMOVE(&acts, a, link);
-	free(a);
 }
 
 static void
@@ -73,15 +52,15 @@ on_rotated(struct chan *vault, enum chan_status status, void *msg, void *arg)
 
 	(void)vault;
 	if (status != CHAN_OK) {
-		act_end(arg,
+		act_end(arg, ADMIN_FAILED,
 		    "Vault did not answer; aegis key list shows which key is in force.");
 	} else if (trust_keys_take(m) == -1 || m->code != 0) {
 		(void)snprintf(message, sizeof(message), "The key was not changed: %.*s.",
 		    (int)m->message.len, m->message.p);
-		act_end(arg, message);
+		act_end(arg, ADMIN_FAILED, message);
 	} else {
 		vault_mark_saved(m->saves);
-		act_end(arg, NULL);
+		rotated(arg);
 	}
 }
 
@@ -89,15 +68,16 @@ static void
 ask_vault(int ok, void *arg)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
-	struct act *a = arg;
+	const struct rotation *r = arg;
 	MSG_INIT(key_rotate, m);
 
-	m.overlap_s = a->overlap_s;
+	m.overlap_s = r->overlap_s;
 	if (!ok)
-		act_end(a, "The ledger's row could not be written.");
+		act_end(arg, ADMIN_FAILED, "The ledger's row could not be written.");
 	else if (vault == NULL ||
-	    chan_ask(vault, MSG_key_rotate, &m, VAULT_MS, on_rotated, a) == 0)
-		act_end(a, "Vault cannot be asked at the moment; try again.");
+	    chan_ask(vault, MSG_key_rotate, &m, VAULT_MS, on_rotated, arg) == 0)
+		act_end(
+		    arg, ADMIN_FAILED, "Vault cannot be asked at the moment; try again.");
 }
 
 int
@@ -105,24 +85,21 @@ admin_token_key_rotate(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_token_key_rotate *m = msg;
 	char detail[160];
-	struct act *a;
+	struct rotation *r;
 
 	if (m->overlap_s > OVERLAP_MAX)
 		return admin_refuse(
 		    c, reqid, "the old key may verify for 30 days at most");
-	if (!TAILQ_EMPTY(&acts))
+	if (act_pending("key.rotate"))
 		return admin_refuse(c, reqid, "another rotation is under way");
-	if ((a = calloc(1, sizeof(*a))) == NULL)
-		return admin_refuse(c, reqid, "out of memory");
-	a->chan = c;
-	a->reqid = reqid;
-	a->overlap_s = m->overlap_s;
-	TAILQ_INSERT_TAIL(&acts, a, link);
+	if ((r = act_new(c, reqid, "key.rotate", sizeof(*r))) == NULL)
+		return 0;
+	r->overlap_s = m->overlap_s;
 	(void)snprintf(detail, sizeof(detail), "key %s verifies for %u s more",
 	    judge_keys.token_kid, m->overlap_s);
 	admin_ledger(
-	    c, &(struct admin_act){.event = "key.rotate", .detail = span_str(detail)});
-	turn_then(ask_vault, a);
+	    c, &(struct admin_act){.event = r->act.event, .detail = span_str(detail)});
+	turn_then(ask_vault, r);
 	return 0;
 }
 

@@ -3,8 +3,6 @@
  * aegis vault leases: vault is asked for one after the other, each is a row of the
  * answer. And the counts that vault tells. Judge only.
  */
-#include <stdlib.h>
-#include <sys/queue.h>
 
 #include "common/buf.h"
 #include "common/chan.h"
@@ -12,40 +10,15 @@
 #include "common/proc.h"
 #include "common/proto.h"
 #include "common/rfc3339.h"
+#include "keymasterd/judge/act.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/judge.h"
 
 #define VAULT_MS 10000
 
-struct list {
-	TAILQ_ENTRY(list) link;
-	struct chan *chan; /* NULL: the administrator is gone */
-	uint64_t reqid;
-};
-
-static TAILQ_HEAD(, list) lists = TAILQ_HEAD_INITIALIZER(lists);
 static struct msg_lease_counts counts;
 
-static void ask(struct list *, uint64_t after);
-
-void
-lease_list_gone(const struct chan *c)
-{
-	struct list *l;
-
-	TAILQ_FOREACH (l, &lists, link)
-		if (l->chan == c)
-			l->chan = NULL;
-}
-
-static void
-list_end(struct list *l, uint32_t code, const char *message)
-{
-	if (l->chan != NULL)
-		admin_done(l->chan, l->reqid, code, message);
-	TAILQ_REMOVE(&lists, l, link);
-	free(l);
-}
+static void ask(struct act *, uint64_t after);
 
 static void
 put_time(struct jsonw *w, const char *key, uint64_t seconds)
@@ -58,7 +31,7 @@ put_time(struct jsonw *w, const char *key, uint64_t seconds)
 }
 
 static int
-put_row(const struct list *l, const struct msg_lease_item *m)
+put_row(const struct act *l, const struct msg_lease_item *m)
 {
 	static const char *const states[] = {[LEASE_WAITS] = "waits",
 	    [LEASE_ASKED] = "asked",
@@ -98,21 +71,21 @@ static void
 on_item(struct chan *vault, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_lease_item *m = msg;
-	struct list *l = arg;
+	struct act *l = arg;
 
 	(void)vault;
 	if (status != CHAN_OK || m->code != VAULT_OK)
-		list_end(l, ADMIN_FAILED, "Vault did not answer; try again.");
+		act_end(l, ADMIN_FAILED, "Vault did not answer; try again.");
 	else if (l->chan == NULL || m->number == 0)
-		list_end(l, ADMIN_OK, "");
+		act_end(l, ADMIN_OK, "");
 	else if (put_row(l, m) == -1)
-		list_end(l, ADMIN_FAILED, "The list is too long to be sent at once.");
+		act_end(l, ADMIN_FAILED, "The list is too long to be sent at once.");
 	else
 		ask(l, m->number);
 }
 
 static void
-ask(struct list *l, uint64_t after)
+ask(struct act *l, uint64_t after)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
 	MSG_INIT(lease_next, m);
@@ -120,21 +93,17 @@ ask(struct list *l, uint64_t after)
 	m.after = after;
 	if (vault == NULL ||
 	    chan_ask(vault, MSG_lease_next, &m, VAULT_MS, on_item, l) == 0)
-		list_end(l, ADMIN_FAILED, "Vault is not running. See `aegis status`.");
+		act_end(l, ADMIN_FAILED, "Vault is not running. See `aegis status`.");
 }
 
 int
 admin_lease_list(struct chan *c, uint64_t reqid, void *msg)
 {
-	struct list *l = calloc(1, sizeof(*l));
+	struct act *l = act_new(c, reqid, "lease.list", sizeof(*l));
 
 	(void)msg;
-	if (l == NULL)
-		return admin_refuse(c, reqid, "out of memory");
-	l->chan = c;
-	l->reqid = reqid;
-	TAILQ_INSERT_TAIL(&lists, l, link);
-	ask(l, 0);
+	if (l != NULL)
+		ask(l, 0);
 	return 0;
 }
 

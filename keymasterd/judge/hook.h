@@ -94,7 +94,6 @@ int hook_list(struct chan *, uint64_t reqid, void *msg);
 int hook_remove(struct chan *, uint64_t reqid, void *msg);
 int hook_test(struct chan *, uint64_t reqid, void *msg);
 int hook_check(struct chan *, uint64_t reqid, void *msg);
-void hook_act_gone(const struct chan *);
 
 /* hook_queue.c, for hook_test.c: the worker of a webhook, asked for if there is none
  * (NULL); and how an attempt went, for people. */

@@ -18,6 +18,7 @@
 #include "common/proc.h"
 #include "common/proto.h"
 #include "common/rfc3339.h"
+#include "keymasterd/judge/act.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
@@ -28,75 +29,35 @@
 #define VAULT_MS 30000
 #define HOOKS_MAX 64
 
-struct act {
-	struct chan *chan; /* NULL: gone */
-	uint64_t reqid;
+struct adding {
+	struct act act;
 	uint8_t offer[16];
 	struct store_hook row;
-	TAILQ_ENTRY(act) link;
 };
-
-static TAILQ_HEAD(, act) acts = TAILQ_HEAD_INITIALIZER(acts);
-
-void
-hook_act_gone(const struct chan *c)
-{
-	struct act *a;
-
-	TAILQ_FOREACH (a, &acts, link)
-		if (a->chan == c)
-			a->chan = NULL;
-}
-
-static void
-act_end(struct act *a, uint32_t code, const char *message)
-{
-	if (a->chan != NULL)
-		admin_done(a->chan, a->reqid, code, message);
-	TAILQ_REMOVE(&acts, a, link);
-	free(a);
-}
-
-static void
-act_failed(struct act *a, const char *message)
-{
-	struct ledger_row row = {.kind = LEDGER_ADMIN,
-	    .tenant = span_str(a->row.tenant),
-	    .event = span_str("webhook.add"),
-	    .code = span_str("failed"),
-	    .reason = span_str(message),
-	    .detail = span_str(a->row.id)};
-
-	(void)ledger_append(&row, NULL);
-	act_end(a, ADMIN_FAILED, message);
-}
 
 static void
 on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_vault_done *m = msg;
-	struct act *a = arg;
-	char why[257];
+	struct adding *a = arg;
 
 	(void)c;
 	if (status != CHAN_OK) {
-		act_failed(a, "Vault did not answer: do this again.");
+		act_fail(&a->act, "Vault did not answer: do this again.");
 		return;
 	}
 	if (m->code != VAULT_OK) {
-		if (m->message.len == 0 || span_copy(m->message, why, sizeof(why)) == -1)
-			snprintf(why, sizeof(why), "Vault refused (code %u).", m->code);
-		act_failed(a, why);
+		act_fail(&a->act, act_vault_why(m));
 		return;
 	}
 	vault_mark_saved(m->saves);
 	turn_touched();
 	if (store_hook_put(judge_store, &a->row) != 0 || hook_set(&a->row) == NULL) {
 		store_poison(judge_store, "a webhook could not be written");
-		act_end(a, ADMIN_FAILED, "");
+		act_end(&a->act, ADMIN_FAILED, "");
 		return;
 	}
-	act_end(a, ADMIN_OK, "");
+	act_end(&a->act, ADMIN_OK, "");
 }
 
 static void
@@ -104,12 +65,12 @@ act_go(int committed, void *arg)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
 	char name[sizeof(HOOK_NAME) + HOOK_ID_LEN];
-	struct act *a = arg;
+	struct adding *a = arg;
 	struct hook_url url;
 	MSG_INIT(credential_seal, m);
 
 	if (!committed || hook_url_parse(span_str(a->row.url), &url) != NULL) {
-		act_end(a, ADMIN_FAILED, "");
+		act_end(&a->act, ADMIN_FAILED, "");
 		return;
 	}
 	snprintf(name, sizeof(name), HOOK_NAME "%s", a->row.id);
@@ -123,7 +84,7 @@ act_go(int committed, void *arg)
 	memcpy(m.offer, a->offer, sizeof(m.offer));
 	if (vault == NULL ||
 	    chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
-		act_failed(a, "Vault is not running. See `aegis status`.");
+		act_fail(&a->act, "Vault is not running. See `aegis status`.");
 }
 
 static const char *
@@ -146,7 +107,7 @@ hook_add(struct chan *c, uint64_t reqid, void *msg)
 	struct hook_url url;
 	const char *why;
 	struct span bad;
-	struct act *a;
+	struct adding *a;
 
 	if (check_id(m->id) != NULL || hook_find(judge_conf.tenant, m->id) != NULL)
 		return admin_refuse(c, reqid, "Another webhook has this id: try again.");
@@ -164,24 +125,19 @@ hook_add(struct chan *c, uint64_t reqid, void *msg)
 	if (hook_count() >= HOOKS_MAX)
 		return admin_refuse(
 		    c, reqid, "There are %d webhooks already.", HOOKS_MAX);
-	a = calloc(1, sizeof(*a));
-	if (a == NULL) {
-		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
+	if ((a = act_new(c, reqid, "webhook.add", sizeof(*a))) == NULL)
 		return 0;
-	}
 	snprintf(row.tenant, sizeof(row.tenant), "%s", judge_conf.tenant);
 	(void)span_copy(m->id, row.id, sizeof(row.id));
 	(void)span_copy(m->label, row.label, sizeof(row.label));
 	row.allow_private = m->allow_private != 0;
-	a->chan = c;
-	a->reqid = reqid;
 	memcpy(a->offer, m->offer, sizeof(a->offer));
 	a->row = row;
-	TAILQ_INSERT_TAIL(&acts, a, link);
+	a->act.detail = span_str(a->row.id);
 	snprintf(detail, sizeof(detail), "%s %s%s", row.id, row.url,
 	    row.allow_private ? "; allow private" : "");
 	admin_ledger(
-	    c, &(struct admin_act){.event = "webhook.add", .detail = span_str(detail)});
+	    c, &(struct admin_act){.event = a->act.event, .detail = span_str(detail)});
 	turn_then(act_go, a);
 	return 0;
 }

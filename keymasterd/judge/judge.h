@@ -79,16 +79,11 @@ int admin_session_create(struct chan *, uint64_t reqid, void *msg);
 int admin_tool_list(struct chan *, uint64_t reqid, void *msg);
 int admin_vault_refresh(struct chan *, uint64_t reqid, void *msg);
 int admin_daemon_reload(struct chan *, uint64_t reqid, void *msg);
-void reload_act_gone(const struct chan *);
 int admin_openbao_test(struct chan *, uint64_t reqid, void *msg);
-void openbao_act_gone(const struct chan *);
-/* An administrator is gone: nobody waits for vault any more. */
-void vault_act_gone(const struct chan *);
 /* vault's leases, and how many there are (admin_lease.c). */
 struct jsonw;
 int admin_lease_list(struct chan *, uint64_t reqid, void *msg);
 int peer_lease_counts(struct chan *, uint64_t reqid, void *msg);
-void lease_list_gone(const struct chan *);
 const struct msg_lease_counts *lease_counts(void);
 void lease_counts_put(struct jsonw *); /* member "leases" */
 int admin_tool_test(struct chan *, uint64_t reqid, void *msg);

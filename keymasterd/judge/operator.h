@@ -47,8 +47,5 @@ int admin_operator_revoke(struct chan *, uint64_t reqid, void *msg);
 /* Handlers: keys of tokens (admin_key.c). */
 int admin_token_key_rotate(struct chan *, uint64_t reqid, void *msg);
 int admin_token_key_list(struct chan *, uint64_t reqid, void *msg);
-/* The door is shut: nobody waits for vault any more. */
-void operator_act_gone(const struct chan *);
-void key_act_gone(const struct chan *);
 
 #endif
