@@ -42,6 +42,16 @@ span_copy(struct span s, char *dst, size_t size)
 	return 0;
 }
 
+/* Copies it to *at, which then points behind the copy, and makes it a span over that. */
+static inline void
+span_move(struct span *s, char **at)
+{
+	if (s->len > 0)
+		memcpy(*at, s->p, s->len);
+	s->p = *at;
+	*at += s->len;
+}
+
 /* ASCII only, unlike tolower(3), whose answer depends on the locale. */
 static inline char
 ascii_lower(char c)

@@ -19,7 +19,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/bao_transit.c keymasterd/vault/bao_transit.h \
 	keymasterd/vault/bao_wrap.c keymasterd/vault/bao_wrap.h \
 	keymasterd/vault/conf.c keymasterd/vault/conf.h \
-	keymasterd/vault/credential.h \
+	keymasterd/vault/credential.c keymasterd/vault/credential.h \
 	keymasterd/vault/event.c keymasterd/vault/event.h \
 	keymasterd/vault/file.c keymasterd/vault/file.h \
 	keymasterd/vault/grace.c keymasterd/vault/grace.h \

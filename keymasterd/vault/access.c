@@ -30,17 +30,6 @@ access_clock_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-static struct span
-keep_text(char **at, struct span s)
-{
-	char *here = *at;
-
-	if (s.len > 0)
-		memcpy(here, s.p, s.len);
-	*at += s.len;
-	return span_mem(here, s.len);
-}
-
 static int
 keep(const struct msg_access_context *m)
 {
@@ -53,13 +42,13 @@ keep(const struct msg_access_context *m)
 		return -1;
 	k->note = *m;
 	at = k->text;
-	k->note.tenant = keep_text(&at, m->tenant);
-	k->note.subject = keep_text(&at, m->subject);
-	k->note.variable = keep_text(&at, m->variable);
-	k->note.execution = keep_text(&at, m->execution);
-	k->note.reference = keep_text(&at, m->reference);
-	k->note.reason = keep_text(&at, m->reason);
-	k->note.lease = keep_text(&at, m->lease);
+	span_move(&k->note.tenant, &at);
+	span_move(&k->note.subject, &at);
+	span_move(&k->note.variable, &at);
+	span_move(&k->note.execution, &at);
+	span_move(&k->note.reference, &at);
+	span_move(&k->note.reason, &at);
+	span_move(&k->note.lease, &at);
 	STAILQ_INSERT_TAIL(&kept_notes, k, entry);
 	nkept++;
 	return 0;

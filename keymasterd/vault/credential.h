@@ -41,4 +41,21 @@ struct credential {
 	uint32_t grace_s;
 };
 
+/* That of a message with the fields of one (secret_offer, credential_seal). */
+#define CREDENTIAL_OF(m)                                                           \
+	{                                                                          \
+		.tenant = (m)->tenant, .name = (m)->name, .service = (m)->service, \
+		.domains = (m)->domains, .auth_type = (m)->auth_type,              \
+		.header_name = (m)->header_name, .query_param = (m)->query_param,  \
+		.scheme = (m)->scheme, .port = (m)->port,                          \
+		.allow_private = (m)->allow_private, .methods = (m)->methods,      \
+		.allow_paths = (m)->allow_paths, .deny_paths = (m)->deny_paths,    \
+		.reference = (m)->secret_ref.len > 0, .grace_s = (m)->grace_s,     \
+	}
+
+/* Octets of all its texts together. */
+size_t credential_octets(const struct credential *);
+/* Copies its texts to where there are as many octets, and points into these. */
+void credential_move(struct credential *, char *at);
+
 #endif

@@ -34,41 +34,15 @@ on_resolved(const struct vault_answer *answer, void *arg)
 	free(h);
 }
 
-static struct span
-keep_text(char **at, struct span s)
-{
-	char *here = *at;
-
-	if (s.len > 0)
-		memcpy(here, s.p, s.len);
-	*at += s.len;
-	return span_mem(here, s.len);
-}
-
 static struct held *
 hold(const struct credential *m)
 {
-	size_t n = m->tenant.len + m->name.len + m->service.len + m->domains.len +
-	    m->auth_type.len + m->header_name.len + m->query_param.len + m->scheme.len +
-	    m->methods.len + m->allow_paths.len + m->deny_paths.len;
-	struct held *h = malloc(sizeof(*h) + n);
-	char *at;
+	struct held *h = malloc(sizeof(*h) + credential_octets(m));
 
 	if (h == NULL)
 		return NULL;
-	at = h->text;
 	h->meta = *m;
-	h->meta.tenant = keep_text(&at, m->tenant);
-	h->meta.name = keep_text(&at, m->name);
-	h->meta.service = keep_text(&at, m->service);
-	h->meta.domains = keep_text(&at, m->domains);
-	h->meta.auth_type = keep_text(&at, m->auth_type);
-	h->meta.header_name = keep_text(&at, m->header_name);
-	h->meta.query_param = keep_text(&at, m->query_param);
-	h->meta.scheme = keep_text(&at, m->scheme);
-	h->meta.methods = keep_text(&at, m->methods);
-	h->meta.allow_paths = keep_text(&at, m->allow_paths);
-	h->meta.deny_paths = keep_text(&at, m->deny_paths);
+	credential_move(&h->meta, h->text);
 	return h;
 }
 

@@ -44,25 +44,11 @@ offer_forget(const struct chan *c)
 	}
 }
 
-/* Moves a text into what is left behind *at. */
-static void
-keep_text(struct span *s, char **at)
-{
-	if (s->len > 0)
-		memcpy(*at, s->p, s->len);
-	s->p = *at;
-	*at += s->len;
-}
-
 const struct offer *
 offer_keep(const struct chan *c, const struct credential *m, int add, uint32_t set,
     struct secret *secret)
 {
-	size_t octets = m->tenant.len + m->name.len + m->service.len + m->domains.len +
-	    m->auth_type.len + m->header_name.len + m->query_param.len + m->scheme.len +
-	    m->methods.len + m->allow_paths.len + m->deny_paths.len;
-	struct offer *o = calloc(1, sizeof(*o) + octets);
-	char *at;
+	struct offer *o = calloc(1, sizeof(*o) + credential_octets(m));
 
 	if (o == NULL)
 		return NULL;
@@ -74,18 +60,7 @@ offer_keep(const struct chan *c, const struct credential *m, int add, uint32_t s
 	o->set = set;
 	o->secret = secret;
 	o->meta = *m;
-	at = o->texts;
-	keep_text(&o->meta.tenant, &at);
-	keep_text(&o->meta.name, &at);
-	keep_text(&o->meta.service, &at);
-	keep_text(&o->meta.domains, &at);
-	keep_text(&o->meta.auth_type, &at);
-	keep_text(&o->meta.header_name, &at);
-	keep_text(&o->meta.query_param, &at);
-	keep_text(&o->meta.scheme, &at);
-	keep_text(&o->meta.methods, &at);
-	keep_text(&o->meta.allow_paths, &at);
-	keep_text(&o->meta.deny_paths, &at);
+	credential_move(&o->meta, o->texts);
 	LIST_INSERT_HEAD(&offers, o, entry);
 	return o;
 }

@@ -105,21 +105,7 @@ int
 serve_secret_offer(struct chan *c, uint64_t reqid, void *msg)
 {
 	struct msg_secret_offer *m = msg;
-	const struct credential meta = {.tenant = m->tenant,
-	    .name = m->name,
-	    .service = m->service,
-	    .domains = m->domains,
-	    .auth_type = m->auth_type,
-	    .header_name = m->header_name,
-	    .query_param = m->query_param,
-	    .scheme = m->scheme,
-	    .port = m->port,
-	    .allow_private = m->allow_private,
-	    .methods = m->methods,
-	    .allow_paths = m->allow_paths,
-	    .deny_paths = m->deny_paths,
-	    .reference = m->secret_ref.len > 0,
-	    .grace_s = m->grace_s};
+	const struct credential meta = CREDENTIAL_OF(m);
 	const char *why = refuse_offer(m);
 	enum vault_code code = why == NULL ? VAULT_OK : VAULT_REFUSED;
 	const struct offer *o = NULL;

@@ -81,21 +81,7 @@ int
 serve_credential_seal(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_credential_seal *m = msg;
-	const struct credential cred = {.tenant = m->tenant,
-	    .name = m->name,
-	    .service = m->service,
-	    .domains = m->domains,
-	    .auth_type = m->auth_type,
-	    .header_name = m->header_name,
-	    .query_param = m->query_param,
-	    .scheme = m->scheme,
-	    .port = m->port,
-	    .allow_private = m->allow_private,
-	    .methods = m->methods,
-	    .allow_paths = m->allow_paths,
-	    .deny_paths = m->deny_paths,
-	    .reference = m->secret_ref.len > 0,
-	    .grace_s = m->grace_s};
+	const struct credential cred = CREDENTIAL_OF(m);
 	struct offer *o = offer_find(m->offer);
 	enum vault_code code = VAULT_REFUSED;
 	const char *why = refuse_seal(m);
