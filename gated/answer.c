@@ -21,6 +21,7 @@
 
 /* Heads are built one at a time. */
 static struct buf out;
+static unsigned said; /* the status in it */
 
 static void
 put_number(struct buf *b, uint64_t n)
@@ -40,6 +41,7 @@ put_number(struct buf *b, uint64_t n)
 static void
 head_begin(unsigned status)
 {
+	said = status;
 	buf_reset(&out);
 	PUT(&out, "HTTP/1.1 ");
 	put_number(&out, status);
@@ -58,6 +60,8 @@ head_end(struct req *r, bool date)
 	if (!date)
 		buf_put(&out, timer_date(), TIMER_DATE_LEN);
 	req_name(r);
+	LOG_DEBUG("gate.answer", LX("request", r->id, sizeof(r->id)), LS("peer", c->peer),
+	    LSN("method", r->method, r->method_len), LU("status", said));
 	hex_encode(r->id, REQUEST_ID_LEN, id, sizeof(id));
 	PUT(&out, "X-Aegis-Request-Id: ");
 	buf_put(&out, id, sizeof(id) - 1);
@@ -196,8 +200,8 @@ answer_proxied(struct req *r, struct msg_proxy_head *m)
 	head_begin(m->status);
 	if (m->status < 200 || m->status > 599 ||
 	    headers_answer(m->headers, &out, &seen) == -1) {
-		LOG_WARN("worker.answer", LU("instance", r->redeemer->instance),
-		    LU("status", m->status));
+		LOG_WARN("worker.answer", LX("request", r->id, sizeof(r->id)),
+		    LU("instance", r->redeemer->instance), LU("status", m->status));
 		refuse(r, REFUSAL_REDEEMER_GONE, 502, "malformed answer of the worker");
 		return;
 	}

@@ -59,7 +59,8 @@ answer_of_judge(struct req *r, const struct msg_decision *m)
 	}
 	buf_init(&text);
 	if (metrics_text(span_mem(r->parts.p, r->parts.len), &text) == -1) {
-		LOG_ERROR("metrics.text", LU("octets", r->parts.len));
+		LOG_ERROR("metrics.text", LX("request", r->id, sizeof(r->id)),
+		    LU("octets", r->parts.len));
 		refuse_alone(r, 503);
 	} else {
 		iov[0] = (struct iovec){text.p, text.len};
@@ -129,7 +130,9 @@ on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
 		return;
 	}
 	if (status != CHAN_OK || !fits(r, m)) {
-		LOG_WARN("judge.silent", LI("status", status));
+		req_name(r);
+		LOG_WARN("judge.silent", LX("request", r->id, sizeof(r->id)),
+		    LI("status", status));
 		refuse_alone(r, r->state == REQ_REFUSING ? r->refused : 503);
 		return;
 	}

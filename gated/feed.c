@@ -169,7 +169,8 @@ flush(struct feed *f)
 	over = !wslay_event_want_read(f->ws) && !wslay_event_want_write(f->ws);
 	if (conn_unsent(c) + out.len > UNSENT_MAX) {
 		cut_slow++;
-		LOG_INFO("feed.slow", LS("peer", c->peer), LU("unsent", conn_unsent(c)));
+		LOG_INFO("feed.slow", LX("request", f->req->id, sizeof(f->req->id)),
+		    LS("peer", c->peer), LU("unsent", conn_unsent(c)));
 		conn_close(c, true);
 		return -1;
 	}

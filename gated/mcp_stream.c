@@ -86,7 +86,8 @@ put_event(struct req *r, const struct iovec *data)
 	    {(char[]){"event: message\ndata: "}, 21}, *data, {(char[]){"\n\n"}, 2}};
 
 	if (conn_unsent(r->conn) > UNSENT_MAX) {
-		LOG_INFO("mcp.slow", LS("peer", r->conn->peer));
+		LOG_INFO("mcp.slow", LX("request", r->id, sizeof(r->id)),
+		    LS("peer", r->conn->peer));
 		conn_close(r->conn, true);
 		return -1;
 	}

@@ -177,8 +177,9 @@ refuse_alone(struct req *r, unsigned status)
 	struct iovec iov = {text, 0};
 	int n;
 
-	LOG_DEBUG("gate.alone", LS("peer", r->conn->peer), LU("status", status));
 	req_name(r);
+	LOG_DEBUG("gate.alone", LX("request", r->id, sizeof(r->id)),
+	    LS("peer", r->conn->peer), LU("status", status));
 	r->body.discard = true;
 	n = r->seal
 	    ? word_seal(r, text, sizeof(text), status, what)

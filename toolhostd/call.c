@@ -348,6 +348,8 @@ call_take(struct chan *gate, uint64_t reqid, void *msg)
 	buf_init(&c->line);
 	TAILQ_INSERT_TAIL(&s->calls, c, entry);
 	s->ncalls++;
+	LOG_DEBUG("tool.call", LS("server", s->name),
+	    LX("request", c->request_id, sizeof(c->request_id)));
 	s->used_ms = loop_now_ms();
 	ncalls++;
 	if (make_line(c, payload, len) == -1) {
@@ -412,7 +414,8 @@ call_event(struct call *c, const struct buf *line, bool must)
 	if (c->gate == NULL || line->len > c->max_response)
 		return -1;
 	if (!must && c->events >= EVENTS_FREE + seconds * EVENTS_A_SECOND) {
-		LOG_DEBUG("tool.events", LS("server", c->server->name));
+		LOG_DEBUG("tool.events", LS("server", c->server->name),
+		    LX("request", c->request_id, sizeof(c->request_id)));
 		return -1;
 	}
 	c->events++;

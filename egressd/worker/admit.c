@@ -115,8 +115,9 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 	ex->credential = credential_ref(worker_credential);
 	t = worker_target(&ex->to, ex->credential, m->authority);
 	if (t != TARGET_GOOD) {
-		LOG_WARN(
-		    "domain.refused", LSN("authority", m->authority.p, m->authority.len));
+		LOG_WARN("domain.refused",
+		    LSN("authority", m->authority.p, m->authority.len),
+		    LX("request", m->request_id, sizeof(m->request_id)));
 		return exchange_fail(ex, OUTCOME_DOMAIN_REFUSED, 403,
 		    "Domain not in credential allowlist", NULL,
 		    "The list sealed with the credential does not cover this host and "
@@ -126,7 +127,8 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 	    access_check(ex->credential->access, m->method, m->target, m->headers, &why);
 	if (limit != ACCESS_GOOD) {
 		LOG_WARN("access.refused", LSN("method", m->method.p, m->method.len),
-		    LS("header", why));
+		    LS("header", why),
+		    LX("request", m->request_id, sizeof(m->request_id)));
 		return exchange_fail(ex, OUTCOME_ACCESS_REFUSED, 403,
 		    limit == ACCESS_METHOD ? "Method not permitted by this credential"
 					   : "Path not permitted by this credential",
@@ -144,6 +146,8 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 	ex->idempotent = is_idempotent(m->method);
 	ex->head_only = span_eq(m->method, "HEAD");
 	grace_choose(ex);
+	LOG_DEBUG("worker.request", LS("host", ex->to.host),
+	    LX("request", m->request_id, sizeof(m->request_id)));
 	http1_parser_init(&ex->parser,
 	    ex->head_only ? HTTP1_RESPONSE_HEAD : HTTP1_RESPONSE, &respond_limits);
 	return exchange_begin(ex, false);

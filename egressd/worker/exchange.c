@@ -261,7 +261,8 @@ on_fail(void *arg, enum upstream_failure what, const char *text)
 	char cause[160];
 
 	if (what == UPSTREAM_REFUSED) {
-		LOG_WARN("address.refused", LS("host", ex->to.host), LS("kind", text));
+		LOG_WARN("address.refused", LS("host", ex->to.host), LS("kind", text),
+		    exchange_log(ex));
 		if (ex->hook) {
 			snprintf(cause, sizeof(cause), "address refused: %s", text);
 			exchange_fail(ex, OUTCOME_ADDRESS_REFUSED, 502, "", cause, NULL);
@@ -346,6 +347,13 @@ find(const struct chan *gate, const uint8_t id[REQUEST_ID_LEN])
 		if (ex->gate == gate && memcmp(ex->request_id, id, REQUEST_ID_LEN) == 0)
 			return ex;
 	return NULL;
+}
+
+struct log_kv
+exchange_log(const struct exchange *ex)
+{
+	return ex->hook ? (struct log_kv){NULL, LOG_KIND_STR, {.u = 0}}
+			: LX("request", ex->request_id, sizeof(ex->request_id));
 }
 
 int

@@ -97,6 +97,8 @@ struct exchange {
 	char detail[256];
 };
 
+/* Which request a line of the log is about; a delivery of a webhook is for none. */
+struct log_kv exchange_log(const struct exchange *);
 /* Handlers of permit.c (admit.c, exchange.c). */
 int exchange_open(struct chan *, uint64_t reqid, void *msg);
 int exchange_cancel(struct chan *, uint64_t reqid, void *msg);

@@ -56,7 +56,8 @@ prefer(const struct exchange *ex, bool old)
 
 	if (g->old_first != old)
 		LOG_WARN("credential.grace", LS("service", ex->credential->service),
-		    LS("taken", old ? "the secret before the rotation" : "the new one"));
+		    LS("taken", old ? "the secret before the rotation" : "the new one"),
+		    exchange_log(ex));
 	if (old && !g->old_first)
 		g->look_ms = loop_boot_ms() + LOOK_MS;
 	g->old_first = old;

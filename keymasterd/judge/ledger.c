@@ -13,6 +13,7 @@
 
 #include "common/buf.h"
 #include "common/hex.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/sha256.h"
 #include "keymasterd/judge/judge.h"
@@ -226,6 +227,11 @@ ledger_append(const struct ledger_row *row, uint64_t *seq)
 {
 	if (lost > 0)
 		tell_gap();
+	if (row->request != NULL)
+		LOG_DEBUG("ledger.row", LX("request", row->request, 16),
+		    LS("kind", ledger_kind_name(row->kind)),
+		    LSN("code", row->code.len > 0 ? row->code.p : "", row->code.len),
+		    LU("status", row->status));
 	return append(row, seq);
 }
 

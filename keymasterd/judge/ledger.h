@@ -104,6 +104,8 @@ void ledger_close(void);
 void ledger_start_row(const char *detail);
 void ledger_stop_row(const char *detail);
 
+/* "decision" and so on. */
+const char *ledger_kind_name(enum ledger_kind);
 /* Appends. 0 and the row's number in *seq (may be NULL); -1 when the turn has failed:
  * then nothing of the turn will be answered as if it had happened. */
 int ledger_append(const struct ledger_row *, uint64_t *seq);

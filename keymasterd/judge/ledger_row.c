@@ -21,6 +21,12 @@
 
 static const char *const kinds[] = {"", "decision", "completion", "admin", "system"};
 
+const char *
+ledger_kind_name(enum ledger_kind kind)
+{
+	return kinds[kind];
+}
+
 /* key is `,"name":"` with its quotes; a literal, so that its length is a constant. */
 #define PUT_TEXT(out, key, s) \
 	((s).p == NULL ? 0 : put_text((out), ",\"" key "\":\"", sizeof(key) + 4, (s)))

@@ -138,7 +138,9 @@ on_signed(struct chan *vault, enum chan_status status, void *msg, void *arg)
 	(void)vault;
 	if (m->d.chan != NULL &&
 	    (status != CHAN_OK || a->code != 0 || a->token.len == 0)) {
-		LOG_WARN("mint.vault", LS("who", m->who), LI("status", status),
+		LOG_WARN("mint.vault",
+		    LX("request", m->d.request_id, sizeof(m->d.request_id)),
+		    LS("who", m->who), LI("status", status),
 		    LU("code", status == CHAN_OK ? a->code : 0));
 		m->done(
 		    m, NULL, span_str(""), 503, "Tokens cannot be signed at the moment");

@@ -338,6 +338,8 @@ def test_requests_far_back(lab):
 
 # -- logs --
 
+OF_A_REQUEST = ("gate.answer", "gate.alone", "judge.silent", "worker.request", "address.refused",
+                "domain.refused", "access.refused", "grant.refused", "secret.echoed", "ledger.row")
 NASTY = '/nobody/%0a%0d"event=fake level=error\\u001b[31m'
 
 
@@ -357,20 +359,37 @@ def test_log_format(prefix, place, form):
         token = lab.agent("a", "c")
         r = requests.get(lab.url + "/svc/x", timeout=10, headers={"x-aegis-agent": token})
         assert r.status_code == 502
+        away = r.headers["x-aegis-request-id"]
+        assert [x["kind"] for x in lab.rows_of(away)] == ["decision", "completion"]
+        lab.credential("d", "guarded", "s", "localhost", "--upstream", "http://localhost:1")
+        lab.aegis("agent", "grant", "--agent", "a", "--credential", "d")
+        r = requests.get(lab.url + "/guarded/x", timeout=10, headers={"x-aegis-agent": token})
+        guarded = r.headers["x-aegis-request-id"]
     finally:
         lab.stop()
     lines = [x for x in lab.log.read_bytes().split(b"\n") if x and b"is ready on" not in x]
-    roles, events = set(), set()
+    roles, events, requests_seen, answers = set(), set(), {}, []
     for line in lines:
         assert not [c for c in line if c < 0x20 or c == 0x7f], line
         if form == "json":
             fields = json.loads(line)
         else:
             assert line.startswith(b"ts="), line
-            fields = dict(f.split("=", 1) for f in line.decode().split(" ")[:5] if "=" in f)
+            fields = dict(f.split("=", 1) for f in line.decode().split(" ") if "=" in f)
         assert {"ts", "level", "role", "pid", "event"} <= set(fields), line
         roles.add(fields["role"])
         events.add(fields["event"])
+        if "request" in fields:
+            requests_seen.setdefault(fields["request"], []).append((fields["role"], fields["event"]))
+        else:
+            assert fields["event"] not in OF_A_REQUEST, line
+        if fields["event"] == "gate.answer":
+            answers.append(fields["request"])
+    # one request through everybody's lines, by what its answer said
+    assert sorted(requests_seen[away]) == [("gate", "gate.answer"), ("judge", "ledger.row"),
+                                           ("judge", "ledger.row"), ("worker", "worker.request")]
+    assert ("worker", "address.refused") in requests_seen[guarded]
+    assert len(answers) == len(set(answers)) == 4
     assert roles >= {"master", "gate", "judge", "vault", "dispatcher", "worker", "toolhost"}
     assert "fake" not in events
 
