@@ -20,19 +20,21 @@
 #include "common/loop.h"
 
 #define RECV_BATCH 4
-#define SEND_BATCH 64
+#define SPARES_MAX 4                /* datagrams that are kept for the next */
+#define SPARE_MAX (16 * 1024)       /* and how long they may be */
 #define QUEUE_MAX (8 * 1024 * 1024) /* octets that wait for a slow peer */
 #define OPEN_DEFAULT 1024
 #define PATIENT_DOORS 64  /* read in one turn */
 #define PATIENT_ROUNDS 16 /* of RECV_BATCH each */
 
-struct out_msg {
-	STAILQ_ENTRY(out_msg) entry;
-	size_t len;
+/* A datagram to be sent: messages back to back. */
+struct out {
+	STAILQ_ENTRY(out) entry;
+	uint8_t *octets;
+	size_t len, cap;
 	int fds[WIRE_MAX_FDS];
 	unsigned nfds;
-	int secret; /* holds one: to be wiped */
-	uint8_t octets[];
+	int alone; /* one message with descriptors or a secret: wiped */
 };
 
 struct waiter {
@@ -51,7 +53,8 @@ struct chan {
 	int ready, dead, read_paused, write_wait, patient;
 	uint8_t state;
 	uint64_t once; /* bit per permit row already used */
-	STAILQ_HEAD(, out_msg) out;
+	STAILQ_HEAD(, out) out;
+	struct out *last; /* of them, when there is one */
 	size_t out_octets;
 	struct waiter *waiters;
 	uint32_t nwaiters, waiting;
@@ -63,6 +66,8 @@ struct chan {
 static TAILQ_HEAD(, chan) chans = TAILQ_HEAD_INITIALIZER(chans);
 static void (*violation)(enum role, uint32_t, unsigned, const char *);
 static void (*news_hook)(void);
+static STAILQ_HEAD(, out) spares = STAILQ_HEAD_INITIALIZER(spares);
+static unsigned nspares;
 static int patient_fd = -1; /* epoll: doors that do not wake us */
 static int patient_done;    /* in this turn */
 static int patient_news;    /* of this turn, and nobody was told */
@@ -228,18 +233,52 @@ violate(struct chan *c, unsigned type, const char *reason)
 	chan_drop(c, reason);
 }
 
+/* A datagram that gets its octets. */
+static struct out *
+out_new(void)
+{
+	struct out *o = STAILQ_FIRST(&spares);
+
+	if (o == NULL)
+		return calloc(1, sizeof(*o));
+	STAILQ_REMOVE_HEAD(&spares, entry);
+	nspares--;
+	return o;
+}
+
+static void
+out_free(struct out *o)
+{
+	close_all(o->fds, o->nfds);
+	if (o->alone)
+		explicit_bzero(o->octets, o->len);
+	o->len = o->nfds = 0;
+	o->alone = 0;
+	if (nspares < SPARES_MAX && o->cap <= SPARE_MAX) {
+		STAILQ_INSERT_HEAD(&spares, o, entry);
+		nspares++;
+		return;
+	}
+	free(o->octets);
+	free(o);
+}
+
+/* The first datagram has gone, or nobody is there to take it. */
+static void
+out_drop_first(struct chan *c)
+{
+	struct out *o = STAILQ_FIRST(&c->out);
+
+	STAILQ_REMOVE_HEAD(&c->out, entry);
+	c->out_octets -= o->len;
+	out_free(o);
+}
+
 static void
 chan_free(struct chan *c)
 {
-	struct out_msg *m;
-
-	while ((m = STAILQ_FIRST(&c->out)) != NULL) {
-		STAILQ_REMOVE_HEAD(&c->out, entry);
-		close_all(m->fds, m->nfds);
-		if (m->secret)
-			explicit_bzero(m->octets, m->len);
-		free(m);
-	}
+	while (!STAILQ_EMPTY(&c->out))
+		out_drop_first(c);
 	TAILQ_REMOVE(&chans, c, entry);
 	if (c->readable != NULL)
 		event_free(c->readable);
@@ -315,13 +354,74 @@ chan_refused(enum role peer)
 
 /* -- sending -- */
 
+/* Room for so many octets more. 0 or -1. */
+static int
+out_reserve(struct out *o, size_t more)
+{
+	size_t cap = o->cap == 0 ? 1024 : o->cap;
+	uint8_t *p;
+
+	while (cap < o->len + more)
+		cap *= 2;
+	if (cap == o->cap)
+		return 0;
+	p = realloc(o->octets, cap);
+	if (p == NULL)
+		return -1;
+	o->octets = p;
+	o->cap = cap;
+	return 0;
+}
+
+/* Puts an encoded message behind the others of its datagram, or into a new one. */
+static int
+put_out(struct chan *c, const struct wire_w *w, int alone)
+{
+	struct out *o = c->last;
+
+	if (STAILQ_EMPTY(&c->out) || alone || o->alone || o->len + w->len > MSG_MAX) {
+		o = out_new();
+		if (o == NULL)
+			return -1;
+		if (out_reserve(o, w->len) == -1) {
+			out_free(o);
+			return -1;
+		}
+		STAILQ_INSERT_TAIL(&c->out, o, entry);
+		c->last = o;
+		o->alone = alone;
+		o->nfds = w->nfds;
+		memcpy(o->fds, w->fds, sizeof(o->fds));
+	} else if (out_reserve(o, w->len) == -1) {
+		return -1;
+	}
+	memcpy(o->octets + o->len, w->p, w->len);
+	o->len += w->len;
+	c->out_octets += w->len;
+	return 0;
+}
+
+/* Descriptors come with one message, and a secret is not copied about. */
+static int
+stands_alone(const struct msg_desc *d, const struct wire_w *w)
+{
+	const struct msg_field *f;
+	size_t i, n;
+
+	if (w->nfds > 0 || !d->owns)
+		return w->nfds > 0;
+	for (f = d->fields(&n), i = 0; i < n; i++)
+		if (f[i].kind == FIELD_SECRET)
+			return 1;
+	return 0;
+}
+
 static int
 enqueue(
     struct chan *c, enum msg_type type, void *msg, uint64_t reqid, uint32_t deadline_ms)
 {
 	const struct msg_desc *d = msg_desc_get(type);
 	struct wire_w w = {.p = scratch, .cap = sizeof(scratch)};
-	struct out_msg *m = NULL;
 	const struct msg_field *f;
 	size_t i, n;
 	int r = -1;
@@ -333,17 +433,7 @@ enqueue(
 		    LS("what", "a field is too long or not UTF-8"));
 		goto out;
 	}
-	m = malloc(sizeof(*m) + w.len);
-	if (m == NULL)
-		goto out;
-	m->len = w.len;
-	m->secret = 0;
-	memcpy(m->octets, scratch, w.len);
-	m->nfds = w.nfds;
-	memcpy(m->fds, w.fds, sizeof(m->fds));
-	STAILQ_INSERT_TAIL(&c->out, m, entry);
-	c->out_octets += w.len;
-	r = 0;
+	r = put_out(c, &w, stands_alone(d, &w));
 out:
 	if (!d->owns)
 		return r;
@@ -351,11 +441,8 @@ out:
 	for (f = d->fields(&n), i = 0; i < n; i++) {
 		int *fd = (int *)(void *)((uint8_t *)msg + f[i].offset);
 
-		if (f[i].kind == FIELD_SECRET) {
+		if (f[i].kind == FIELD_SECRET)
 			explicit_bzero(scratch, w.len);
-			if (r == 0)
-				m->secret = 1;
-		}
 		if (f[i].kind != FIELD_FD && f[i].kind != FIELD_OPTFD)
 			continue;
 		if (r == -1 && *fd >= 0)
@@ -399,69 +486,26 @@ chan_answer_error(struct chan *c, uint64_t reqid, uint32_t code, const char *mes
 	return chan_answer(c, reqid, MSG_error, &m);
 }
 
-/*
- * Gathers what one datagram can take: messages without descriptors share one, back to
- * back; a message with descriptors goes alone. Returns how many messages.
- */
-static unsigned
-gather(struct chan *c, struct iovec *iov, size_t *octets)
-{
-	struct out_msg *m;
-	unsigned n = 0;
-
-	*octets = 0;
-	STAILQ_FOREACH (m, &c->out, entry) {
-		if (n == SEND_BATCH || *octets + m->len > MSG_MAX ||
-		    (n > 0 && m->nfds > 0))
-			break;
-		iov[n].iov_base = m->octets;
-		iov[n++].iov_len = m->len;
-		*octets += m->len;
-		if (m->nfds > 0)
-			break;
-	}
-	return n;
-}
-
-static void
-sent(struct chan *c, unsigned n)
-{
-	struct out_msg *m;
-
-	while (n-- > 0) {
-		m = STAILQ_FIRST(&c->out);
-		STAILQ_REMOVE_HEAD(&c->out, entry);
-		c->out_octets -= m->len;
-		close_all(m->fds, m->nfds);
-		if (m->secret)
-			explicit_bzero(m->octets, m->len);
-		free(m);
-	}
-}
-
 /* Sends one datagram. 1 when more may go, 0 when the peer is slow or the queue empty. */
 static int
 send_datagram(struct chan *c)
 {
-	struct iovec iov[SEND_BATCH];
+	struct out *o = STAILQ_FIRST(&c->out);
+	struct iovec iov = {o->octets, o->len};
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(WIRE_MAX_FDS * sizeof(int))];
 	} control;
-	struct msghdr mh = {.msg_iov = iov};
-	struct out_msg *m = STAILQ_FIRST(&c->out);
-	size_t octets;
-	unsigned n = gather(c, iov, &octets);
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	mh.msg_iovlen = n;
-	if (m->nfds > 0) {
+	if (o->nfds > 0) {
 		memset(&control, 0, sizeof(control));
 		control.align.cmsg_level = SOL_SOCKET;
 		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(m->nfds * sizeof(int));
-		memcpy(CMSG_DATA(&control.align), m->fds, m->nfds * sizeof(int));
+		control.align.cmsg_len = CMSG_LEN(o->nfds * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), o->fds, o->nfds * sizeof(int));
 		mh.msg_control = &control;
-		mh.msg_controllen = CMSG_SPACE(m->nfds * sizeof(int));
+		mh.msg_controllen = CMSG_SPACE(o->nfds * sizeof(int));
 	}
 	if (sendmsg(c->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
@@ -472,7 +516,7 @@ send_datagram(struct chan *c)
 		}
 		return errno == EINTR;
 	}
-	sent(c, n);
+	out_drop_first(c);
 	return !STAILQ_EMPTY(&c->out);
 }
 

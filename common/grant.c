@@ -5,7 +5,6 @@
  */
 #include "common/grant.h"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,44 +15,44 @@
 #include "common/secret.h"
 #include "common/sha256.h"
 
-static int
-add_span(EVP_MD_CTX *ctx, struct span s)
+static void
+add_span(struct span s)
 {
 	uint32_t len = __builtin_bswap32((uint32_t)s.len);
 
-	return EVP_DigestUpdate(ctx, &len, sizeof(len)) == 1 &&
-	    (s.len == 0 || EVP_DigestUpdate(ctx, s.p, s.len) == 1);
+	sha256_add(&len, sizeof(len));
+	if (s.len > 0)
+		sha256_add(s.p, s.len);
 }
 
-int
+void
 grant_digest_proxy(struct span method, struct span authority, struct span target,
     struct span headers, uint64_t body_len, uint64_t max_body,
     uint8_t digest[GRANT_DIGEST_LEN])
 {
-	EVP_MD_CTX *ctx = sha256_begin();
 	uint64_t len[2] = {__builtin_bswap64(body_len), __builtin_bswap64(max_body)};
 
-	if (EVP_DigestUpdate(ctx, "aegis-proxy-2", 13) != 1 || !add_span(ctx, method) ||
-	    !add_span(ctx, authority) || !add_span(ctx, target) ||
-	    !add_span(ctx, headers) || EVP_DigestUpdate(ctx, len, sizeof(len)) != 1 ||
-	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
-		return -1;
-	return 0;
+	sha256_begin();
+	sha256_add("aegis-proxy-2", 13);
+	add_span(method);
+	add_span(authority);
+	add_span(target);
+	add_span(headers);
+	sha256_add(len, sizeof(len));
+	sha256_end(digest);
 }
 
-int
+void
 grant_digest_tool(uint32_t server, struct span execution, const void *payload, size_t len,
     uint8_t digest[GRANT_DIGEST_LEN])
 {
-	EVP_MD_CTX *ctx = sha256_begin();
-
 	server = __builtin_bswap32(server);
-	if (EVP_DigestUpdate(ctx, "aegis-tool-2", 12) != 1 ||
-	    EVP_DigestUpdate(ctx, &server, sizeof(server)) != 1 ||
-	    !add_span(ctx, execution) || EVP_DigestUpdate(ctx, payload, len) != 1 ||
-	    EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
-		return -1;
-	return 0;
+	sha256_begin();
+	sha256_add("aegis-tool-2", 12);
+	sha256_add(&server, sizeof(server));
+	add_span(execution);
+	sha256_add(payload, len);
+	sha256_end(digest);
 }
 
 struct seal_job {

@@ -22,14 +22,14 @@ struct replay;
 /*
  * SHA-256 of a judged request: every field with its length before it, so that no two
  * different requests give the same octets. max_body: what a body of unknown length may
- * have. 0 or -1.
+ * have.
  */
-int grant_digest_proxy(struct span method, struct span authority, struct span target,
+void grant_digest_proxy(struct span method, struct span authority, struct span target,
     struct span headers, uint64_t body_len, uint64_t max_body,
     uint8_t digest[GRANT_DIGEST_LEN]);
 /* SHA-256 of a judged tool call: the server's number, the execution ("": for all), and
  * the payload's octets. */
-int grant_digest_tool(uint32_t server, struct span execution, const void *payload,
+void grant_digest_tool(uint32_t server, struct span execution, const void *payload,
     size_t len, uint8_t digest[GRANT_DIGEST_LEN]);
 
 struct grant {

@@ -11,13 +11,11 @@
 
 #define SHA256_LEN 32
 
-struct evp_md_ctx_st;
-
-/* The context, for what lies in more pieces: to be used up before the next call of any
- * function here. */
-struct evp_md_ctx_st *sha256_begin(void);
-/* SHA-256 of a followed by b; out may be one of them. Ends the process when there is no
- * SHA-256 to be had: a hash that lies would be worse. */
+/* In more pieces: from the first call to the last no other function here. */
+void sha256_begin(void);
+void sha256_add(const void *p, size_t len);
+void sha256_end(uint8_t out[SHA256_LEN]);
+/* SHA-256 of a followed by b; out may be one of them. */
 void sha256_two(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[32]);
 
 #endif

@@ -168,8 +168,7 @@ redeem(const struct msg_tool_call *m, const uint8_t *payload, size_t len)
 	memcpy(g.request_id, m->request_id, sizeof(g.request_id));
 	memcpy(g.id, m->grant, sizeof(g.id));
 	memcpy(g.mac, m->mac, sizeof(g.mac));
-	if (grant_digest_tool(m->server, m->execution, payload, len, digest) == -1)
-		return GRANT_FORGED;
+	grant_digest_tool(m->server, m->execution, payload, len, digest);
 	return grant_redeem(book, &g, loop_boot_ms(), digest);
 }
 

@@ -82,9 +82,8 @@ redeem(const struct msg_proxy_open *m)
 	memcpy(g.id, m->grant, sizeof(g.id));
 	memcpy(g.mac, m->mac, sizeof(g.mac));
 	g.not_after_ms = m->not_after;
-	if (grant_digest_proxy(m->method, m->authority, m->target, m->headers,
-		m->body_len, m->max_body, digest) == -1)
-		return GRANT_FORGED;
+	grant_digest_proxy(m->method, m->authority, m->target, m->headers, m->body_len,
+	    m->max_body, digest);
 	return grant_redeem(worker_grants, &g, loop_boot_ms(), digest);
 }
 

@@ -160,6 +160,9 @@ exchange_finish(struct exchange *ex, enum outcome outcome)
 static void
 set_detail(struct exchange *ex, const char *cause)
 {
+	struct upstream *up = ex->up;
+	bool plain =
+	    up != NULL && up->address[0] != '\0' && !ex->with_old && cause == NULL;
 	char place[HOST_MAX + 8];
 
 	if (ex->to.host[0] == '\0') {
@@ -167,12 +170,18 @@ set_detail(struct exchange *ex, const char *cause)
 		    ex->detail, sizeof(ex->detail), "%s", cause != NULL ? cause : "");
 		return;
 	}
+	if (plain && up->detail[0] != '\0') { /* of the request before */
+		memcpy(ex->detail, up->detail, sizeof(up->detail));
+		return;
+	}
 	target_text(&ex->to, place, sizeof(place));
 	snprintf(ex->detail, sizeof(ex->detail), "%.100s%s%s%s%s%.60s", place,
-	    ex->up != NULL && ex->up->address[0] != '\0' ? " " : "",
-	    ex->up != NULL ? ex->up->address : "",
+	    up != NULL && up->address[0] != '\0' ? " " : "",
+	    up != NULL ? up->address : "",
 	    ex->with_old ? "; the secret before the rotation" : "",
 	    cause != NULL ? ": " : "", cause != NULL ? cause : "");
+	if (plain) /* 100, a blank and 63 at most */
+		memcpy(up->detail, ex->detail, sizeof(up->detail));
 }
 
 static void

@@ -242,6 +242,7 @@ connect_one(struct upstream *u, const struct address *a)
 	event_assign(&u->readable, loop_base(), fd, EV_READ | EV_PERSIST, on_event, u);
 	event_assign(&u->writable, loop_base(), fd, EV_WRITE, on_event, u);
 	address_text(a, u->address, sizeof(u->address));
+	u->detail[0] = '\0';
 	r = connect(fd, &a->u.sa, a->len);
 	if (r == 0)
 		return 1;

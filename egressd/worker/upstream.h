@@ -54,6 +54,7 @@ struct upstream {
 	int naddresses, next;
 	char address[64]; /* the one connected to, as text */
 	char error[128];  /* why the last address did not work */
+	char detail[176]; /* what an exchange says of it, or "" (exchange.c) */
 };
 
 /* Before the process is boxed. 0 or -1 with *why. */

@@ -87,13 +87,19 @@ series_new(enum metric id, const char *labels, size_t len)
 static void
 count(enum metric id, const char *labels, const char *instead)
 {
+	static struct series *last[METRIC_COUNT]; /* nearly always it is this one again */
 	char key[KEY_MAX];
 	uint16_t number = (uint16_t)id;
 	size_t len = strlen(labels);
-	struct series *s;
+	struct series *s = last[id];
 
 	if (len + sizeof(number) > sizeof(key))
 		return;
+	if (s != NULL && s->len == len &&
+	    memcmp(s->labels + sizeof(number), labels, len) == 0) {
+		s->n++;
+		return;
+	}
 	memcpy(key, &number, sizeof(number));
 	memcpy(key + sizeof(number), labels, len);
 	s = map_get(&by_labels, key, len + sizeof(number));
@@ -106,7 +112,27 @@ count(enum metric id, const char *labels, const char *instead)
 	    (nall >= SERIES_MAX + METRIC_COUNT ||
 		(s = series_new(id, labels, len)) == NULL))
 		return;
+	last[id] = s;
 	s->n++;
+}
+
+/* Labels with what stands between them. snprintf() would be the dearest of a request. */
+static void
+join(char *out, size_t cap, const char *const *parts, unsigned n)
+{
+	size_t at = 0, len;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (i > 0 && at + 1 < cap)
+			out[at++] = METRIC_SEP[0];
+		len = strlen(parts[i]);
+		if (len > cap - 1 - at)
+			len = cap - 1 - at;
+		memcpy(out + at, parts[i], len);
+		at += len;
+	}
+	out[at] = '\0';
 }
 
 /* A service that is registered, or "unknown"; "" when none was named. */
@@ -167,20 +193,22 @@ spread_of(const char *service)
 void
 count_done(const struct flight *f, unsigned outcome, uint32_t status, uint64_t us)
 {
-	char labels[KEY_MAX - 2];
+	char labels[KEY_MAX - 2], digits[11] = "", *p = digits + sizeof(digits) - 1;
 	struct spread *s;
 	unsigned i;
 
 	if (f->tool[0] != '\0' || f->server[0] != '\0') {
 		tool_call_done(f->server, outcome);
-		snprintf(labels, sizeof(labels), "%s" METRIC_SEP "%s", f->server,
-		    ledger_outcome_name(outcome));
+		join(labels, sizeof(labels),
+		    (const char *const[]){f->server, ledger_outcome_name(outcome)}, 2);
 		count(METRIC_tool_calls, labels, "other" METRIC_SEP "other");
 		return;
 	}
-	snprintf(labels, sizeof(labels),
-	    "%s" METRIC_SEP "%s" METRIC_SEP "%u" METRIC_SEP "%s", f->service,
-	    methods[f->method], status, f->agent_name);
+	do
+		*--p = (char)('0' + status % 10);
+	while ((status /= 10) > 0);
+	join(labels, sizeof(labels),
+	    (const char *const[]){f->service, methods[f->method], p, f->agent_name}, 4);
 	count(METRIC_requests, labels,
 	    "other" METRIC_SEP "other" METRIC_SEP "0" METRIC_SEP "other");
 	s = spread_of(f->service);

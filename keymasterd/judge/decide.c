@@ -193,9 +193,8 @@ decide_grant_tool(struct decide *d, struct redeemer *r, const struct decide_tool
 	MSG_INIT(decision, m);
 
 	d->row.judged = digest;
-	if (grant_digest_tool(
-		t->server, t->execution, t->payload, t->payload_len, digest) == -1 ||
-	    grant_make(d, r, t->agent, t->timeout_ms, &g) == -1) {
+	grant_digest_tool(t->server, t->execution, t->payload, t->payload_len, digest);
+	if (grant_make(d, r, t->agent, t->timeout_ms, &g) == -1) {
 		no_grant(d);
 		return;
 	}
@@ -221,9 +220,9 @@ decide_grant_proxy(struct decide *d, struct redeemer *r, const struct decide_pro
 	MSG_INIT(decision, m);
 
 	d->row.judged = digest;
-	if (grant_digest_proxy(p->method, p->authority, p->target, p->headers,
-		p->body_len, judge_conf.max_body_bytes, digest) == -1 ||
-	    grant_make(d, r, p->agent, judge_conf.request_timeout_ms, &g) == -1) {
+	grant_digest_proxy(p->method, p->authority, p->target, p->headers, p->body_len,
+	    judge_conf.max_body_bytes, digest);
+	if (grant_make(d, r, p->agent, judge_conf.request_timeout_ms, &g) == -1) {
 		no_grant(d);
 		return;
 	}

@@ -27,9 +27,8 @@ setup(void)
 	grant_book_key_take(book, secret_new_random(32), now); /* an older one */
 	grant_book_free(book);
 	book = grant_book_new();
-	ck_assert_int_eq(grant_digest_proxy(span_str("GET"), span_str("api.example.com"),
-			     span_str("/x"), span_str("accept: */*\r\n"), 0, 9, digest),
-	    0);
+	grant_digest_proxy(span_str("GET"), span_str("api.example.com"), span_str("/x"),
+	    span_str("accept: */*\r\n"), 0, 9, digest);
 	memset(&good, 0, sizeof(good));
 	memset(good.request_id, 9, 16);
 	ck_assert_int_eq(grant_seal(&good, key, now, digest), 0);
