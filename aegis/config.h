@@ -103,7 +103,7 @@ struct config {
 	unsigned max_header_bytes;
 	uint64_t max_body_size;
 	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, request_timeout_ms,
-	    drain_timeout_ms;
+	    websocket_idle_ms, drain_timeout_ms;
 
 	char *vault_name;
 	char *data_dir;     /* absolute; of a named vault vaults_root/vaults/NAME */

@@ -343,6 +343,7 @@ send_rules(struct child *child, const struct config *c)
 	m.max_connections_per_agent = c->max_connections_per_agent;
 	m.max_body_bytes = c->max_body_size;
 	m.request_timeout_ms = c->request_timeout_ms;
+	m.websocket_idle_ms = c->websocket_idle_ms;
 	m.checkpoint_rows = c->checkpoint_rows;
 	m.checkpoint_seconds = c->checkpoint_seconds;
 	m.seal_window_s = c->seal_window_s;

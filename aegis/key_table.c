@@ -55,6 +55,8 @@ const struct config_key config_keys[] = {
 	"Time a connection may wait for its next request."),
     KEY("gate.request_timeout", KEY_MS, AT(request_timeout_ms), "30s", NULL, 1000, DAY_MS, NULL,
 	"Time an upstream may take to begin its answer, and to stand still."),
+    KEY("gate.websocket_idle", KEY_MS, AT(websocket_idle_ms), "5m", NULL, 1000, DAY_MS, NULL,
+	"Time a WebSocket may be silent in both directions."),
     KEY("gate.drain_timeout", KEY_MS, AT(drain_timeout_ms), "10s", NULL, 0, DAY_MS, NULL,
 	"Time requests under way have to finish when the gate stops."),
     KEY("gate.policies_dir", KEY_PATH, AT(policies_dir), NULL, "AEGIS_POLICIES_DIR", 0, 0, NULL,

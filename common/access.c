@@ -78,7 +78,7 @@ access_methods_text(struct span list, char *out, size_t size)
 	while (next_entry(&list, &entry)) {
 		if ((m = method_number(entry)) == -1)
 			return "holds another word than GET, POST, PUT, PATCH, DELETE, "
-			       "HEAD and OPTIONS";
+			       "HEAD, OPTIONS and WEBSOCKET";
 		if ((seen & 1u << m) == 0 &&
 		    append(span_str(policy_methods[m]), out, size, &n) == -1)
 			return "is too long";

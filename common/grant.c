@@ -27,13 +27,14 @@ add_span(struct span s)
 
 void
 grant_digest_proxy(struct span method, struct span authority, struct span target,
-    struct span headers, uint64_t body_len, uint64_t max_body,
+    struct span headers, uint64_t body_len, uint64_t max_body, bool upgrade,
     uint8_t digest[GRANT_DIGEST_LEN])
 {
-	uint64_t len[2] = {__builtin_bswap64(body_len), __builtin_bswap64(max_body)};
+	uint64_t len[3] = {__builtin_bswap64(body_len), __builtin_bswap64(max_body),
+	    __builtin_bswap64(upgrade)};
 
 	sha256_begin();
-	sha256_add("aegis-proxy-2", 13);
+	sha256_add("aegis-proxy-3", 13);
 	add_span(method);
 	add_span(authority);
 	add_span(target);

@@ -8,6 +8,7 @@
 #ifndef AEGIS_GRANT_H
 #define AEGIS_GRANT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/wire.h"
@@ -22,10 +23,10 @@ struct replay;
 /*
  * SHA-256 of a judged request: every field with its length before it, so that no two
  * different requests give the same octets. max_body: what a body of unknown length may
- * have.
+ * have; upgrade: to a WebSocket.
  */
 void grant_digest_proxy(struct span method, struct span authority, struct span target,
-    struct span headers, uint64_t body_len, uint64_t max_body,
+    struct span headers, uint64_t body_len, uint64_t max_body, bool upgrade,
     uint8_t digest[GRANT_DIGEST_LEN]);
 /* SHA-256 of a judged tool call: the server's number, the execution ("": for all), and
  * the payload's octets. */

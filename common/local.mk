@@ -118,6 +118,8 @@ libcommon_a_SOURCES = \
 	common/utf8.c \
 	common/utf8.h \
 	common/wire.c \
+	common/ws.c \
+	common/ws.h \
 	common/wire.h \
 	common/zone.c \
 	common/zone.h

@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/hex.h"
 #include "common/nfa.h"
+#include "common/proto.h"
 #include "common/sha256.h"
 
 static const struct json_limits limits = {.depth = 8, .nodes = 65536};
@@ -27,7 +28,7 @@ struct reader {
 };
 
 const char *const policy_methods[] = {
-    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", NULL};
+    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", WEBSOCKET_METHOD, NULL};
 
 __attribute__((format(printf, 3, 4))) static int
 fail(struct reader *r, uint32_t at, const char *fmt, ...)
@@ -131,7 +132,8 @@ read_method(struct reader *r, uint32_t node, const char *where, unsigned *out)
 			return 0;
 		}
 	return fail(r, node,
-	    "%s: found \"%s\", expected GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS",
+	    "%s: found \"%s\", expected GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS or "
+	    "WEBSOCKET",
 	    where, buf);
 }
 

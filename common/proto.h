@@ -79,8 +79,24 @@ enum refusal {
 	REFUSAL_ANSWER_TOO_LARGE, /* a tool's; detail is the limit in octets, or "" */
 	REFUSAL_BODY_INSPECTION,  /* it holds what looks like credentials; detail names
 				     them */
-	REFUSAL_BODY_UNREADABLE   /* it cannot be inspected */
+	REFUSAL_BODY_UNREADABLE,  /* it cannot be inspected */
+	REFUSAL_UPGRADE /* not a WebSocket's handshake, or another version of it */
 };
+
+/* Why a WebSocket is to be closed (socket_end). */
+enum socket_why {
+	SOCKET_REVOKED = 1, /* what it was judged by holds no longer */
+	SOCKET_INSPECTION,  /* the agent sent what looks like a credential */
+	SOCKET_MALFORMED,   /* it sent what is no frame */
+	SOCKET_TOO_LARGE,   /* or a message that is larger than allowed */
+	SOCKET_STOPPING     /* the gate is */
+};
+
+/*
+ * The method that is judged instead of GET when an agent asks for a WebSocket: whatever
+ * goes through one is no mere reading. On the wire it is a GET.
+ */
+#define WEBSOCKET_METHOD "WEBSOCKET"
 
 /* How a granted request ended. */
 enum outcome {
@@ -97,9 +113,10 @@ enum outcome {
 	OUTCOME_TOOL_DOWN,
 	OUTCOME_TOOL_TIMEOUT,
 	OUTCOME_TOOL_BROKEN,
-	OUTCOME_UNREDEEMED,    /* the grant ran out unused */
-	OUTCOME_LOST,          /* the redeemer died; what became of it is unknown */
-	OUTCOME_ACCESS_REFUSED /* not a method or path sealed with the credential */
+	OUTCOME_UNREDEEMED,     /* the grant ran out unused */
+	OUTCOME_LOST,           /* the redeemer died; what became of it is unknown */
+	OUTCOME_ACCESS_REFUSED, /* not a method or path sealed with the credential */
+	OUTCOME_CLOSED          /* a WebSocket that we closed; the detail says why */
 };
 
 enum tool_state {

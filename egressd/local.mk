@@ -34,6 +34,8 @@ libworker_a_SOURCES = \
 	egressd/worker/respond.h \
 	egressd/worker/secret_fetch.c \
 	egressd/worker/send.c \
+	egressd/worker/socket.c \
+	egressd/worker/socket.h \
 	egressd/worker/target.c \
 	egressd/worker/target.h \
 	egressd/worker/tls.c \

@@ -16,6 +16,7 @@
 #include "gated/refuse.h"
 #include "gated/status.h"
 #include "gated/timer.h"
+#include "gated/wsock.h"
 
 #define PIECES_MAX 4
 
@@ -50,22 +51,30 @@ head_begin(unsigned status)
 	PUT(&out, "\r\n");
 }
 
+static void
+put_id(struct req *r)
+{
+	char id[2 * REQUEST_ID_LEN + 1];
+
+	req_name(r);
+	LOG_DEBUG("gate.answer", LX("request", r->id, sizeof(r->id)),
+	    LS("peer", r->conn->peer), LSN("method", r->method, r->method_len),
+	    LU("status", said));
+	hex_encode(r->id, REQUEST_ID_LEN, id, sizeof(id));
+	PUT(&out, "X-Aegis-Request-Id: ");
+	buf_put(&out, id, sizeof(id) - 1);
+	PUT(&out, "\r\n");
+}
+
 /* The fields that every answer has, and the end of the head. */
 static void
 head_end(struct req *r, bool date)
 {
 	struct conn *c = r->conn;
-	char id[2 * REQUEST_ID_LEN + 1];
 
 	if (!date)
 		buf_put(&out, timer_date(), TIMER_DATE_LEN);
-	req_name(r);
-	LOG_DEBUG("gate.answer", LX("request", r->id, sizeof(r->id)), LS("peer", c->peer),
-	    LSN("method", r->method, r->method_len), LU("status", said));
-	hex_encode(r->id, REQUEST_ID_LEN, id, sizeof(id));
-	PUT(&out, "X-Aegis-Request-Id: ");
-	buf_put(&out, id, sizeof(id) - 1);
-	PUT(&out, "\r\n");
+	put_id(r);
 	if (!r->body.done || conns_draining())
 		c->close_after = true;
 	if (c->close_after)
@@ -152,6 +161,26 @@ answer_events(struct req *r)
 }
 
 int
+answer_switched(struct req *r, struct span lines, const char *accept)
+{
+	struct headers_seen seen;
+	struct iovec iov;
+
+	head_begin(101);
+	PUT(&out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+	buf_puts(&out, accept);
+	PUT(&out, "\r\n");
+	if (headers_answer(lines, &out, &seen) == -1) {
+		conn_close(r->conn, true);
+		return -1;
+	}
+	put_id(r);
+	PUT(&out, "\r\n");
+	iov = (struct iovec){out.p, out.len};
+	return conn_write(r->conn, &iov, 1);
+}
+
+int
 answer_continue(struct req *r)
 {
 	static char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -197,6 +226,10 @@ answer_proxied(struct req *r, struct msg_proxy_head *m)
 	struct iovec iov = {NULL, m->body.len};
 	struct headers_seen seen;
 
+	if (m->status == 101) {
+		wsock_open(r, m);
+		return;
+	}
 	head_begin(m->status);
 	if (m->status < 200 || m->status > 599 ||
 	    headers_answer(m->headers, &out, &seen) == -1) {

@@ -19,6 +19,9 @@ void answer_json(
 int answer_events(struct req *);
 /* 100 Continue, when the agent waits for it. 0, or -1: the connection is closed. */
 int answer_continue(struct req *);
+/* 101, to a WebSocket; `lines` are a worker's. 0, or -1: the connection is closed, or the
+ * request refused. */
+int answer_switched(struct req *, struct span lines, const char *accept);
 /* What a worker brought; takes the stream out of the message. */
 void answer_proxied(struct req *, struct msg_proxy_head *);
 

@@ -17,6 +17,8 @@ void judge_ask_mcp(struct req *);
 void judge_ask_refusal(struct req *, enum refusal, unsigned status, const char *detail);
 /* Names of what the inspector found, for the ledger; the request goes on. */
 void judge_tell_found(struct req *, const char *words);
+/* The same of a message in a WebSocket that went no further. */
+void judge_tell_blocked(struct req *, const char *words);
 
 /* Carries out a grant over this door. */
 void worker_ask(struct req *, struct redeemer *, const struct grant_view *);

@@ -83,6 +83,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 	    .payload_off = m->payload_off,
 	    .payload_len = m->payload_len,
 	    .timeout_ms = m->timeout_ms,
+	    .idle_ms = m->idle_ms,
 	    .log_level = m->log_level,
 	    .authority = m->authority,
 	    .target = m->target,
@@ -90,6 +91,7 @@ carry_out(struct req *r, const struct msg_decision *m)
 
 	r->wrap = m->wrap;
 	r->max_response = m->max_response;
+	r->inspect = m->inspect;
 	if (inspect_begin(r, m->inspect) == -1 || answer_continue(r) == -1)
 		return;
 	redeemer_send(r, m->verdict == VERDICT_PROXY ? ROLE_WORKER : ROLE_TOOLHOST,
@@ -180,6 +182,7 @@ judge_ask_proxy(struct req *r)
 	m.headers = req_part(r, r->headers);
 	m.body_len = r->body_len;
 	m.process = r->conn->process;
+	m.upgrade = r->ws != NULL;
 	ask(r, MSG_proxy_authorize, &m);
 }
 
@@ -259,6 +262,35 @@ judge_tell_found(struct req *r, const char *words)
 	m.detail = span_str(words);
 	if (judge != NULL)
 		(void)chan_note(judge, MSG_body_found, &m);
+}
+
+static void
+on_noted(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	(void)c;
+	(void)status;
+	(void)msg;
+	(void)arg;
+}
+
+void
+judge_tell_blocked(struct req *r, const char *words)
+{
+	struct chan *judge = proc_peer(ROLE_JUDGE);
+	MSG_INIT(refusal_record, m);
+
+	m.peer = span_str(r->conn->peer);
+	m.reason = REFUSAL_BODY_INSPECTION;
+	m.status = 403;
+	m.method = span_str(WEBSOCKET_METHOD);
+	m.target = req_part(r, r->target);
+	if (m.target.len > ROW_TARGET_MAX)
+		m.target.len = ROW_TARGET_MAX;
+	m.detail = span_str(words);
+	memcpy(m.request_id, r->id, sizeof(r->id));
+	if (judge != NULL)
+		(void)chan_ask(
+		    judge, MSG_refusal_record, &m, JUDGE_TIMEOUT_MS, on_noted, NULL);
 }
 
 void

@@ -69,6 +69,8 @@ worker_ask(struct req *r, struct redeemer *d, const struct grant_view *g)
 	m.body_len = r->body_len;
 	m.max_body = g->max_body;
 	m.timeout_ms = g->timeout_ms;
+	m.upgrade = r->ws != NULL;
+	m.idle_ms = g->idle_ms;
 	if (whole)
 		m.body = req_body(r);
 	else if ((m.stream = body_stream_open(r)) == -1)

@@ -14,6 +14,7 @@
 #include "gated/feed.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
+#include "gated/wsock.h"
 
 #define READ_SIZE 65536
 
@@ -47,6 +48,13 @@ work(struct conn *c, const char *p, size_t len)
 			if (c->req != NULL && c->req->feed != NULL) {
 				feed_input(c->req, p + used, len - used);
 				return len;
+			}
+			if (c->req != NULL && c->req->ws != NULL) {
+				n = (ssize_t)wsock_input(c->req, p + used, len - used);
+				if (n == 0)
+					return used;
+				used += (size_t)n;
+				break;
 			}
 			if (c->req == NULL || c->req->body.done)
 				return used;
@@ -109,7 +117,8 @@ work_more(struct conn *c, size_t len)
 	if (buf_put(&c->in, read_buf, len) != 0)
 		conn_close(c, true);
 	else if (c->state == CONN_HEAD ||
-	    (c->req != NULL && (!c->req->body.done || c->req->feed != NULL)))
+	    (c->req != NULL &&
+		(!c->req->body.done || c->req->feed != NULL || c->req->ws != NULL)))
 		conn_go_on(c);
 }
 

@@ -13,6 +13,7 @@
 #include "gated/conn.h"
 #include "gated/listener.h"
 #include "gated/mcp_stream.h"
+#include "gated/wsock.h"
 
 static void
 on_late(evutil_socket_t fd, short what, void *arg)
@@ -40,6 +41,7 @@ drain_begin(uint32_t drain_ms)
 		return;
 	listener_stop();
 	conns_drain();
+	wsock_drain();
 	mcp_stream_drain();
 	if (conns_open() == 0 ||
 	    event_base_once(loop_base(), -1, EV_TIMEOUT, on_late, NULL, &tv) == -1)

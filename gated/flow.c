@@ -14,6 +14,7 @@
 #include "gated/answer.h"
 #include "gated/conn.h"
 #include "gated/redeemer.h"
+#include "gated/wsock.h"
 
 #define PIECE 65536
 #define SIZE_ROOM 8   /* "10000" CRLF and one to spare, before a piece */
@@ -60,6 +61,7 @@ flow_close(struct req *r)
 	if (r->flow.fd < 0)
 		return;
 	listen_to(r, false);
+	wsock_detach(r);
 	close(r->flow.fd);
 	r->flow.fd = -1;
 	LIST_REMOVE(r, by_id);
@@ -132,7 +134,8 @@ pump(struct req *r)
 		if (n <= 0) {
 			f->eof = true;
 			listen_to(r, false);
-			if (n < 0)
+			/* a worker that ends a WebSocket may leave our octets unread */
+			if (n < 0 && r->ws == NULL)
 				conn_close(r->conn, true);
 			else
 				settle(r);

@@ -11,52 +11,62 @@
 struct name_row {
 	const char *name;
 	bool prefix;
+	bool ws; /* of a WebSocket's handshake, which worker and gate make anew */
 };
 
 /* Credentials, the gate's own, the agent's place, framing. */
 static const struct name_row kept_back[] = {
-    {"authorization", false},
-    {"x-api-key", false},
-    {"proxy-authorization", false},
-    {"proxy-connection", false},
-    {"host", false},
-    {"x-target-host", false},
-    {"x-aegis-", true},
-    {"content-length", false},
-    {"expect", false},
-    {"forwarded", false},
-    {"x-forwarded-", true},
-    {"x-real-ip", false},
-    {"via", false},
+    {"authorization", false, false},
+    {"x-api-key", false, false},
+    {"proxy-authorization", false, false},
+    {"proxy-connection", false, false},
+    {"host", false, false},
+    {"x-target-host", false, false},
+    {"x-aegis-", true, false},
+    {"content-length", false, false},
+    {"expect", false, false},
+    {"forwarded", false, false},
+    {"x-forwarded-", true, false},
+    {"x-real-ip", false, false},
+    {"via", false, false},
+    {"upgrade", false, true},
+    {"sec-websocket-key", false, true},
+    {"sec-websocket-version", false, true},
+    {"sec-websocket-extensions", false, true},
+    {"sec-websocket-accept", false, false},
 };
 
 /* What only the gate may say on an agent's connection. */
 static const struct name_row gates_own[] = {
-    {"content-length", false},
-    {"transfer-encoding", false},
-    {"connection", false},
-    {"keep-alive", false},
-    {"upgrade", false},
-    {"trailer", false},
-    {"set-cookie", false},
-    {"x-aegis-", true},
+    {"content-length", false, false},
+    {"transfer-encoding", false, false},
+    {"connection", false, false},
+    {"keep-alive", false, false},
+    {"upgrade", false, false},
+    {"trailer", false, false},
+    {"set-cookie", false, false},
+    {"sec-websocket-accept", false, false},
+    {"sec-websocket-extensions", false, false},
+    {"x-aegis-", true, false},
 };
 
-static bool
+static const struct name_row *
 in_table(struct span name, const struct name_row *rows, size_t n)
 {
+	char first = name.len > 0 ? ascii_lower(name.p[0]) : '\0';
 	size_t i, len;
 
 	for (i = 0; i < n; i++) {
+		if (rows[i].name[0] != first)
+			continue;
 		len = strlen(rows[i].name);
-		if (name.len < len || (!rows[i].prefix && name.len != len) ||
-		    ascii_lower(name.p[0]) != rows[i].name[0])
+		if (name.len < len || (!rows[i].prefix && name.len != len))
 			continue;
 		if (span_same(
 			(struct span){name.p, len}, (struct span){rows[i].name, len}))
-			return true;
+			return &rows[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* Does a Connection field name anything that could be another field? */
@@ -98,16 +108,22 @@ put_line(struct buf *out, struct span name, struct span value)
 }
 
 int
-headers_forward(const struct http1_head *h, struct buf *out)
+headers_forward(const struct http1_head *h, struct buf *out, bool *ws)
 {
 	bool named = connection_matters(h);
+	const struct name_row *row;
 	size_t i;
 
+	*ws = false;
 	for (i = 0; i < h->nheaders; i++) {
 		struct span name = h->headers[i].name;
 
-		if (in_table(name, kept_back, sizeof(kept_back) / sizeof(kept_back[0])) ||
-		    http1_is_hop_by_hop(name) ||
+		row = in_table(name, kept_back, sizeof(kept_back) / sizeof(kept_back[0]));
+		if (row != NULL) {
+			*ws = *ws || row->ws;
+			continue;
+		}
+		if (http1_is_hop_by_hop(name) ||
 		    (named && http1_connection_names(h, name)))
 			continue;
 		if (put_line(out, name, h->headers[i].value) != 0)
@@ -170,7 +186,8 @@ headers_answer(struct span lines, struct buf *out, struct headers_seen *seen)
 			seen->has_length = read_length(value, &seen->length);
 		if (span_ieq(name, "date"))
 			seen->date = true;
-		if (in_table(name, gates_own, sizeof(gates_own) / sizeof(gates_own[0])))
+		if (in_table(name, gates_own, sizeof(gates_own) / sizeof(gates_own[0])) !=
+		    NULL)
 			continue;
 		if (put_line(out, name, value) != 0)
 			return -1;

@@ -12,9 +12,10 @@
 /*
  * Appends the fields of a request that an upstream may see, as "name: value\r\n": all but
  * credentials, Aegis' own, the agent's whereabouts, framing and hop-by-hop fields (RFC
- * 9110 7.6.1). 0, or -1 without memory.
+ * 9110 7.6.1). *ws: there is a field as a WebSocket's handshake has them (RFC 6455). 0,
+ * or -1 without memory.
  */
-int headers_forward(const struct http1_head *, struct buf *out);
+int headers_forward(const struct http1_head *, struct buf *out, bool *ws);
 
 struct headers_seen {
 	bool date;

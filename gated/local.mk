@@ -60,7 +60,9 @@ gated_libgated_a_SOURCES = \
 	gated/timer.c \
 	gated/timer.h \
 	gated/tls.c \
-	gated/tls.h
+	gated/tls.h \
+	gated/wsock.c \
+	gated/wsock.h
 
 daemon_PROGRAMS += gated/gated
 gated_gated_SOURCES = gated/main.c gated/feed_none.c

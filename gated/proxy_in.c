@@ -13,6 +13,7 @@
 #include "gated/headers.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
+#include "gated/wsock.h"
 
 #define TOKEN_MAX 160
 #define TARGET_HOST_MAX 300
@@ -38,7 +39,7 @@ single(const struct http1_head *h, const char *name, struct span *value)
 
 /* Why it is refused, or NULL. */
 static const char *
-keep_fields(struct req *r, const struct http1_head *h)
+keep_fields(struct req *r, const struct http1_head *h, bool *ws)
 {
 	struct span v;
 
@@ -56,7 +57,7 @@ keep_fields(struct req *r, const struct http1_head *h)
 	if (req_keep(r, &r->target_host, v) != 0)
 		return "no memory";
 	r->headers.off = (uint32_t)r->text.len;
-	if (headers_forward(h, &r->text) != 0)
+	if (headers_forward(h, &r->text, ws) != 0)
 		return "no memory";
 	r->headers.len = (uint32_t)(r->text.len - r->headers.off);
 	return NULL;
@@ -65,7 +66,8 @@ keep_fields(struct req *r, const struct http1_head *h)
 void
 proxy_begin(struct req *r, const struct http1_head *h)
 {
-	const char *why = keep_fields(r, h);
+	bool ws = false;
+	const char *why = keep_fields(r, h, &ws);
 
 	if (why != NULL) {
 		refuse(r, REFUSAL_BAD_REQUEST, 400, why);
@@ -75,6 +77,8 @@ proxy_begin(struct req *r, const struct http1_head *h)
 		refuse(r, REFUSAL_HEADERS_TOO_LARGE, 431, "fields too large");
 		return;
 	}
+	if (ws && wsock_begin(r, h) == -1)
+		return;
 	if (r->body.done || r->wants_continue || r->body_len > INLINE_BODY_MAX) {
 		judge_ask_proxy(r);
 		return;

@@ -26,7 +26,7 @@ struct redeemer {
 struct grant_view {
 	const uint8_t *id, *mac;
 	uint64_t not_after, max_response, max_body;
-	uint32_t server, payload_off, payload_len, timeout_ms;
+	uint32_t server, payload_off, payload_len, timeout_ms, idle_ms;
 	uint8_t log_level;
 	struct span authority, target, execution;
 };

@@ -18,6 +18,7 @@
 #include "gated/mcp_stream.h"
 #include "gated/redeemer.h"
 #include "gated/refuse.h"
+#include "gated/wsock.h"
 
 #define POOL_MAX 256
 #define POOL_BUF_MAX 4096 /* a larger buffer is not worth keeping */
@@ -98,6 +99,7 @@ req_free(struct req *r)
 	buf_free(&r->parts);
 	feed_close(r);
 	flow_close(r);
+	wsock_free(r);
 	if (npool == POOL_MAX) {
 		buf_free(&r->text);
 		buf_free(&r->body.held);

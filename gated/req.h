@@ -21,6 +21,7 @@
 struct conn;
 struct feed;
 struct redeemer;
+struct wsock;
 struct grant_copy;
 
 enum req_state {
@@ -109,7 +110,9 @@ struct req {
 	/* of MCP */
 	struct part accept, session, version, rpc_method, rpc_name;
 	bool has_target_host;
-	struct feed *feed; /* a WebSocket, or NULL */
+	struct feed *feed; /* a feed of the data API, or NULL */
+	struct wsock *ws;  /* a WebSocket to an upstream, or what is to be one; or NULL */
+	uint8_t inspect;   /* enum inspect_mode, as judged */
 	bool watched;      /* mcp_stream.c knows it by its id */
 	struct body body;
 	struct flow flow;

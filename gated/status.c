@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 static const char *const reasons[600] = {
+    [101] = "Switching Protocols",
     [200] = "OK",
     [201] = "Created",
     [202] = "Accepted",

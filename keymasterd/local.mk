@@ -137,6 +137,7 @@ JUDGE_CORE = \
 	keymasterd/judge/migrations.c \
 	keymasterd/judge/redact.c keymasterd/judge/redact.h \
 	keymasterd/judge/redeemer.c keymasterd/judge/redeemer.h \
+	keymasterd/judge/socket.c keymasterd/judge/socket.h \
 	keymasterd/judge/refusal.c \
 	keymasterd/judge/registry.c keymasterd/judge/registry.h \
 	keymasterd/judge/registry_int.h keymasterd/judge/rights.c \

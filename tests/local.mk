@@ -32,7 +32,8 @@ UNIT_TESTS += \
 	tests/unit/route \
 	tests/unit/sandbox \
 	tests/unit/secret \
-	tests/unit/target
+	tests/unit/target \
+	tests/unit/ws
 FUZZ_TARGETS += \
 	tests/fuzz/fuzz_b64 \
 	tests/fuzz/fuzz_http1 \
@@ -46,7 +47,8 @@ FUZZ_TARGETS += \
 	tests/fuzz/fuzz_nfa \
 	tests/fuzz/fuzz_reference \
 	tests/fuzz/fuzz_rfc3339 \
-	tests/fuzz/fuzz_target
+	tests/fuzz/fuzz_target \
+	tests/fuzz/fuzz_ws
 
 tests_fuzz_fuzz_b64_SOURCES = tests/fuzz/fuzz_b64.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
@@ -61,6 +63,7 @@ tests_fuzz_fuzz_nfa_SOURCES = tests/fuzz/fuzz_nfa.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_reference_SOURCES = tests/fuzz/fuzz_reference.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rfc3339_SOURCES = tests/fuzz/fuzz_rfc3339.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_target_SOURCES = tests/fuzz/fuzz_target.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_ws_SOURCES = tests/fuzz/fuzz_ws.c $(FUZZ_MAIN)
 
 if FUZZERS
 FUZZ_MAIN =
@@ -84,6 +87,7 @@ tests_fuzz_fuzz_nfa_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_reference_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_rfc3339_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_target_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_ws_LDADD = $(FUZZ_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TARGETS) tests/corpora/http1_dump tests/corpora/inspect_dump \
 	tests/vectors/canon_dump

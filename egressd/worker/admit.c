@@ -16,9 +16,11 @@
 #include "egressd/worker/exchange.h"
 #include "egressd/worker/grace.h"
 #include "egressd/worker/respond.h"
+#include "egressd/worker/socket.h"
 #include "egressd/worker/worker.h"
 
 #define TIMEOUT_DEFAULT_MS 60000
+#define IDLE_DEFAULT_MS 300000
 
 static bool
 is_idempotent(struct span method)
@@ -83,7 +85,7 @@ redeem(const struct msg_proxy_open *m)
 	memcpy(g.mac, m->mac, sizeof(g.mac));
 	g.not_after_ms = m->not_after;
 	grant_digest_proxy(m->method, m->authority, m->target, m->headers, m->body_len,
-	    m->max_body, digest);
+	    m->max_body, m->upgrade, digest);
 	return grant_redeem(worker_grants, &g, loop_boot_ms(), digest);
 }
 
@@ -104,7 +106,8 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 	if (worker_credential != NULL && worker_credential->kind == INJECT_WEBHOOK)
 		return exchange_fail(ex, OUTCOME_GRANT_REFUSED, 403, "Grant refused",
 		    "a webhook's secret signs nothing else", NULL);
-	if (worker_credential == NULL || exchange_count() > EXCHANGES_MAX)
+	if (worker_credential == NULL || exchange_count_sockets() > SOCKETS_MAX ||
+	    exchange_count() - exchange_count_sockets() > EXCHANGES_MAX)
 		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
 		    worker_credential == NULL ? "The credential is gone"
 					      : "Too many requests with this credential",
@@ -122,8 +125,9 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 		    "The list sealed with the credential does not cover this host and "
 		    "port.");
 	}
-	limit =
-	    access_check(ex->credential->access, m->method, m->target, m->headers, &why);
+	limit = access_check(ex->credential->access,
+	    m->upgrade ? span_str(WEBSOCKET_METHOD) : m->method, m->target, m->headers,
+	    &why);
 	if (limit != ACCESS_GOOD) {
 		LOG_WARN("access.refused", LSN("method", m->method.p, m->method.len),
 		    LS("header", why),
@@ -137,6 +141,10 @@ start(struct exchange *ex, struct msg_proxy_open *m)
 	if (keep_text(ex, m) == -1)
 		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
 		    "Out of memory", NULL, "Try again.");
+	if (ex->upgrade && (ex->socket = socket_new(m->max_body)) == NULL)
+		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 503,
+		    "Out of memory", NULL, "Try again.");
+	ex->request.ws_key = ex->upgrade ? socket_key(ex->socket) : NULL;
 	ex->request.to = &ex->to;
 	take_body(ex, m);
 	if (inject_check(&ex->request) == -1)
@@ -163,6 +171,9 @@ exchange_open(struct chan *gate, uint64_t reqid, void *msg)
 		? m->body.len > 0
 		: m->body_len != BODY_LEN_UNKNOWN && m->body_len != m->body.len)
 		return -1;
+	if (m->upgrade &&
+	    (m->stream >= 0 || m->body_len != 0 || !span_eq(m->method, "GET")))
+		return -1;
 	ex = exchange_new();
 	if (ex == NULL)
 		return chan_answer_error(gate, reqid, 0, "out of memory");
@@ -171,7 +182,10 @@ exchange_open(struct chan *gate, uint64_t reqid, void *msg)
 	memcpy(ex->request_id, m->request_id, sizeof(ex->request_id));
 	memcpy(ex->grant, m->grant, sizeof(ex->grant));
 	ex->began_us = loop_unix_us();
+	ex->idle_ms = m->idle_ms != 0 ? m->idle_ms : IDLE_DEFAULT_MS;
 	ex->timeout_ms = m->timeout_ms != 0 ? m->timeout_ms : TIMEOUT_DEFAULT_MS;
+	if (m->upgrade)
+		exchange_set_upgrade(ex);
 	exchange_touch(ex);
 	start(ex, m);
 	return 0;

@@ -20,6 +20,7 @@
 #include "egressd/worker/credential.h"
 #include "egressd/worker/hook.h"
 #include "egressd/worker/respond.h"
+#include "egressd/worker/socket.h"
 #include "egressd/worker/worker.h"
 
 #define SPARE_MAX 64           /* finished exchanges kept for the next requests */
@@ -29,12 +30,25 @@ TAILQ_HEAD(exchange_list, exchange);
 
 static struct exchange_list live = TAILQ_HEAD_INITIALIZER(live);
 static struct exchange_list spare = TAILQ_HEAD_INITIALIZER(spare);
-static unsigned nlive, nspare;
+static unsigned nlive, nspare, nsockets;
 
 unsigned
 exchange_count(void)
 {
 	return nlive;
+}
+
+void
+exchange_set_upgrade(struct exchange *ex)
+{
+	ex->upgrade = true;
+	nsockets++;
+}
+
+unsigned
+exchange_count_sockets(void)
+{
+	return nsockets;
 }
 
 void
@@ -72,6 +86,8 @@ exchange_new(void)
 static void
 exchange_free(struct exchange *ex)
 {
+	nsockets -= ex->upgrade;
+	socket_free(ex->socket);
 	exchange_release(ex);
 	upload_close(&ex->up_body);
 	download_close(&ex->down);
@@ -150,6 +166,8 @@ exchange_finish(struct exchange *ex, enum outcome outcome)
 	if (ex->state == EX_STREAM) {
 		download_close(&ex->down); /* its octets first, then the word on them */
 		note_end(ex, outcome == OUTCOME_OK);
+	} else if (ex->state == EX_SOCKET) {
+		note_end(ex, socket_close(ex));
 	}
 	note_done(ex, outcome);
 	exchange_free(ex);
@@ -230,7 +248,8 @@ exchange_begin(struct exchange *ex, bool fresh)
 	ex->state = EX_OPENING;
 	ex->sent = 0;
 	ex->head_sent = ex->sent_all = ex->sending_failed = false;
-	ex->up = upstream_get(&ex->to, fresh, !ex->idempotent, ex);
+	/* a connection that becomes a WebSocket is no loss to other requests */
+	ex->up = upstream_get(&ex->to, fresh || ex->upgrade, !ex->idempotent, ex);
 	if (ex->up == NULL)
 		return exchange_fail(ex, OUTCOME_UPSTREAM_UNREACHABLE, 502,
 		    "Failed to reach upstream service", "out of memory", "Try again.");
@@ -299,6 +318,10 @@ on_io(void *arg, short what)
 {
 	struct exchange *ex = arg;
 
+	if (ex->state == EX_SOCKET) {
+		socket_go(ex);
+		return;
+	}
 	/* TLS may need either to do the other; a stream asks to be called again this way
 	 */
 	if (ex->up->stream.ssl != NULL || ex->state == EX_STREAM)
@@ -372,10 +395,41 @@ exchange_cancel(struct chan *gate, uint64_t reqid, void *msg)
 	struct exchange *ex = find(gate, m->request_id);
 
 	(void)reqid;
-	if (ex != NULL) /* else it ended while the note was on its way */
+	if (ex != NULL && ex->state == EX_SOCKET)
+		socket_agent_gone(ex);
+	else if (ex != NULL) /* else it ended while the note was on its way */
 		exchange_fail(
 		    ex, OUTCOME_AGENT_GONE, 499, "The request was cancelled", NULL, NULL);
 	return 0;
+}
+
+/* A gate's word counts for what it opened, the judge's for all. */
+int
+exchange_socket_end(struct chan *c, uint64_t reqid, void *msg)
+{
+	const struct msg_socket_end *m = msg;
+	struct exchange *ex;
+
+	(void)reqid;
+	TAILQ_FOREACH (ex, &live, entry)
+		if (memcmp(ex->request_id, m->request_id, REQUEST_ID_LEN) == 0 &&
+		    (ex->gate == c || chan_peer_role(c) == ROLE_JUDGE))
+			break;
+	if (ex != NULL && ex->state == EX_SOCKET)
+		socket_end(ex, m->why);
+	return 0;
+}
+
+void
+exchange_sockets(void (*fn)(struct exchange *, const void *), const void *arg)
+{
+	struct exchange *ex, *next;
+
+	for (ex = TAILQ_FIRST(&live); ex != NULL; ex = next) {
+		next = TAILQ_NEXT(ex, entry);
+		if (ex->state == EX_SOCKET)
+			fn(ex, arg);
+	}
 }
 
 void
@@ -402,7 +456,9 @@ exchange_sweep(uint64_t now)
 		next = TAILQ_NEXT(ex, entry);
 		if (ex->state == EX_OPENING || now < ex->due_ms)
 			continue; /* connections have a time-out of their own */
-		if (ex->down.waiting || ex->up_body.waiting)
+		if (ex->state == EX_SOCKET)
+			socket_due(ex);
+		else if (ex->down.waiting || ex->up_body.waiting)
 			exchange_fail(ex, OUTCOME_AGENT_GONE, 408,
 			    "The request's body did not come in time", NULL, NULL);
 		else

@@ -29,7 +29,8 @@
 enum exchange_state {
 	EX_OPENING, /* waits for its connection */
 	EX_HEAD,    /* sends, and waits for the head or all of a small answer */
-	EX_STREAM   /* passes an answer on */
+	EX_STREAM,  /* passes an answer on */
+	EX_SOCKET   /* is a WebSocket */
 };
 
 /* A body that comes down a stream from the gate. */
@@ -69,7 +70,8 @@ struct exchange {
 	struct worker_target to;
 	struct upstream *up;
 	enum exchange_state state;
-	bool hook; /* a webhook: the judge wants to know how it went, not the answer */
+	bool hook;    /* a webhook: the judge wants to know how it went, not the answer */
+	bool upgrade; /* asks for a WebSocket */
 	bool head_only;  /* HEAD */
 	bool idempotent; /* may be sent again */
 	bool retried;
@@ -89,7 +91,9 @@ struct exchange {
 	unsigned interim;
 	struct http1_parser parser;
 	struct download down;
+	struct socket *socket; /* of EX_SOCKET */
 	uint32_t timeout_ms;
+	uint32_t idle_ms; /* of a WebSocket */
 	uint64_t due_ms;
 	uint64_t began_us;
 	uint64_t bytes_in, bytes_out;
@@ -102,6 +106,7 @@ struct log_kv exchange_log(const struct exchange *);
 /* Handlers of permit.c (admit.c, exchange.c). */
 int exchange_open(struct chan *, uint64_t reqid, void *msg);
 int exchange_cancel(struct chan *, uint64_t reqid, void *msg);
+int exchange_socket_end(struct chan *, uint64_t reqid, void *msg);
 /* A gate is gone, and with it all it asked for. */
 void exchange_gate_gone(struct chan *);
 
@@ -115,7 +120,13 @@ struct exchange *exchange_new(void);
  */
 int exchange_begin(struct exchange *, bool fresh);
 unsigned exchange_count(void);
+/* Of these, the WebSockets, and those that ask for one. */
+unsigned exchange_count_sockets(void);
+void exchange_set_upgrade(struct exchange *);
 void exchange_sweep(uint64_t now_ms);
+
+/* Calls fn for each that is a WebSocket; fn may end it. */
+void exchange_sockets(void (*fn)(struct exchange *, const void *), const void *arg);
 
 /* Something moved: the clock of inactivity starts anew. */
 void exchange_touch(struct exchange *);

@@ -88,6 +88,9 @@ is_dropped(struct span name, const struct credential *c)
 	    "x-target-host", "content-length", "transfer-encoding", "connection",
 	    "expect", "accept-encoding", "upgrade", "te", "trailer", "keep-alive",
 	    "proxy-connection", "http2-settings",
+	    /* the worker makes its own handshake, and offers no extension */
+	    "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions",
+	    "sec-websocket-accept",
 	    /* pieces of an agent's choice escape the search for the secret */
 	    "range", "if-range", "request-range", "x-range",
 	    /* the method that was judged is the method */
@@ -254,6 +257,19 @@ put_framing(struct out *o, const struct inject_request *r)
 	}
 }
 
+/* RFC 6455 section 4.1. */
+static void
+put_upgrade(struct out *o, const struct inject_request *r)
+{
+	if (r->ws_key == NULL)
+		return;
+	put_text(o,
+	    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: ");
+	put_text(o, r->ws_key);
+	put_text(o, "\r\n");
+}
+
 ssize_t
 inject_build(
     const struct inject_request *r, const struct credential *c, uint8_t *out, size_t cap)
@@ -282,6 +298,7 @@ inject_build(
 		put_text(&o, signature);
 	}
 	put_text(&o, "Accept-Encoding: identity\r\n");
+	put_upgrade(&o, r);
 	put_framing(&o, r);
 	put_text(&o, "\r\n");
 	put_span(&o, r->body);
@@ -292,7 +309,7 @@ size_t
 inject_size(const struct inject_request *r, const struct credential *c)
 {
 	return r->method.len + r->target.len + r->headers.len + r->body.len + HOST_MAX +
-	    256 + CREDENTIAL_INJECTED_MAX(c) + sizeof(c->header_name) +
+	    512 + CREDENTIAL_INJECTED_MAX(c) + sizeof(c->header_name) +
 	    3 * sizeof(c->query_param);
 }
 

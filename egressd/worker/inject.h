@@ -23,6 +23,8 @@ struct inject_request {
 	struct span body;    /* what follows the head at once; may be empty */
 	const struct worker_target *to;
 	uint64_t signed_s; /* of a webhook: the time that is signed */
+	const char
+	    *ws_key; /* of a request for a WebSocket: Sec-WebSocket-Key, else NULL */
 };
 
 /*

@@ -18,6 +18,7 @@
 #include "egressd/worker/credential.h"
 #include "egressd/worker/exchange.h"
 #include "egressd/worker/permit.h"
+#include "egressd/worker/socket.h"
 #include "egressd/worker/worker.h"
 
 /* Two credentials (a rotation) of the longest kind, their automata and a request. */
@@ -87,6 +88,7 @@ on_turn(void *arg)
 	if (now - swept_ms >= SWEEP_MS) {
 		swept_ms = now;
 		exchange_sweep(now);
+		sockets_sweep();
 		upstream_sweep(now);
 		secret_fetch_sweep(now);
 		if (!worker_leaving && stop_due_ms == 0)

@@ -58,6 +58,7 @@ take_changed(struct chan *c, uint64_t reqid, void *msg)
 const struct permit permit_worker_gate[] = {
 	{ MSG_proxy_open,	CHAN_READY, 0, exchange_open },
 	{ MSG_proxy_cancel,	CHAN_READY, 0, exchange_cancel },
+	{ MSG_socket_end,	CHAN_READY, 0, exchange_socket_end },
 	PERMIT_LAST
 };
 
@@ -65,6 +66,7 @@ const struct permit permit_worker_judge[] = {
 	{ MSG_grant_key,	CHAN_READY, 0, take_grant_key },
 	{ MSG_credential_renew,	CHAN_READY, 0, take_renew },
 	{ MSG_hook_send,	CHAN_READY, 0, hook_send },
+	{ MSG_socket_end,	CHAN_READY, 0, exchange_socket_end },
 	{ MSG_stats,		CHAN_READY, 0, stats_asked },
 	PERMIT_LAST
 };

@@ -19,6 +19,7 @@
 #include "egressd/worker/exchange.h"
 #include "egressd/worker/grace.h"
 #include "egressd/worker/respond.h"
+#include "egressd/worker/socket.h"
 
 #define RX_SIZE (64 * 1024)
 #define INTERIM_MAX 16 /* 1xx answers before the final one */
@@ -114,7 +115,7 @@ answer(struct exchange *ex, size_t head_len, uint8_t *rest, size_t len)
 	const char *refusal = respond_refuse(&head);
 	ssize_t fields_len, n;
 
-	if (head.status == 101)
+	if (head.status == 101 && !ex->upgrade)
 		return exchange_broken(ex, "the upstream switched protocols");
 	if (refusal != NULL)
 		return exchange_broken(ex, refusal);
@@ -132,6 +133,9 @@ answer(struct exchange *ex, size_t head_len, uint8_t *rest, size_t len)
 		return exchange_broken(ex, "too many headers");
 	if (holds_secret(ex, fields, (size_t)fields_len))
 		return exchange_echoed(ex, "headers");
+	if (head.status == 101)
+		return socket_begin(
+		    ex, &head, span_mem(fields, (size_t)fields_len), rest, len);
 	switch (head.body) {
 	case HTTP1_BODY_NONE:
 		if (len > 0)
@@ -233,6 +237,8 @@ exchange_receive(struct exchange *ex)
 		return ex->up == NULL ? 0 : receive_head(ex);
 	case EX_STREAM:
 		return download_pump(ex);
+	case EX_SOCKET:
+		return socket_go(ex);
 	case EX_OPENING:
 		break;
 	}

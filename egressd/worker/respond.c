@@ -15,7 +15,8 @@ is_dropped(const struct http1_head *head, struct span name)
 {
 	static const char *const dropped[] = {"set-cookie", "set-cookie2",
 	    "proxy-authenticate", "proxy-authentication-info", "trailer",
-	    "transfer-encoding", "alt-svc"};
+	    "transfer-encoding", "alt-svc", "sec-websocket-accept",
+	    "sec-websocket-extensions"};
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
 		if (span_ieq(name, dropped[i]))

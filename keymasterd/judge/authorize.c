@@ -70,6 +70,21 @@ refuse_token(struct ask *a, const char *code, const char *error, const char *hin
 	decide_refuse(&a->d, 401, code, error, hint, DK_END);
 }
 
+/* The name that stands for a WebSocket is no method of a request. */
+static int
+check_method(struct ask *a)
+{
+	const struct msg_proxy_authorize *m = a->m;
+
+	if (m->upgrade ? span_eq(m->method, "GET") && m->body_len == 0
+		       : !span_eq(m->method, WEBSOCKET_METHOD))
+		return 0;
+	a->d.budget = LEDGER_CAUSE_TARGET;
+	decide_refuse(&a->d, 400, "bad_method",
+	    "A WebSocket begins with GET, without a body", NULL, DK_END);
+	return -1;
+}
+
 static int
 check_agent(struct ask *a)
 {
@@ -191,20 +206,29 @@ method_is(struct span m, const char *const *list)
 	return 0;
 }
 
-static int
-check_scope(struct decide *d, const struct credential *c, struct span method)
+bool
+credential_allows(const struct credential *c, struct span method)
 {
 	static const char *const reading[] = {"GET", "HEAD", "OPTIONS", NULL};
 	static const char *const writing[] = {"POST", "PUT", "PATCH", "DELETE", NULL};
-	char hint[300];
+	const unsigned both = SCOPE_READ | SCOPE_WRITE;
 
-	if ((c->scopes & SCOPE_ALL) ||
+	return (c->scopes & SCOPE_ALL) ||
 	    ((c->scopes & SCOPE_READ) && method_is(method, reading)) ||
-	    ((c->scopes & SCOPE_WRITE) && method_is(method, writing)))
+	    ((c->scopes & SCOPE_WRITE) && method_is(method, writing)) ||
+	    ((c->scopes & both) == both && span_eq(method, WEBSOCKET_METHOD));
+}
+
+static int
+check_scope(struct decide *d, const struct credential *c, struct span method)
+{
+	char hint[360];
+
+	if (credential_allows(c, method))
 		return 0;
 	snprintf(hint, sizeof(hint),
 	    "read allows GET, HEAD and OPTIONS, write allows POST, PUT, PATCH and "
-	    "DELETE. An "
+	    "DELETE, a WebSocket needs both. An "
 	    "operator changes them with: aegis vault update --name %s --scopes <scopes>",
 	    c->row.name);
 	decide_refuse(d, 403, "credential_scope",
@@ -223,7 +247,7 @@ check_access(struct ask *a)
 	enum access_verdict v;
 
 	v = access_check(
-	    a->credential->access, a->m->method, a->target.path, a->m->headers, &why);
+	    a->credential->access, a->d.row.method, a->target.path, a->m->headers, &why);
 	if (v == ACCESS_GOOD)
 		return 0;
 	snprintf(hint, sizeof(hint),
@@ -235,7 +259,8 @@ check_access(struct ask *a)
 	if (v == ACCESS_METHOD)
 		decide_refuse(&a->d, 403, "credential_method",
 		    "Method not permitted by this credential", hint,
-		    DKS("method", a->m->method), DKL("allowed", span_str(row->methods)));
+		    DKS("method", a->d.row.method),
+		    DKL("allowed", span_str(row->methods)));
 	else
 		decide_refuse(&a->d, 403, "credential_path",
 		    "Path not permitted by this credential", hint,
@@ -370,7 +395,9 @@ grant(struct ask *a)
 	    .headers = a->m->headers,
 	    .body_len = a->m->body_len,
 	    .inspect = a->credential->inspect,
-	    .agent = a->agent};
+	    .agent = a->agent,
+	    .upgrade = a->m->upgrade,
+	    .process = a->m->process};
 	ssize_t n = target_upstream(&a->target, upstream, sizeof(upstream));
 
 	if (n < 0) {
@@ -379,6 +406,8 @@ grant(struct ask *a)
 		return;
 	}
 	p.target = span_mem(upstream, (size_t)n);
+	if (p.upgrade && a->agent != NULL)
+		judge_sha256(a->m->token.p, a->m->token.len, p.token);
 	if (a->credential->worker != NULL)
 		decide_grant_proxy(&a->d, a->credential->worker, &p);
 	else
@@ -396,7 +425,7 @@ proxy_authorize(struct chan *c, uint64_t reqid, void *msg)
 	a.credential = NULL;
 	memset(&a.target, 0, sizeof(a.target));
 	decide_begin(&a.d, c, reqid, a.m->peer);
-	a.d.row.method = a.m->method;
+	a.d.row.method = a.m->upgrade ? span_str(WEBSOCKET_METHOD) : a.m->method;
 	if (judge_stopping) {
 		a.d.close = 1;
 		decide_refuse(&a.d, 503, "shutting_down", "Aegis Gate is shutting down",
@@ -404,9 +433,9 @@ proxy_authorize(struct chan *c, uint64_t reqid, void *msg)
 		return 0;
 	}
 	parsed = check_target(&a);
-	if (parsed == -100 || check_agent(&a) == -1 || check_service(&a, parsed) == -1 ||
-	    check_expiry(&a.d, a.credential) == -1 ||
-	    check_scope(&a.d, a.credential, a.m->method) == -1 ||
+	if (parsed == -100 || check_method(&a) == -1 || check_agent(&a) == -1 ||
+	    check_service(&a, parsed) == -1 || check_expiry(&a.d, a.credential) == -1 ||
+	    check_scope(&a.d, a.credential, a.d.row.method) == -1 ||
 	    check_access(&a) == -1 || check_grant(&a.d, a.credential, a.agent) == -1 ||
 	    authorize_policy(&a.d, a.agent, a.m->headers, &a.rule) == -1 ||
 	    check_rates(&a) == -1 || check_domain(&a) == -1 || check_length(&a) == -1)

@@ -24,11 +24,15 @@ int body_found(struct chan *, uint64_t reqid, void *msg);
  */
 int authorize_policy(struct decide *, const struct agent *, struct span headers,
     const struct policy_rule **rule);
+/* Would the policies let it through now? Of a row: service, method, path. */
+bool authorize_policy_still(const struct agent *, const struct ledger_row *);
 /* What to count in when the request is let through, NULL: nothing. *wait: it has to wait
  * so many seconds. */
 struct limiter *authorize_policy_rate(
     struct decide *, const struct policy_rule *, uint64_t now_ms, uint32_t *wait);
 
+/* Do the credential's scopes allow this method? */
+bool credential_allows(const struct credential *, struct span method);
 /* Before a request that waited gets its grant: what may have changed meanwhile. 0, or -1
  * when it was refused (and answered). */
 int authorize_again(struct decide *, struct credential *, struct agent *);

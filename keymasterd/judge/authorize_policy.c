@@ -57,12 +57,12 @@ refuse(struct decide *d, const struct agent *agent, enum policy_violation v)
 }
 
 static void
-read_request(struct policy_request *q, const struct decide *d, struct span headers)
+read_request(struct policy_request *q, const struct ledger_row *row, struct span headers)
 {
 	memset(q, 0, sizeof(*q));
-	q->service = d->row.service;
-	q->method = d->row.method;
-	if (target_read(d->row.path, &path) == -1) { /* it was checked before */
+	q->service = row->service;
+	q->method = row->method;
+	if (target_read(row->path, &path) == -1) { /* it was checked before */
 		path.as[0] = span_mem("", 0);
 		path.n = 1;
 	}
@@ -89,7 +89,7 @@ authorize_policy(struct decide *d, const struct agent *agent, struct span header
 		note(d, "no policy");
 		return 0;
 	}
-	read_request(&q, d, headers);
+	read_request(&q, &d->row, headers);
 	*rule = policy_decide(p, &q, &v, &by);
 	if (*rule != NULL) {
 		note(d, "rule %zu %s", (size_t)(*rule - p->rules) + 1, (*rule)->key);
@@ -100,6 +100,21 @@ authorize_policy(struct decide *d, const struct agent *agent, struct span header
 		return refuse(d, agent, v);
 	note(d, "would refuse: %s: %s", policy_violation_name(v), why);
 	return 0;
+}
+
+bool
+authorize_policy_still(const struct agent *agent, const struct ledger_row *row)
+{
+	const struct policy_set *s = policies_now();
+	const struct policy *p = policy_of(agent);
+	const struct policy_rule *by;
+	struct policy_request q;
+	enum policy_violation v;
+
+	if (s->mode != POLICY_ENFORCE || (p == NULL && s->allow))
+		return true;
+	read_request(&q, row, span_str(""));
+	return policy_decide(p, &q, &v, &by) != NULL;
 }
 
 struct limiter *

@@ -42,8 +42,8 @@ struct spread {
 static const uint64_t bounds_us[BUCKETS] = {5000, 10000, 25000, 50000, 100000, 250000,
     500000, 1000000, 2500000, 5000000, 10000000, 30000000};
 
-static const char *const methods[] = {
-    "other", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"};
+static const char *const methods[] = {"other", "GET", "HEAD", "POST", "PUT", "DELETE",
+    "PATCH", "OPTIONS", "TRACE", WEBSOCKET_METHOD};
 
 static struct map by_labels, by_service;
 static struct series **all;
@@ -211,7 +211,8 @@ count_done(const struct flight *f, unsigned outcome, uint32_t status, uint64_t u
 	    (const char *const[]){f->service, methods[f->method], p, f->agent_name}, 4);
 	count(METRIC_requests, labels,
 	    "other" METRIC_SEP "other" METRIC_SEP "0" METRIC_SEP "other");
-	s = spread_of(f->service);
+	/* how long a WebSocket was open says nothing of how fast anybody is */
+	s = f->socket != NULL ? NULL : spread_of(f->service);
 	if (s == NULL)
 		return;
 	for (i = 0; i < BUCKETS && us > bounds_us[i]; i++)
@@ -317,6 +318,7 @@ count_put(struct buf *b)
 	(void)metrics_put(b, METRIC_grants_open, "worker", redeemer_live(ROLE_WORKER));
 	(void)metrics_put(
 	    b, METRIC_grants_open, "toolhost", redeemer_live(ROLE_TOOLHOST));
+	(void)metrics_put(b, METRIC_websockets, NULL, flight_sockets_open());
 	(void)metrics_put(b, METRIC_waiting, NULL, waiting_count());
 	(void)metrics_put(b, METRIC_workers, NULL, redeemer_count(ROLE_WORKER, 1));
 	(void)metrics_put(b, METRIC_worker_starts, NULL, workers_come);

@@ -15,6 +15,7 @@
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/socket.h"
 #include "keymasterd/judge/turn.h"
 
 static struct buf body;
@@ -149,18 +150,23 @@ decide_refuse_seal(struct decide *d, uint32_t status, unsigned code, const char 
 	    d, status, jsonw_done(&w) == 0 ? span_mem(body.p, body.len) : span_str("{}"));
 }
 
-/* Seals over the digest in d->row.judged, notes the flight, writes the row. 0 or -1. */
-static int
+/* Seals over the digest in d->row.judged, notes the flight, writes the row. NULL: no
+ * memory. */
+static struct flight *
 grant_make(struct decide *d, struct redeemer *r, struct agent *agent, uint32_t timeout_ms,
     struct grant *g)
 {
+	struct flight *f;
+
 	memcpy(g->request_id, d->request_id, sizeof(g->request_id));
-	if (grant_seal(g, r->key, loop_boot_ms(), d->row.judged) == -1 ||
-	    flight_new(r, agent, &d->row, g, timeout_ms) == NULL)
-		return -1;
+	if (grant_seal(g, r->key, loop_boot_ms(), d->row.judged) == -1)
+		return NULL;
+	f = flight_new(r, agent, &d->row, g, timeout_ms);
+	if (f == NULL)
+		return NULL;
 	d->row.decision = LEDGER_ALLOWED;
 	(void)append(d);
-	return 0;
+	return f;
 }
 
 static void
@@ -194,7 +200,7 @@ decide_grant_tool(struct decide *d, struct redeemer *r, const struct decide_tool
 
 	d->row.judged = digest;
 	grant_digest_tool(t->server, t->execution, t->payload, t->payload_len, digest);
-	if (grant_make(d, r, t->agent, t->timeout_ms, &g) == -1) {
+	if (grant_make(d, r, t->agent, t->timeout_ms, &g) == NULL) {
 		no_grant(d);
 		return;
 	}
@@ -215,17 +221,23 @@ decide_grant_tool(struct decide *d, struct redeemer *r, const struct decide_tool
 void
 decide_grant_proxy(struct decide *d, struct redeemer *r, const struct decide_proxy *p)
 {
+	struct socket *socket = p->upgrade ? socket_new(d, p) : NULL;
 	uint8_t digest[GRANT_DIGEST_LEN];
+	struct flight *f = NULL;
 	struct grant g;
 	MSG_INIT(decision, m);
 
 	d->row.judged = digest;
 	grant_digest_proxy(p->method, p->authority, p->target, p->headers, p->body_len,
-	    judge_conf.max_body_bytes, digest);
-	if (grant_make(d, r, p->agent, judge_conf.request_timeout_ms, &g) == -1) {
+	    judge_conf.max_body_bytes, p->upgrade, digest);
+	if (!p->upgrade || socket != NULL)
+		f = grant_make(d, r, p->agent, judge_conf.request_timeout_ms, &g);
+	if (f == NULL) {
+		socket_free(socket);
 		no_grant(d);
 		return;
 	}
+	f->socket = socket;
 	grant_fields(&m, d, r, &g);
 	m.verdict = VERDICT_PROXY;
 	m.authority = p->authority;
@@ -233,6 +245,7 @@ decide_grant_proxy(struct decide *d, struct redeemer *r, const struct decide_pro
 	m.max_body = judge_conf.max_body_bytes;
 	m.inspect = (uint8_t)p->inspect;
 	m.timeout_ms = judge_conf.request_timeout_ms;
+	m.idle_ms = judge_conf.websocket_idle_ms;
 	m.max_response = UINT64_MAX;
 	turn_decision(d->chan, d->reqid, &m, d->seal);
 	d->row.judged = NULL;

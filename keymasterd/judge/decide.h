@@ -14,6 +14,7 @@
 #ifndef AEGIS_JUDGE_DECIDE_H
 #define AEGIS_JUDGE_DECIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -103,6 +104,9 @@ struct decide_proxy {
 	uint64_t body_len;
 	enum inspect_mode inspect;
 	struct agent *agent;
+	bool upgrade;      /* to a WebSocket, of which the rest is */
+	uint8_t token[32]; /* the SHA-256 of the agent's token */
+	uint64_t process;
 };
 void decide_grant_proxy(struct decide *, struct redeemer *, const struct decide_proxy *);
 

@@ -14,6 +14,7 @@
 #include "keymasterd/judge/map.h"
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/socket.h"
 #include "keymasterd/judge/tools.h"
 
 #define SLACK_MS 5000 /* for the report to arrive */
@@ -21,8 +22,10 @@
 
 static struct map by_request;
 static struct flight_list by_deadline = TAILQ_HEAD_INITIALIZER(by_deadline);
+/* of WebSockets that are open: no deadline */
+static struct flight_list sockets = TAILQ_HEAD_INITIALIZER(sockets);
 static struct flight_list spares = TAILQ_HEAD_INITIALIZER(spares);
-static unsigned nspares, count;
+static unsigned nspares, count, nsockets;
 
 static void
 name_copy(char *out, size_t size, struct span s)
@@ -60,6 +63,8 @@ flight_new(struct redeemer *r, struct agent *agent, const struct ledger_row *row
 	f->redeemer = r;
 	f->agent = agent;
 	f->refused = 0;
+	f->open = 0;
+	f->socket = NULL;
 	f->method = count_method(row->method);
 	f->started_us = loop_unix_us();
 	f->deadline_ms = loop_now_ms() + GRANT_TTL_MS + timeout_ms + SLACK_MS;
@@ -98,7 +103,9 @@ flight_end(struct flight *f)
 	if (f->server[0] != '\0')
 		tool_call_over(f->server);
 	map_del(&by_request, f->request_id, sizeof(f->request_id));
-	TAILQ_REMOVE(&by_deadline, f, link);
+	TAILQ_REMOVE(f->open ? &sockets : &by_deadline, f, link);
+	nsockets -= f->open;
+	socket_free(f->socket);
 	TAILQ_REMOVE(&f->redeemer->flights, f, of_peer);
 	f->redeemer->live--;
 	count--;
@@ -174,6 +181,44 @@ flight_tick(void)
 		flight_close(f, OUTCOME_UNREDEEMED,
 		    "no report came in time; if one comes later, its row replaces this "
 		    "one");
+}
+
+int
+flight_socket_open(
+    struct redeemer *r, const uint8_t request_id[16], const uint8_t grant[GRANT_ID_LEN])
+{
+	struct flight *f = map_get(&by_request, request_id, 16);
+	struct ledger_row row;
+
+	if (f == NULL || f->redeemer != r || f->socket == NULL || f->open ||
+	    memcmp(f->grant, grant, sizeof(f->grant)) != 0)
+		return -1;
+	TAILQ_REMOVE(&by_deadline, f, link);
+	f->open = 1;
+	TAILQ_INSERT_TAIL(&sockets, f, link);
+	nsockets++;
+	row_begin(&row, f, OUTCOME_OK);
+	row.event = span_str("websocket.open");
+	row.status = 101;
+	(void)ledger_append(&row, NULL);
+	return 0;
+}
+
+void
+flight_sockets(void (*fn)(struct flight *, void *), void *arg)
+{
+	struct flight *f, *next;
+
+	for (f = TAILQ_FIRST(&sockets); f != NULL; f = next) {
+		next = TAILQ_NEXT(f, link);
+		fn(f, arg);
+	}
+}
+
+unsigned
+flight_sockets_open(void)
+{
+	return nsockets;
 }
 
 void

@@ -27,6 +27,16 @@ void flight_name(const uint8_t request_id[16], struct ledger_row *);
 /* Calls of a session under way whose decision had this detail: the capability. */
 unsigned flight_same(struct span session, const char *detail);
 
+/*
+ * A WebSocket is open: it has no deadline any more; a row says so. -1: no such grant is
+ * under way there.
+ */
+int flight_socket_open(
+    struct redeemer *, const uint8_t request_id[16], const uint8_t grant[GRANT_ID_LEN]);
+/* Calls fn for each open WebSocket. */
+void flight_sockets(void (*fn)(struct flight *, void *), void *arg);
+unsigned flight_sockets_open(void);
+
 /* Handlers of the redeemers' notes. */
 int redeemer_done(struct chan *, uint64_t reqid, void *msg);
 

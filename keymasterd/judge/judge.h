@@ -25,6 +25,7 @@ struct judge_conf {
 	int require_agent_auth;
 	int ledger_sync;
 	uint32_t max_connections_per_agent;
+	uint32_t websocket_idle_ms;
 	uint64_t max_body_bytes;
 	uint32_t request_timeout_ms;
 	uint32_t checkpoint_rows, checkpoint_seconds;
@@ -182,9 +183,11 @@ struct flight {
 				 unredeemed */
 	uint64_t started_us;
 	uint8_t refused; /* the redeemer has refused a use of it already */
+	uint8_t open;    /* a WebSocket that is: no deadline */
 	/* for the completion row */
 	char tenant[65], agent_name[65], service[65], credential[129], tool[129],
 	    server[65];
+	struct socket *socket;        /* of a WebSocket, or NULL */
 	uint8_t method;               /* count_method() */
 	char session[65], detail[32]; /* detail: the capability of a call */
 	TAILQ_ENTRY(flight) link;     /* by deadline */

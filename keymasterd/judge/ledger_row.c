@@ -239,7 +239,7 @@ ledger_outcome_name(unsigned outcome)
 	    "upstream_unreachable", "upstream_timeout", "upstream_broken",
 	    "address_refused", "domain_refused", "secret_echoed", "grant_refused",
 	    "too_large", "tool_down", "tool_timeout", "tool_broken", "unredeemed", "lost",
-	    "access_refused"};
+	    "access_refused", "closed"};
 
 	return outcome > 0 && outcome < sizeof(names) / sizeof(names[0]) ? names[outcome]
 									 : "unknown";

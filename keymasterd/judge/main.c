@@ -31,6 +31,7 @@
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/socket.h"
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/user.h"
@@ -74,6 +75,7 @@ judge_conf_read(const struct msg_conf_judge *m, struct judge_conf *c)
 	c->max_connections_per_agent = or_default(m->max_connections_per_agent, 50);
 	c->max_body_bytes = m->max_body_bytes;
 	c->request_timeout_ms = or_default(m->request_timeout_ms, 30000);
+	c->websocket_idle_ms = or_default(m->websocket_idle_ms, 300000);
 	c->checkpoint_rows = or_default(m->checkpoint_rows, 1000);
 	c->checkpoint_seconds = or_default(m->checkpoint_seconds, 60);
 	c->seal_window_s = or_default(m->seal_window_s, 30);
@@ -217,6 +219,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	ledger_tick(loop_now_ms());
 	flight_tick();
+	socket_tick();
 	seal_tick(judge_now_ms());
 	mcp_session_tick();
 	credential_grace_tick();

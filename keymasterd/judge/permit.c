@@ -23,6 +23,7 @@
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/socket.h"
 #include "keymasterd/judge/user.h"
 
 const struct permit permit_judge_gate[] = {
@@ -49,6 +50,7 @@ const struct permit permit_judge_api[] = {
 };
 
 const struct permit permit_judge_worker[] = {
+    {MSG_socket_open, CHAN_READY, PERMIT_HOT, socket_open},
     {MSG_redeemer_ready, CHAN_READY, 0, redeemer_ready},
     {MSG_worker_leave, CHAN_READY, 0, worker_leave},
     {MSG_done, CHAN_READY, PERMIT_HOT, redeemer_done},

@@ -56,6 +56,8 @@ static const struct words table[] = {
 	"Failed to reach upstream service", NULL},
     [REFUSAL_UPSTREAM_TIMEOUT] = {504, 0, "upstream_timeout",
 	"Upstream request timed out", NULL},
+    [REFUSAL_UPGRADE] = {426, 1, "upgrade_required", "Not a WebSocket handshake",
+	"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"},
     [REFUSAL_ANSWER_TOO_LARGE] = {403, 0, "2006",
 	"The tool's answer is larger than allowed", NULL},
 };

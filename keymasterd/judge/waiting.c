@@ -106,7 +106,9 @@ waiting_add(struct decide *d, struct credential *c, const struct decide_proxy *p
 	w->d.row.policy.p = w->d.row.policy.p != NULL ? w->d.policy : NULL;
 	w->d.row.tenant = span_str(c->row.tenant);
 	w->d.row.credential = span_str(c->row.name);
-	w->proxy.method = w->d.row.method = keep(&at, p->method);
+	w->proxy.method = keep(&at, p->method);
+	if (!p->upgrade)
+		w->d.row.method = w->proxy.method;
 	w->proxy.authority = keep(&at, p->authority);
 	w->proxy.target = keep(&at, p->target);
 	w->proxy.headers = keep(&at, p->headers);

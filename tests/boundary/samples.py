@@ -20,7 +20,7 @@ LEAST = {
 MOST = {
     "grant_key": {"key": b"k" * 32},
     "credential_changed": {"gone": 0},  # 1: the worker has to end
-    "proxy_open": {"body_len": 24576, "stream": None},
+    "proxy_open": {"body_len": 24576, "stream": None, "upgrade": 0},
     "refusal_record": {"reason": 14, "status": 599},
     "tool_catalogue": {"server": 0},  # of the configuration
     "tool_features": {"server": 0},

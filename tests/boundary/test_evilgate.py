@@ -176,6 +176,21 @@ def test_nothing_of_a_grant_can_be_changed(realm, since):
     assert realm.wait_rows(since, 1, request=hexed(grant), reason="ok")
 
 
+def test_a_grant_for_a_request_opens_no_websocket(realm, since):
+    """Nor the other way round: messages may do what a GET may not."""
+    plain, switched = realm.grant(), realm.grant(upgrade=1)
+    must_refuse(realm, plain, upgrade=1)
+    must_refuse(realm, switched, upgrade=0)
+    assert realm.redeem(plain)["status"] == 200
+    # to an upstream that does not switch, it is a request like others
+    assert realm.redeem(switched, upgrade=1)["status"] == 200
+    assert [v for k, v in realm.upstream.seen[-1][2] if k.lower() == "upgrade"] == ["websocket"]
+    answer = realm.authorize("/planted/path", method="WEBSOCKET")
+    assert (answer["verdict"], answer["status"]) == (proto.VERDICTS["ANSWER"], 400)
+    for more in (dict(method="POST"), dict(body_len=1), dict(body_len=UNKNOWN_LEN)):
+        assert realm.authorize("/planted/path", upgrade=1, **more)["status"] == 400
+
+
 def test_a_grant_is_good_once(realm, quiet_since):
     grant = realm.grant()
     assert realm.redeem(grant)["status"] == 200

@@ -181,7 +181,7 @@ class Grants(Base):
         for change in (dict(target=b"/other"), dict(method=b"POST"), dict(headers=b"a: b\r\n"),
                        dict(authority=b"127.0.0.1:%d" % u.port), dict(body_len=UNKNOWN),
                        dict(body_len=1, body=b"x"), dict(not_after=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) + 11000),
-                       dict(max_body=(1 << 30) + 1), dict(request_id=os.urandom(16)), dict(grant=os.urandom(16))):
+                       dict(max_body=(1 << 30) + 1), dict(upgrade=1), dict(request_id=os.urandom(16)), dict(grant=os.urandom(16))):
             self.assertEqual(self.changed(w, u, change).head["status"], 403, change)
         self.assertEqual(u.connections, 0)
 

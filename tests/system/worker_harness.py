@@ -18,10 +18,10 @@ SECRET = b"sk_live_51Hx/9+Zq-Ty_canary~77"
 
 
 def digest_proxy(f):
-    h = hashlib.sha256(b"aegis-proxy-2")
+    h = hashlib.sha256(b"aegis-proxy-3")
     for part in ("method", "authority", "target", "headers"):
         h.update(struct.pack(">I", len(f[part])) + f[part])
-    h.update(struct.pack(">QQ", f["body_len"], f["max_body"]))
+    h.update(struct.pack(">QQQ", f["body_len"], f["max_body"], f.get("upgrade", 0)))
     return h.digest()
 
 

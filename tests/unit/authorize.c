@@ -479,7 +479,7 @@ granted(const char *method, const char *authority, const char *target, uint64_t 
 	memcpy(g.mac, answer->mac, 32);
 	g.not_after_ms = answer->not_after;
 	grant_digest_proxy(span_str(method), answer->authority, answer->target,
-	    span_str("accept: */*\r\n"), body_len, 1000, digest);
+	    span_str("accept: */*\r\n"), body_len, 1000, false, digest);
 	ck_assert_int_eq(grant_redeem(book, &g, loop_boot_ms(), digest), GRANT_GOOD);
 	ck_assert_int_eq(grant_redeem(book, &g, loop_boot_ms(), digest), GRANT_REUSED);
 }

@@ -15,13 +15,14 @@ forward(const char *fields)
 	struct http1_parser p;
 	struct http1_head h;
 	struct buf out;
+	bool handshake;
 	int n =
 	    snprintf(buf, sizeof(buf), "GET / HTTP/1.1\r\nHost: gate\r\n%s\r\n", fields);
 
 	http1_parser_init(&p, HTTP1_REQUEST, NULL);
 	ck_assert_int_gt(http1_head_parse(&p, buf, (size_t)n, &h), 0);
 	buf_init(&out);
-	ck_assert_int_eq(headers_forward(&h, &out), 0);
+	ck_assert_int_eq(headers_forward(&h, &out, &handshake), 0);
 	(void)snprintf(text, sizeof(text), "%.*s", (int)out.len, (char *)out.p);
 	buf_free(&out);
 	return text;

@@ -28,7 +28,7 @@ setup(void)
 	grant_book_free(book);
 	book = grant_book_new();
 	grant_digest_proxy(span_str("GET"), span_str("api.example.com"), span_str("/x"),
-	    span_str("accept: */*\r\n"), 0, 9, digest);
+	    span_str("accept: */*\r\n"), 0, 9, false, digest);
 	memset(&good, 0, sizeof(good));
 	memset(good.request_id, 9, 16);
 	ck_assert_int_eq(grant_seal(&good, key, now, digest), 0);
@@ -111,16 +111,19 @@ START_TEST(fields_do_not_run_together)
 {
 	uint8_t a[32], b[32];
 
-	grant_digest_proxy(
-	    span_str("GE"), span_str("Thost"), span_str("/"), span_str(""), 0, 9, a);
-	grant_digest_proxy(
-	    span_str("GET"), span_str("host"), span_str("/"), span_str(""), 0, 9, b);
+	grant_digest_proxy(span_str("GE"), span_str("Thost"), span_str("/"), span_str(""),
+	    0, 9, false, a);
+	grant_digest_proxy(span_str("GET"), span_str("host"), span_str("/"), span_str(""),
+	    0, 9, false, b);
 	ck_assert_mem_ne(a, b, 32);
-	grant_digest_proxy(
-	    span_str("GET"), span_str("host"), span_str("/"), span_str(""), 1, 9, a);
+	grant_digest_proxy(span_str("GET"), span_str("host"), span_str("/"), span_str(""),
+	    1, 9, false, a);
 	ck_assert_mem_ne(a, b, 32);
-	grant_digest_proxy(
-	    span_str("GET"), span_str("host"), span_str("/"), span_str(""), 0, 10, a);
+	grant_digest_proxy(span_str("GET"), span_str("host"), span_str("/"), span_str(""),
+	    0, 10, false, a);
+	ck_assert_mem_ne(a, b, 32);
+	grant_digest_proxy(span_str("GET"), span_str("host"), span_str("/"), span_str(""),
+	    0, 9, true, a);
 	ck_assert_mem_ne(a, b, 32);
 	grant_digest_tool(1, span_str(""), "x", 1, a);
 	grant_digest_tool(2, span_str(""), "x", 1, b);
