@@ -96,9 +96,24 @@ find_flag(const struct command *c, const char *name, size_t len, char letter)
 	return -1;
 }
 
+/* Another command of the group that has the flag, "rotate" for --secret of "update". */
+static const struct command *
+sibling_with(const struct command *c, const char *flag)
+{
+	const struct command *other;
+
+	for (other = commands; other->name != NULL && c->group[0] != '\0'; other++)
+		if (other != c && strcmp(other->group, c->group) == 0 &&
+		    strcmp(other->name, "add") != 0 &&
+		    find_flag(other, flag, strlen(flag), 0) >= 0)
+			return other;
+	return NULL;
+}
+
 static int
 unknown_flag(const struct command *c, const char *arg)
 {
+	const struct command *other;
 	const char *words[CLI_FLAGS_MAX + 1], *near;
 	char next[200], name[80];
 	size_t i;
@@ -110,6 +125,9 @@ unknown_flag(const struct command *c, const char *arg)
 	near = problem_nearest(name + strspn(name, "-"), words);
 	if (near != NULL)
 		snprintf(next, sizeof(next), "Did you mean --%s?", near);
+	else if ((other = sibling_with(c, name + strspn(name, "-"))) != NULL)
+		snprintf(
+		    next, sizeof(next), "aegis %s %s has it.", other->group, other->name);
 	else
 		snprintf(next, sizeof(next), "aegis %s%s%s --help lists the flags.",
 		    c->group, c->group[0] ? " " : "", c->name);
@@ -335,6 +353,13 @@ cli_main(int argc, char **argv)
 		r = run_command(&cli, argc - 3, argv + 3);
 	} else {
 		cli.command = find_command("", argv[1]);
+		if (cli.command == NULL && argv[1][0] == '-') {
+			cli_error(
+			    "Flags come behind the command: aegis COMMAND --json, for "
+			    "instance.",
+			    "\"%.40s\" is no command", argv[1]);
+			return ADMIN_USAGE;
+		}
 		if (cli.command == NULL)
 			return unknown_command("", argv[1]);
 		r = run_command(&cli, argc - 2, argv + 2);
@@ -393,8 +418,12 @@ flags_common(const struct cli *cli, struct config_flags *flags)
 void
 cli_config_flags(const struct cli *cli, struct config_flags *flags)
 {
+	bool dashboard = strcmp(cli->command->name, "dashboard") == 0;
+
 	*flags = (struct config_flags){.serve = true,
-	    .port = cli_number(cli, "port", 0),
+	    .port = cli_number(cli, dashboard ? "gate-port" : "port", 0),
+	    .dashboard_port = dashboard ? cli_number(cli, "port", 0) : 0,
+	    .dashboard = dashboard,
 	    .tls = cli_given(cli, "tls"),
 	    .cert = cli_text(cli, "cert"),
 	    .key = cli_text(cli, "key"),

@@ -40,19 +40,26 @@ starter(void)
 	return 0;
 }
 
+static int
+check_port(const struct cli *cli, const char *flag)
+{
+	if (!cli_given(cli, flag) ||
+	    (cli_number(cli, flag, 0) >= 1 && cli_number(cli, flag, 0) <= 65535))
+		return 0;
+	cli_error(NULL, "--%s: found %s, expected 1 to 65535", flag, cli_text(cli, flag));
+	return -1;
+}
+
+/* `aegis dashboard` is the same with the data API, whatever the configuration says. */
 int
 cmd_gate(struct cli *cli)
 {
-	const char *port = cli_text(cli, "port");
 	struct config_flags flags;
 	struct config *c;
 	char path[1100];
 
-	if (port != NULL &&
-	    (cli_number(cli, "port", 0) < 1 || cli_number(cli, "port", 0) > 65535)) {
-		cli_error(NULL, "--port: found %s, expected 1 to 65535", port);
+	if (check_port(cli, "port") == -1 || check_port(cli, "gate-port") == -1)
 		return ADMIN_USAGE;
-	}
 	if (cli_given(cli, "no-agent-auth") && cli_given(cli, "require-agent-auth")) {
 		cli_error(
 		    NULL, "--no-agent-auth and --require-agent-auth exclude each other");

@@ -48,8 +48,8 @@ static const struct map {
     {"observability", "log_format", "log_format", "", NULL},
     {"observability", "metrics", "metrics", "", NULL},
     {"observability", "dashboard", NULL, NULL, "there are no pages yet"},
-    {"mcp", "transport", NULL, NULL, "aegis mcp serve --transport says it"},
-    {"mcp", "port", NULL, NULL, "aegis mcp serve --port says it"},
+    {"mcp", "transport", "transport", "", NULL},
+    {"mcp", "port", "port", "", NULL},
 };
 
 struct import {

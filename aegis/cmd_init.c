@@ -88,6 +88,60 @@ find_paths(struct init *in, const struct cli *cli)
 	    : -1;
 }
 
+static int
+other(char **path, const char *there)
+{
+	if (there == NULL)
+		return 0;
+	free(*path);
+	*path = strdup(there);
+	return *path != NULL ? 0 : -1;
+}
+
+/* Of a configuration that is there: what it says stays so. */
+static int
+keep_paths(struct init *in, const struct cli *cli)
+{
+	struct config_flags flags = {
+	    .file = in->config_path, .data_dir = cli_text(cli, "data-dir")};
+	struct config *c = config_load(&flags);
+	int r = -1;
+
+	if (c == NULL) {
+		cli_error(
+		    "Correct it, then try again; without --keep-config a new one is "
+		    "written.",
+		    "%s cannot be used", in->config_path);
+		return -1;
+	}
+	if (other(&in->data_dir, c->vaults_root) == 0 &&
+	    other(&in->cert_path, c->tls_cert) == 0 &&
+	    other(&in->key_pem_path, c->tls_key) == 0) {
+		free(in->key_path);
+		in->key_path = key_path_join(in->data_dir, ".master-key");
+		r = in->key_path != NULL ? 0 : -1;
+	}
+	config_free(c);
+	return r;
+}
+
+/* The directory of a file. */
+static int
+make_dir_of(const char *path)
+{
+	char *dir = strdup(path), *slash = dir != NULL ? strrchr(dir, '/') : NULL;
+	int r = -1;
+
+	if (slash != NULL && slash != dir) {
+		*slash = '\0';
+		r = mkdir(dir, 0755) == 0 ? chmod(dir, 0755) : errno == EEXIST ? 0 : -1;
+		if (r == -1)
+			cli_error(NULL, "%s: %s", dir, strerror(errno));
+	}
+	free(dir);
+	return r;
+}
+
 /* Nothing may be there that we would have to overwrite, or to take back later. */
 static int
 check_absent(const struct init *in, bool keep)
@@ -178,8 +232,6 @@ write_files(struct init *in, const struct cli *cli)
 {
 	bool in_config = cli_given(cli, "write-secrets"),
 	     in_env = cli_given(cli, "env-file");
-	char *certs;
-	int r;
 
 	if (choose_key(in) == -1)
 		return -1;
@@ -189,11 +241,9 @@ write_files(struct init *in, const struct cli *cli)
 		return -1;
 	}
 	if (cli_given(cli, "generate-cert")) {
-		certs = key_path_join(in->base_dir, "certs");
-		r = certs == NULL || (mkdir(certs, 0755) == -1 && errno != EEXIST) ||
-		    chmod(certs, 0755) == -1;
-		free(certs);
-		if (r != 0 || cert_generate(in->cert_path, in->key_pem_path) == -1)
+		if (make_dir_of(in->cert_path) == -1 ||
+		    make_dir_of(in->key_pem_path) == -1 ||
+		    cert_generate(in->cert_path, in->key_pem_path) == -1)
 			return -1;
 		in->made[in->nmade++] = in->cert_path;
 		in->made[in->nmade++] = in->key_pem_path;
@@ -306,18 +356,20 @@ cmd_init(struct cli *cli)
 		cli_error(NULL, "--write-secrets and --env-file exclude each other");
 		return ADMIN_USAGE;
 	}
-	if (cli_given(cli, "keep-config") &&
-	    (cli_given(cli, "write-secrets") || cli_given(cli, "generate-cert"))) {
-		cli_error(NULL,
-		    "--keep-config changes no file, so --write-secrets and "
-		    "--generate-cert "
-		    "cannot be");
+	if (cli_given(cli, "keep-config") && cli_given(cli, "write-secrets")) {
+		cli_error(
+		    "Without either the key goes into a file of the data directory; "
+		    "--env-file writes it into .env.",
+		    "--keep-config changes no configuration, so --write-secrets cannot "
+		    "be");
 		return ADMIN_USAGE;
 	}
 	if (find_paths(&in, cli) == -1) {
 		cli_error(NULL, "out of memory");
 		goto out;
 	}
+	if (cli_given(cli, "keep-config") && keep_paths(&in, cli) == -1)
+		goto out;
 	if (check_absent(&in, cli_given(cli, "keep-config")) == -1)
 		goto out; /* nothing is ours to take back */
 	if (write_files(&in, cli) == 0 && make_vault(&in) == 0)

@@ -18,8 +18,6 @@
 #include "common/proto.h"
 #include "common/secret.h"
 
-#define PORT_DEFAULT 3200
-
 static int
 set_token(const void *p, size_t len, void *arg)
 {
@@ -72,16 +70,23 @@ set_gate(struct cli *cli)
 static int
 check_transport(struct cli *cli, const char **transport, unsigned *port)
 {
-	*transport = cli_text_or(cli, "transport", "stdio");
-	*port = cli_number(cli, "port", PORT_DEFAULT);
+	const struct config *c = cli_config(cli);
+
+	if (c == NULL)
+		return ADMIN_FAILED;
+	*transport = cli_text_or(
+	    cli, "transport", c->mcp_transport == 0 ? "stdio" : "streamable-http");
+	*port = cli_number(cli, "port", c->mcp_port);
 	if (strcmp(*transport, "stdio") != 0 &&
 	    strcmp(*transport, "streamable-http") != 0) {
-		cli_error(NULL, "--transport is stdio or streamable-http");
-		return -1;
+		cli_error(NULL,
+		    "--transport: found %s, expected stdio or streamable-http",
+		    *transport);
+		return ADMIN_USAGE;
 	}
 	if (*port < 1 || *port > 65535) {
 		cli_error(NULL, "--port: expected 1 to 65535");
-		return -1;
+		return ADMIN_USAGE;
 	}
 	return 0;
 }
@@ -92,9 +97,10 @@ cmd_mcp_serve(struct cli *cli)
 	const char *dir = getenv("AEGIS_LIBEXEC"), *transport;
 	char path[1100], number[8];
 	unsigned port;
+	int r;
 
-	if (check_transport(cli, &transport, &port) == -1)
-		return ADMIN_USAGE;
+	if ((r = check_transport(cli, &transport, &port)) != 0)
+		return r;
 	/* over HTTP every program of this machine could come, so a token that merely lies
 	 * in the environment is not lent to them */
 	if (strcmp(transport, "stdio") != 0)
@@ -184,6 +190,7 @@ cmd_mcp_config(struct cli *cli)
 	struct buf out;
 	unsigned port;
 	bool stdio;
+	int r;
 
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]) && cli->nrest == 1; i++)
 		if (strcmp(cli->rest[0], hosts[i].name) == 0)
@@ -193,10 +200,9 @@ cmd_mcp_config(struct cli *cli)
 		    NULL, "name the host: claude, cursor, vscode, cline or windsurf");
 		return ADMIN_USAGE;
 	}
-	if (check_transport(cli, &transport, &port) == -1)
-		return ADMIN_USAGE;
-	if ((c = cli_config(cli)) == NULL)
-		return ADMIN_FAILED;
+	if ((r = check_transport(cli, &transport, &port)) != 0)
+		return r;
+	c = cli_config(cli);
 	stdio = strcmp(transport, "stdio") == 0;
 	buf_init(&out);
 	jsonw_init(&w, &out);
@@ -216,8 +222,10 @@ cmd_mcp_config(struct cli *cli)
 	jsonw_obj_close(&w);
 	jsonw_obj_close(&w);
 	jsonw_obj_close(&w);
-	if (jsonw_done(&w) == 0)
+	if (jsonw_done(&w) == 0 && cli->json)
 		printf("%.*s\n", (int)out.len, (const char *)out.p);
+	else if (jsonw_done(&w) == 0)
+		out_json(stdout, (const char *)out.p, out.len);
 	if (!cli->json)
 		fprintf(stderr,
 		    "Goes into %s. The token is shown by \"aegis agent add --name "

@@ -56,7 +56,7 @@ show(struct cli *cli, const struct made *made)
 	struct buf json;
 
 	if (!cli->json) {
-		printf("Webhook %s is added.\n", made->id);
+		cli_ok("Webhook %s is added.", made->id);
 		if (made->secret[0] != '\0')
 			printf("  Its signing secret, shown once: %s\n", made->secret);
 		printf("  Try it: aegis webhook test --id %s\n", made->id);
@@ -216,5 +216,5 @@ cmd_webhook_check_expiry(struct cli *cli)
 
 	m.days = cli_number(cli, "threshold", 7);
 	return admin_list(cli, MSG_webhook_check, &m, columns,
-	    "No credential expires within these days.");
+	    "No credential expires within the threshold (--threshold DAYS).");
 }

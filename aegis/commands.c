@@ -38,6 +38,13 @@
 	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
 #define AGENT NEED("agent", 0, "NAME", "Agent")
 #define POLICIES_DIR TEXT("policies-dir", 0, "PATH", "Policies: a file or a directory of them")
+#define GATE_FLAGS \
+	SWITCH("tls", 0, "Serve TLS with certs/aegis.crt and certs/aegis.key"), \
+	TEXT("cert", 0, "FILE", "Certificate chain (PEM)"), \
+	TEXT("key", 0, "FILE", "Private key (PEM)"), \
+	SWITCH("no-agent-auth", 0, "Serve requests without an agent's token too"), \
+	SWITCH("require-agent-auth", 0, "Refuse them (the default)"), POLICIES_DIR, \
+	TEXT("policy-mode", 0, "MODE", "enforce, dry-run or off")
 #define SINCE TEXT("since", 0, "TIME", "2026-03-01, a timestamp, or an age such as 2h, 7d")
 
 const struct command commands[] = {
@@ -48,13 +55,11 @@ const struct command commands[] = {
 	    SWITCH("generate-cert", 0, "Make a certificate for localhost in certs/")), cmd_init},
     {"", "gate", "", 0, "Run the gate in the foreground",
 	FLAGS(NUMBER("port", 'p', "N", "Port instead of the configured one"),
-	    SWITCH("tls", 0, "Serve TLS with certs/aegis.crt and certs/aegis.key"),
-	    TEXT("cert", 0, "FILE", "Certificate chain (PEM)"),
-	    TEXT("key", 0, "FILE", "Private key (PEM)"),
-	    SWITCH("no-agent-auth", 0, "Serve requests without an agent's token too"),
-	    SWITCH("require-agent-auth", 0, "Refuse them (the default)"),
-	    POLICIES_DIR,
-	    TEXT("policy-mode", 0, "MODE", "enforce, dry-run or off")), cmd_gate},
+	    GATE_FLAGS), cmd_gate},
+    {"", "dashboard", "", 0, "The same, with the data API for dashboards",
+	FLAGS(NUMBER("port", 'd', "N", "Port of the data API (3200)"),
+	    NUMBER("gate-port", 'p', "N", "Port of the gate instead of the configured one"),
+	    GATE_FLAGS), cmd_gate},
 
     {"", "import", "DIRECTORY", 1, "Take over configuration and policies of the established tool",
 	FLAGS(NEED("from", 0, "TOOL", "getaegis")), cmd_import},
@@ -178,13 +183,13 @@ const struct command commands[] = {
 	FLAGS(TEXT("session", 0, "ID", "Session"), TEXT("reason", 0, "TEXT", "Why")),
 	cmd_session_revoke},
     {"mcp", "serve", "", 0, "Be an MCP server in front of the gate, as an agent",
-	FLAGS(TEXT("transport", 0, "KIND", "stdio (the default) or streamable-http"),
-	    NUMBER("port", 0, "N", "Port on loopback, of streamable-http (3200)"),
+	FLAGS(TEXT("transport", 0, "KIND", "stdio or streamable-http (mcp.transport, else stdio)"),
+	    NUMBER("port", 0, "N", "Port on loopback, of streamable-http (mcp.port, else 3300)"),
 	    {"agent-token", 0, FLAG_SECRET, false, "TOKEN", "Agent's token; better in AEGIS_AGENT_TOKEN"}),
 	cmd_mcp_serve},
     {"mcp", "config", "HOST", 1, "What to tell claude, cursor, vscode, cline or windsurf",
-	FLAGS(TEXT("transport", 0, "KIND", "stdio (the default) or streamable-http"),
-	    NUMBER("port", 0, "N", "Port of streamable-http (3200)")), cmd_mcp_config},
+	FLAGS(TEXT("transport", 0, "KIND", "stdio or streamable-http (mcp.transport, else stdio)"),
+	    NUMBER("port", 0, "N", "Port of streamable-http (mcp.port, else 3300)")), cmd_mcp_config},
     {"webhook", "add", "", 0, "Tell somebody of events, signed",
 	FLAGS(NEED("url", 'u', "URL", "Where to: https://host/path"),
 	    NEED("events", 'e', "LIST", "blocked_request, credential_expiry, rate_limit_exceeded, "

@@ -335,7 +335,8 @@ read_config_file(struct loading *l)
 	if (text == NULL) {
 		problem_add(&l->problems, l->c->file, 0, 0, NULL, "%s",
 		    errno == EFBIG ? "found more than 1 MiB, expected a smaller file"
-				   : strerror(errno));
+			: errno == EACCES ? CONFIG_NOT_YOURS
+					  : strerror(errno));
 		return;
 	}
 	if (stat(l->c->file, &st) == 0 && (st.st_mode & 022) != 0)
@@ -379,6 +380,9 @@ read_flags(struct loading *l, const struct config_flags *f)
 
 	snprintf(port, sizeof(port), "%u", f->port);
 	set_flag(l, "gate.port", f->port != 0 ? port : NULL);
+	snprintf(port, sizeof(port), "%u", f->dashboard_port);
+	set_flag(l, "observability.dashboard.port", f->dashboard_port != 0 ? port : NULL);
+	set_flag(l, "observability.dashboard.enabled", f->dashboard ? "true" : NULL);
 	set_flag(l, "vault.data_dir", f->data_dir);
 	set_flag(l, "vault.name", f->vault);
 	set_flag(l, "gate.require_agent_auth",

@@ -98,6 +98,8 @@ struct config {
 	int policy_mode;    /* enum policy_mode */
 	bool policy_allow;  /* agents without a policy */
 	bool policy_watch;  /* their files */
+	int mcp_transport;  /* 0: stdio, 1: streamable-http */
+	unsigned mcp_port;
 	struct policies
 	    *policies; /* as read at the start, or NULL; the master takes it */
 	unsigned max_header_bytes;
@@ -176,7 +178,8 @@ enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_DOTENV, FROM_ENVIRONMENT, FRO
 /* Flags of the command line that override everything; NULL or 0: not given. */
 struct config_flags {
 	const char *file;
-	unsigned port;
+	unsigned port, dashboard_port;
+	bool dashboard; /* it is wanted, whatever the file says */
 	bool tls, no_agent_auth, require_agent_auth;
 	const char *cert, *key;
 	const char *policies_dir, *policy_mode;

@@ -131,7 +131,8 @@ key_from_file(struct loading *l, const char *path, const char *source)
 	if (text == NULL) {
 		if (errno == ENOENT)
 			return 0;
-		problem_add(&l->problems, path, 0, 0, NULL, "%s", strerror(errno));
+		problem_add(&l->problems, path, 0, 0, NULL, "%s",
+		    errno == EACCES ? CONFIG_NOT_YOURS : strerror(errno));
 		return -1;
 	}
 	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)

@@ -8,6 +8,9 @@
 
 struct yaml_node;
 
+#define CONFIG_NOT_YOURS \
+	"Permission denied: run this as the user who ran \"aegis init\", or as root"
+
 struct loading {
 	struct config *c;
 	struct problems problems;

@@ -184,6 +184,10 @@ const struct config_key config_keys[] = {
     KEY("operators.readonly_roles", KEY_TEXTS, AT(readonly_roles), "aegis:readonly", NULL, 0, 0,
 	NULL, "Roles that may look."),
 
+    KEY("mcp.transport", KEY_CHOICE, AT(mcp_transport), "stdio", NULL, 0, 0, "stdio|streamable-http",
+	"What `aegis mcp serve` and `aegis mcp config` mean without --transport."),
+    KEY("mcp.port", KEY_UINT, AT(mcp_port), "3300", NULL, 1, 65535, NULL,
+	"Port on loopback of `aegis mcp serve --transport streamable-http`."),
     KEY("mcp.hosts", KEY_TEXTS, AT(mcp_hosts), NULL, NULL, 0, 0, NULL,
 	"Names under which /mcp is reached, beside localhost and addresses."),
     KEY("mcp.session_idle", KEY_SECONDS, AT(mcp_idle_s), "1800s", NULL, 10, 604800, NULL,

@@ -45,7 +45,7 @@ split(const char *text, char *host, size_t size, const char **port)
 }
 
 static int
-listen_on(const char *text)
+listen_on(const char *text, const char *key, const char *flag)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 			    .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
@@ -55,12 +55,12 @@ listen_on(const char *text)
 	int fd = -1, on = 1, e;
 
 	if (split(text, host, sizeof(host), &port) == -1) {
-		fprintf(stderr, "aegis: gate.listen: \"%s\": write HOST:PORT\n", text);
+		fprintf(stderr, "aegis: %s: \"%s\": write HOST:PORT\n", key, text);
 		return -1;
 	}
 	e = getaddrinfo(host, port, &hints, &list);
 	if (e != 0) {
-		fprintf(stderr, "aegis: gate.listen: %s: %s\n", text, gai_strerror(e));
+		fprintf(stderr, "aegis: %s: %s: %s\n", key, text, gai_strerror(e));
 		return -1;
 	}
 	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -68,10 +68,9 @@ listen_on(const char *text)
 	    bind(fd, list->ai_addr, list->ai_addrlen) == -1 || listen(fd, 4096) == -1) {
 		if (errno == EADDRINUSE)
 			fprintf(stderr,
-			    "Port %s is already in use. Use \"aegis gate --port %d\" or "
-			    "stop the "
+			    "Port %s is already in use. Use \"aegis %s %d\" or stop the "
 			    "other process.\n",
-			    port, atoi(port) + 1);
+			    port, flag, atoi(port) < 65535 ? atoi(port) + 1 : 1024);
 		else
 			fprintf(stderr, "aegis: %s: %s\n", text, strerror(errno));
 		if (fd >= 0)
@@ -125,7 +124,7 @@ open_api(const struct config *c)
 	if (!c->dashboard)
 		return 0;
 	snprintf(text, sizeof(text), "%s:%u", c->dashboard_host, c->dashboard_port);
-	api = listen_on(text);
+	api = listen_on(text, "observability.dashboard", "dashboard --port");
 	return api == -1 ? -1 : 0;
 }
 
@@ -146,7 +145,7 @@ listen_open_agents(const struct config *c)
 			    LISTEN_MAX);
 			return -1;
 		}
-		agents[n] = listen_on(c->listen[n]);
+		agents[n] = listen_on(c->listen[n], "gate.listen", "gate --port");
 		agents[n + 1] = -1;
 		if (agents[n] == -1)
 			return -1;

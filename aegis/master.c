@@ -124,6 +124,10 @@ announce(void)
 			printf("Aegis is ready on %s://%s\n",
 			    config->tls_cert != NULL ? "https" : "http",
 			    config->listen[i]);
+		if (config->dashboard)
+			printf("Its data API is on %s://%s:%u/api/\n",
+			    config->tls_cert != NULL ? "https" : "http",
+			    config->dashboard_host, config->dashboard_port);
 		fflush(stdout);
 		notify_systemd("READY=1");
 	}
@@ -493,8 +497,9 @@ master_start_background(const struct config *c, enum master_mode m)
 	char byte;
 	pid_t pid;
 
-	/* no tool server runs, and the secrets of theirs stay behind */
+	/* no tool server runs and no webhook is told; their secrets stay behind */
 	without_tools.ntools = 0;
+	without_tools.nhooks = 0;
 	config = c;
 	forked_key_fd = c->master_key != NULL ? key_descriptor() : -1;
 	if (pipe2(pipefd, O_CLOEXEC) == -1)

@@ -104,6 +104,41 @@ out_member(const struct json_doc *d, uint32_t object, const char *member,
 	put_value(d, json_get(d, object, member), kind, out);
 }
 
+static void
+break_line(FILE *f, unsigned depth)
+{
+	fprintf(f, "\n%*s", (int)depth * 2, "");
+}
+
+void
+out_json(FILE *f, const char *p, size_t len)
+{
+	bool in_text = false, escaped = false;
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = p[i];
+
+		if (in_text) {
+			fputc(c, f);
+			in_text = escaped || c != '"';
+			escaped = !escaped && c == '\\';
+			continue;
+		}
+		if (c == '}' || c == ']')
+			break_line(f, --depth);
+		fputc(c, f);
+		in_text = c == '"';
+		if (c == '{' || c == '[')
+			break_line(f, ++depth);
+		else if (c == ',')
+			break_line(f, depth);
+		else if (c == ':')
+			fputc(' ', f);
+	}
+	fputc('\n', f);
+}
+
 struct table *
 table_new(const struct column *columns)
 {
@@ -169,14 +204,27 @@ print_cell(FILE *f, const char *s, size_t columns, bool last)
 		fprintf(f, "%*s", (int)(columns - have + 2), "");
 }
 
+static bool
+is_empty(const struct table *t, size_t column)
+{
+	for (size_t j = 0; j < t->nrows; j++)
+		if (t->cells[j * t->ncolumns + column] == NULL ||
+		    strcmp(t->cells[j * t->ncolumns + column], "-") != 0)
+			return false;
+	return true;
+}
+
 void
 table_print(const struct table *t, FILE *f, const char *empty)
 {
-	size_t *widths = calloc(t->ncolumns, sizeof(*widths)), i, j, n;
+	size_t *widths = calloc(t->ncolumns, sizeof(*widths)), i, j, n, last = 0;
 
 	if (t->nrows == 0)
 		fprintf(f, "%s\n", empty);
 	for (i = 0; i < t->ncolumns && widths != NULL && t->nrows > 0; i++) {
+		if (i > 0 && is_empty(t, i))
+			continue; /* of width 0: left out */
+		last = i;
 		widths[i] = width(t->columns[i].title);
 		for (j = 0; j < t->nrows; j++)
 			if ((n = width(t->cells[j * t->ncolumns + i])) > widths[i])
@@ -185,13 +233,14 @@ table_print(const struct table *t, FILE *f, const char *empty)
 	if (t->nrows > 0 && widths != NULL) {
 		fputs(out_colour(f, OUT_BOLD), f);
 		for (i = 0; i < t->ncolumns; i++)
-			print_cell(
-			    f, t->columns[i].title, widths[i], i + 1 == t->ncolumns);
+			if (widths[i] > 0)
+				print_cell(f, t->columns[i].title, widths[i], i == last);
 		fputs(out_colour(f, OUT_PLAIN), f);
 		for (j = 0; j < t->nrows; j++)
 			for (i = 0; i < t->ncolumns; i++)
-				print_cell(f, t->cells[j * t->ncolumns + i], widths[i],
-				    i + 1 == t->ncolumns);
+				if (widths[i] > 0)
+					print_cell(f, t->cells[j * t->ncolumns + i],
+					    widths[i], i == last);
 	}
 	free(widths);
 }

@@ -32,6 +32,10 @@ struct column {
 	enum column_kind kind;
 };
 
+/* JSON of ours, with line breaks and two blanks a level, to be read or put into a file.
+ */
+void out_json(FILE *, const char *json, size_t len);
+
 struct table;
 
 /* A table whose rows are JSON objects. NULL without memory. */

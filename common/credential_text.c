@@ -54,6 +54,20 @@ append_item(char *out, size_t size, const char *item)
 	return n < 0 || (size_t)n >= size - have ? -1 : 0;
 }
 
+/* A sentence about a name that cannot be used, after "The list of domains". */
+static const char *
+bad_domain(const char *raw, int r)
+{
+	static char text[480];
+
+	snprintf(text, sizeof(text), "has \"%.300s\": %s%s", raw, host_strerror(r),
+	    r == HOST_ERR_WIDE
+		? ", where strangers have names, too: name yours, such as *.example.com"
+		: ": hosts are named like api.example.com, *.example.com or "
+		  "api.example.com:8443, without https:// and path");
+	return text;
+}
+
 static const char *
 one_domain(struct span item, char *out, size_t size)
 {
@@ -66,12 +80,12 @@ one_domain(struct span item, char *out, size_t size)
 		return "has a name that is too long";
 	r = domain_pattern_check(raw);
 	if (r < 0)
-		return host_strerror(r);
+		return bad_domain(raw, r);
 	if (strncmp(raw, "*.", 2) == 0)
 		name += 2;
 	r = host_normalise(name, strlen(name), host, &port);
 	if (r < 0)
-		return host_strerror(r);
+		return bad_domain(raw, r);
 	r = port != 0
 	    ? snprintf(out, size, "%s%s:%u", name != raw ? "*." : "", host, port)
 	    : snprintf(out, size, "%s%s", name != raw ? "*." : "", host);

@@ -116,8 +116,8 @@ admin_agent_add(struct chan *c, uint64_t reqid, void *msg)
 	if (agent_by_name(judge_conf.tenant, m->name) != NULL)
 		return admin_refuse(c, reqid,
 		    "There is an agent named %.*s already. A new token for it: aegis "
-		    "agent regenerate",
-		    (int)m->name.len, m->name.p);
+		    "agent regenerate --name %.*s",
+		    (int)m->name.len, m->name.p, (int)m->name.len, m->name.p);
 	judge_uuid(row.id);
 	snprintf(row.tenant, sizeof(row.tenant), "%s", judge_conf.tenant);
 	(void)span_copy(m->name, row.name, sizeof(row.name));
@@ -190,7 +190,8 @@ admin_agent_grant(struct chan *c, uint64_t reqid, void *msg)
 	if (a == NULL)
 		return 0;
 	if (cred == NULL)
-		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		return admin_refuse(c, reqid,
+		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->credential.len, m->credential.p);
 	if (m->revoke && !grant_has(a, cred))
 		return admin_refuse(c, reqid, "Agent %s has no grant for %s.",

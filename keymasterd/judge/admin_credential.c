@@ -280,7 +280,8 @@ admin_credential_update(struct chan *c, uint64_t reqid, void *msg)
 	char why[512];
 
 	if (old == NULL)
-		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		return admin_refuse(c, reqid,
+		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
 	if (act_busy(m->name))
 		return refuse_busy(c, reqid);
@@ -300,7 +301,8 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 	uint64_t now = judge_now_ms();
 
 	if (old == NULL)
-		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		return admin_refuse(c, reqid,
+		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
 	if (act_busy(m->name))
 		return refuse_busy(c, reqid);
@@ -402,7 +404,8 @@ admin_credential_remove(struct chan *c, uint64_t reqid, void *msg)
 	char key[64];
 
 	if (old == NULL)
-		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		return admin_refuse(c, reqid,
+		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
 	if (act_busy(m->name))
 		return refuse_busy(c, reqid);

@@ -55,7 +55,8 @@ admin_vault_refresh(struct chan *c, uint64_t reqid, void *msg)
 	struct refresh *r;
 
 	if (m->name.len > 0 && credential_by_name(judge_conf.tenant, m->name) == NULL)
-		return admin_refuse(c, reqid, "There is no credential named %.*s.",
+		return admin_refuse(c, reqid,
+		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
 	if ((r = act_new(c, reqid, "vault.refresh", sizeof(*r))) == NULL)
 		return 0;

@@ -23,7 +23,8 @@ struct words {
 };
 
 static const char inspection_hint[] =
-    "Take the credential out of the request; the gate adds the one it is for. If it is "
+    "Body inspection: blocked. Take the credential out of the request; the gate adds the "
+    "one it is for. If it is "
     "none: "
     "aegis vault update --name NAME --body-inspection warn";
 

@@ -78,8 +78,15 @@ store_open(const char *path, int sync, char *err, size_t err_size)
 	}
 	umask(mask);
 	if (r != SQLITE_OK) {
-		snprintf(err, err_size, "%s: %s", path,
-		    s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory");
+		r = s->db != NULL ? sqlite3_errcode(s->db) & 0xff : SQLITE_NOMEM;
+		snprintf(err, err_size, "%s%s: %s%s",
+		    r == SQLITE_NOTADB || r == SQLITE_CORRUPT
+			? "Database file is corrupted: "
+			: "",
+		    path, s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory",
+		    r == SQLITE_NOTADB || r == SQLITE_CORRUPT
+			? ": bring it back with \"aegis db restore\""
+			: "");
 		goto fail;
 	}
 	sqlite3_wal_hook(s->db, on_wal, s);

@@ -80,8 +80,7 @@ def test_configuration_and_policies_come_over(prefix, place, old):
     assert not (place / "policies" / "notes.txt").exists()
     left = {x["what"]: x["why"] for x in said["not_taken"]}
     assert set(left) == {"gate.tls", "gate.policies_dir", "gate.colour", "vault.name", "vault.data_dir",
-                         "vault.master_key", "observability.dashboard", "mcp.transport", "mcp.port",
-                         "webhooks"}
+                         "vault.master_key", "observability.dashboard", "webhooks"}
     assert left["webhooks"] == ("aegis webhook add --url 'https://hooks.example/x' --events "
                                 "blocked_request,credential_expiring")
     assert {p: p.read_bytes() for p in before} == {p: b for p, (b, _) in before.items()}
@@ -96,7 +95,8 @@ def test_configuration_and_policies_come_over(prefix, place, old):
     for key, want in (("gate.port", 3177), ("gate.max_body_size", 2097152),
                       ("gate.max_connections_per_agent", 25), ("gate.require_agent_auth", True),
                       ("gate.policy_mode", "dry-run"), ("observability.log_level", "debug"),
-                      ("observability.log_format", "logfmt")):
+                      ("observability.log_format", "logfmt"), ("mcp.transport", "stdio"),
+                      ("mcp.port", 3200)):
         assert str(values[key]).lower() == str(want).lower(), (key, values[key])
     assert values["gate.request_timeout"] in ("45s", "45000ms", 45000)
     done = aegis(prefix, place, "policy", "test", "-a", "research-bot", "-s", "github", "-m", "GET",
