@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -312,13 +314,29 @@ set_limit(const char *dir, int what, const struct cgroup_limit *l)
 	}
 }
 
+static void
+open_way(struct cgroup_way *way, int controller, const char *dir)
+{
+	char path[PATH_SIZE + 96];
+
+	if (places[controller].two) {
+		if (way->two == -1) /* one for all controllers */
+			way->two = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/tasks", dir);
+	way->ones[way->nones] = open(path, O_WRONLY | O_CLOEXEC);
+	way->nones += way->ones[way->nones] != -1;
+}
+
 void
-cgroup_make(uint32_t instance, pid_t pid, const struct cgroup_limit *l)
+cgroup_make(uint32_t instance, const struct cgroup_limit *l, struct cgroup_way *way)
 {
 	struct group *g = calloc(1, sizeof(*g));
 	char dir[PATH_SIZE + 64];
 	int i;
 
+	*way = (struct cgroup_way){.two = -1};
 	if (g == NULL)
 		return;
 	g->instance = instance;
@@ -328,17 +346,85 @@ cgroup_make(uint32_t instance, pid_t pid, const struct cgroup_limit *l)
 		path_of(g, i, dir, sizeof(dir));
 		if (mkdir(dir, 0755) == -1 && errno != EEXIST)
 			continue;
-		if (set_limit(dir, i, l) == 0 &&
+		g->have[i] = set_limit(dir, i, l) == 0;
+		if (g->have[i])
+			open_way(way, i, dir);
+		else
+			(void)rmdir(dir);
+	}
+	TAILQ_INSERT_TAIL(&groups, g, entry);
+}
+
+pid_t
+cgroup_fork(const struct cgroup_way *way)
+{
+	struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
+	long pid;
+
+	if (way == NULL || way->two == -1)
+		return fork();
+	args.cgroup = (unsigned)way->two;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	return pid >= 0 ? (pid_t)pid : fork(); /* it is put there later */
+}
+
+void
+cgroup_enter(const struct cgroup_way *way)
+{
+	unsigned i;
+
+	for (i = 0; way != NULL && i < way->nones; i++)
+		(void)!write(way->ones[i], "0", 1);
+}
+
+void
+cgroup_way_close(struct cgroup_way *way)
+{
+	unsigned i;
+
+	if (way->two >= 0)
+		close(way->two);
+	for (i = 0; i < way->nones; i++)
+		close(way->ones[i]);
+}
+
+static bool
+is_member(const char *dir, pid_t pid)
+{
+	const char *p = get(dir, "cgroup.procs");
+	char *end;
+	long member;
+
+	for (; (member = strtol(p, &end, 10)) > 0; p = end)
+		if (member == pid)
+			return true;
+	return false;
+}
+
+void
+cgroup_settle(uint32_t instance, pid_t pid)
+{
+	char dir[PATH_SIZE + 64];
+	struct group *g;
+	int i;
+
+	TAILQ_FOREACH (g, &groups, entry)
+		if (g->instance == instance)
+			break;
+	for (i = 0; g != NULL && i < CONTROLLERS; i++) {
+		if (!g->have[i])
+			continue;
+		path_of(g, i, dir, sizeof(dir));
+		if (is_member(dir, pid) ||
 		    put_number(dir, "cgroup.procs", (unsigned long long)pid) == 0) {
 			snprintf(g->limits + strlen(g->limits),
 			    sizeof(g->limits) - strlen(g->limits), "%s%s",
 			    g->limits[0] != '\0' ? "," : "", names[i]);
-			g->have[i] = true;
 		} else {
 			(void)rmdir(dir);
+			g->have[i] = false;
 		}
 	}
-	TAILQ_INSERT_TAIL(&groups, g, entry);
 }
 
 const char *

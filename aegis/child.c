@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "aegis/accuse.h"
+#include "aegis/cgroup.h"
 #include "aegis/confsend.h"
 #include "aegis/numbers.h"
 #include "aegis/openbao.h"
@@ -117,13 +118,15 @@ child_setup(const struct config *c)
 
 /* Runs in the child between fork and execve: async-signal-safe calls only. */
 static void
-become(const char *path, char *title, int control, const int stdio[2])
+become(const char *path, char *title, int control, const int stdio[2],
+    const struct cgroup_way *way)
 {
 	char *argv[] = {title, NULL};
 	char *envp[] = {NULL};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), in, out;
 	sigset_t none;
 
+	cgroup_enter(way);
 	in = stdio[0] >= 0 ? stdio[0] : null;
 	out = stdio[1] >= 0 ? stdio[1] : 2;
 	if (control == 3)
@@ -146,6 +149,8 @@ door_ready(struct chan *c, void *owner)
 	struct child *child = owner;
 
 	(void)c;
+	if (child->role == ROLE_TOOLEXEC)
+		cgroup_settle(child->instance, child->pid);
 	if (confsend_child(child, config) == -1) {
 		LOG_ERROR("child.configure", LS("child", role_name(child->role)));
 		child_end(child, 0);
@@ -167,7 +172,7 @@ door_gone(struct chan *c, void *owner)
 
 struct child *
 child_start(enum role role, const char *tenant, const char *name, unsigned index,
-    const int stdio[2])
+    const int stdio[2], const struct cgroup_limit *limit)
 {
 	static const int none[2] = {-1, -1};
 	struct chan_conf conf = {.own_role = ROLE_MASTER,
@@ -178,6 +183,7 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
 	struct child *child = calloc(1, sizeof(*child));
 	const char *dir = secure_getenv("AEGIS_LIBEXEC");
 	char path[1024], title[256];
+	struct cgroup_way way, *into = NULL;
 	int pair[2] = {-1, -1}, saved;
 
 	if (stdio == NULL)
@@ -203,11 +209,22 @@ child_start(enum role role, const char *tenant, const char *name, unsigned index
 	snprintf(child->tenant, sizeof(child->tenant), "%s", tenant);
 	snprintf(child->name, sizeof(child->name), "%s", name);
 	numbers_started(role);
-	child->pid = fork();
-	if (child->pid == -1)
-		goto fail;
+	if (limit != NULL) {
+		cgroup_make(child->instance, limit, &way);
+		into = &way;
+	}
+	child->pid = cgroup_fork(into);
 	if (child->pid == 0)
-		become(path, title, pair[1], stdio);
+		become(path, title, pair[1], stdio, into);
+	saved = errno;
+	if (into != NULL)
+		cgroup_way_close(into);
+	errno = saved;
+	if (child->pid == -1) {
+		cgroup_drop(child->instance);
+		errno = saved;
+		goto fail;
+	}
 	close(pair[1]);
 	if (stdio[0] >= 0)
 		close(stdio[0]);

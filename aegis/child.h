@@ -14,6 +14,7 @@
 
 #include "common/chan.h"
 
+struct cgroup_limit;
 struct config;
 
 enum child_state { CHILD_STARTING, CHILD_CONFIGURED, CHILD_READY, CHILD_ENDING };
@@ -42,10 +43,11 @@ extern struct child_list children;
 void child_setup(const struct config *);
 /*
  * Forks and executes the program of a role. stdio: descriptors for 0 and 1 over there, or
- * -1 for /dev/null (0) and our standard error (1); taken. NULL on failure with errno.
+ * -1 for /dev/null (0) and our standard error (1); taken. limit: of a control group of
+ * its own, or NULL. NULL on failure with errno.
  */
-struct child *child_start(
-    enum role, const char *tenant, const char *name, unsigned index, const int stdio[2]);
+struct child *child_start(enum role, const char *tenant, const char *name, unsigned index,
+    const int stdio[2], const struct cgroup_limit *limit);
 /* SIGTERM now, SIGKILL after grace_ms. */
 void child_end(struct child *, unsigned grace_ms);
 struct child *child_find(uint32_t instance);

@@ -79,7 +79,7 @@ start_slot(struct slot *s)
 
 	if (s->role == ROLE_GATE) /* of several: which */
 		snprintf(name, sizeof(name), "%u", s->index);
-	child = child_start(s->role, config->tenant, name, s->index, NULL);
+	child = child_start(s->role, config->tenant, name, s->index, NULL, NULL);
 
 	if (child == NULL) {
 		LOG_ERROR(

@@ -87,7 +87,7 @@ spawn_worker(struct chan *c, uint64_t reqid, void *msg)
 	/* the dispatcher keeps to it by itself; this is for one that was taken over */
 	if (count(ROLE_WORKER) >= 2 * config->max_workers)
 		return answer(c, reqid, NULL, EAGAIN, -1, -1);
-	child = child_start(ROLE_WORKER, tenant, name, 0, NULL);
+	child = child_start(ROLE_WORKER, tenant, name, 0, NULL, NULL);
 	if (child == NULL)
 		return answer(c, reqid, NULL, errno, -1, -1);
 	child->asked_by = asker->instance;
@@ -143,13 +143,13 @@ start_tool(const struct msg_tool_spawn *m, const int stdio[2])
 	unsigned uid;
 
 	uid = tool_uid(m->server, m->execution.len == 0 && !m->probe);
-	child = child_start(ROLE_TOOLEXEC, config->tenant, t->name, m->server, stdio);
+	child =
+	    child_start(ROLE_TOOLEXEC, config->tenant, t->name, m->server, stdio, &limit);
 	if (child == NULL)
 		return NULL;
 	child->uid = uid;
 	child->probe = m->probe == 1;
 	(void)span_copy(m->execution, child->execution, sizeof(child->execution));
-	cgroup_make(child->instance, child->pid, &limit);
 	return child;
 }
 

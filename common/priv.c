@@ -136,9 +136,11 @@ static void
 drop_bounding(void)
 {
 	cap_value_t cap;
+	int there;
 
-	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM)
+	for (cap = 0; (there = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
+		if (there != 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 &&
+		    errno != EPERM)
 			fatal("capability bounding set");
 }
 
