@@ -24,6 +24,7 @@
 #include "aegis/layout.h"
 #include "aegis/master.h"
 #include "aegis/out.h"
+#include "aegis/sealed.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/proto.h"
@@ -151,7 +152,7 @@ start_keymaster(struct config *c)
 		layout_absent(c);
 		return ADMIN_FAILED;
 	}
-	if (c->master_key == NULL) {
+	if (c->master_key == NULL && !sealed_would_be(c)) {
 		cli_error("export AEGIS_MASTER_KEY=<key>, or use \"aegis init "
 			  "--write-secrets\".",
 		    "AEGIS_MASTER_KEY is not set");

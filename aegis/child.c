@@ -22,6 +22,7 @@
 #include "aegis/policies.h"
 #include "aegis/process.h"
 #include "aegis/reload.h"
+#include "aegis/sealed.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -48,6 +49,7 @@ static const struct permit permit_judge[] = {
     {MSG_reload_want, CHAN_READY, 0, reload_want},
     {MSG_stats, CHAN_READY, 0, stats_asked},
     {MSG_policy_reload, CHAN_READY, 0, policies_asked},
+    {MSG_seal_want, CHAN_READY, 0, sealed_want},
     PERMIT_LAST,
 };
 static const struct permit permit_dispatcher[] = {
@@ -70,6 +72,7 @@ static const struct permit permit_vault[] = {
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
     {MSG_secret_id_want, CHAN_READY, 0, openbao_secret_id},
     {MSG_tool_old, CHAN_READY, 0, spawn_old},
+    {MSG_key_joined, CHAN_READY, 0, sealed_key},
     PERMIT_LAST,
 };
 

@@ -150,6 +150,31 @@ take_secret(struct cli *cli, char *value)
 	return cli->secret != NULL ? 0 : -1;
 }
 
+void
+cli_warn_secret(void)
+{
+	fprintf(stderr,
+	    "warning: what is on the command line can be seen by other users in the list "
+	    "of processes, and stays in the shell's history; type it when asked, or "
+	    "write "
+	    "it to standard input\n");
+}
+
+static int
+take_one_of(struct cli *cli, char *value)
+{
+	struct secret *s = cli->nsecrets < CLI_SECRETS_MAX
+	    ? secret_new_take(value, strlen(value))
+	    : NULL;
+
+	if (s == NULL)
+		return -1;
+	if (cli->nsecrets == 0)
+		cli_warn_secret();
+	cli->secrets[cli->nsecrets++] = s;
+	return 0;
+}
+
 static bool
 number_ok(const char *s)
 {
@@ -165,12 +190,14 @@ set_flag(struct cli *cli, size_t i, char *value)
 	const struct flag *f = flag_at(cli->command, i);
 	int r = 0;
 
-	if (cli->values[i] != NULL) {
+	if (cli->values[i] != NULL && f->kind != FLAG_SECRETS) {
 		cli_error(NULL, "--%s was given twice", f->name);
 		return ADMIN_USAGE;
 	}
-	cli->values[i] = f->kind == FLAG_SECRET ? "" : value;
-	if (f->kind == FLAG_SECRET)
+	cli->values[i] = f->kind == FLAG_SECRET || f->kind == FLAG_SECRETS ? "" : value;
+	if (f->kind == FLAG_SECRETS)
+		r = take_one_of(cli, value) == 0 ? 0 : ADMIN_FAILED;
+	else if (f->kind == FLAG_SECRET)
 		r = take_secret(cli, value) == 0 ? 0 : ADMIN_FAILED;
 	else if (f->kind == FLAG_NUMBER && !number_ok(value)) {
 		cli_error(
@@ -365,6 +392,8 @@ cli_main(int argc, char **argv)
 		r = run_command(&cli, argc - 2, argv + 2);
 	}
 	secret_free(cli.secret);
+	while (cli.nsecrets > 0)
+		secret_free(cli.secrets[--cli.nsecrets]);
 	config_free(cli.config);
 	free(cli.rest);
 	if (fflush(stdout) != 0 && r == 0) {

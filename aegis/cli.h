@@ -14,12 +14,14 @@ struct config;
 struct secret;
 
 #define CLI_FLAGS_MAX 32
+#define CLI_SECRETS_MAX 255
 
 enum flag_kind {
 	FLAG_SWITCH,
 	FLAG_TEXT,
 	FLAG_NUMBER, /* digits, up to 2^32 - 2 */
-	FLAG_SECRET  /* text that is taken out of argv at once; "-" is standard input */
+	FLAG_SECRET, /* text that is taken out of argv at once; "-" is standard input */
+	FLAG_SECRETS /* the same, as often as one likes, and never standard input */
 };
 
 struct flag {
@@ -53,6 +55,8 @@ struct cli {
 	    *values[CLI_FLAGS_MAX]; /* by place in command->flags, then common_flags */
 	struct secret *secret;      /* of a FLAG_SECRET */
 	bool secret_stdin;          /* --secret - */
+	struct secret *secrets[CLI_SECRETS_MAX]; /* of a FLAG_SECRETS */
+	unsigned nsecrets;
 	char **rest;
 	unsigned nrest;
 	bool json;
@@ -87,6 +91,12 @@ int cli_secret_fd(struct cli *);
 struct secret *cli_secret(struct cli *);
 /* Was one given, in whichever way? */
 bool cli_secret_given(const struct cli *);
+
+/* One line, typed at the terminal without echo; empty when that ends. NULL: there is no
+ * terminal. */
+struct secret *cli_secret_ask(const char *prompt);
+/* That a secret was on the command line. */
+void cli_warn_secret(void);
 
 /* "✗ what", then "  next" when it is not NULL, on standard error. */
 void cli_error(const char *next, const char *fmt, ...)

@@ -56,6 +56,9 @@ int cmd_mcp_config(struct cli *);
 int cmd_vault_create(struct cli *);
 int cmd_vault_vaults(struct cli *);
 int cmd_vault_destroy(struct cli *);
+int cmd_vault_split(struct cli *);
+int cmd_vault_seal(struct cli *);
+int cmd_vault_unseal(struct cli *);
 
 int cmd_webhook_add(struct cli *);
 int cmd_webhook_list(struct cli *);

@@ -162,7 +162,8 @@ is_vault_file(const struct dirent *e)
 {
 	const char *dot = strrchr(e->d_name, '.');
 
-	return dot != NULL && strcmp(dot, ".vault") == 0;
+	return dot != NULL && e->d_name[0] != '.' &&
+	    (strcmp(dot, ".vault") == 0 || strcmp(dot, ".split") == 0);
 }
 
 /* The files of one directory, in order of their names. */
@@ -316,7 +317,8 @@ name_is_ours(const char *name)
 {
 	return strcmp(name, "judge.db") == 0 ||
 	    (name[0] != '.' && strchr(name, '/') == NULL &&
-		(strncmp(name, "ledger-", 7) == 0 || strstr(name, ".vault") != NULL));
+		(strncmp(name, "ledger-", 7) == 0 || strstr(name, ".vault") != NULL ||
+		    strstr(name, ".split") != NULL));
 }
 
 /* Is each file there, as it was? 0, or -1 after saying which is not. */

@@ -22,6 +22,7 @@
 #include "aegis/config.h"
 #include "aegis/layout.h"
 #include "aegis/out.h"
+#include "aegis/sealed.h"
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/jsonw.h"
@@ -138,12 +139,22 @@ check_way(struct doctor *d, const struct config *c)
 static void
 check_key(struct doctor *d, const struct config *c)
 {
-	if (c->master_key == NULL && d->gate) /* a credential of systemd, for instance */
+	if (c->master_key == NULL && sealed_is_split(c))
+		say(d, PASS, "master key",
+		    "in shares: a gate that is started is sealed until \"aegis vault "
+		    "unseal\"");
+	else if (c->master_key == NULL &&
+	    d->gate) /* a credential of systemd, for instance */
 		say(d, PASS, "master key", "the running gate has it; there is none here");
 	else if (c->master_key == NULL)
 		say(d, FAIL, "master key",
 		    "AEGIS_MASTER_KEY is not set: export AEGIS_MASTER_KEY=<key>, or use "
 		    "\"aegis init --write-secrets\"");
+	else if (sealed_is_split(c))
+		say(d, WARN, "master key",
+		    "from %s: whoever can read that needs none of the shares that there "
+		    "are",
+		    c->master_key_source);
 	else
 		say(d, PASS, "master key", "from %s", c->master_key_source);
 }
@@ -259,7 +270,10 @@ check_status(struct doctor *d, const struct config *c, const struct json_doc *j)
 	(void)json_str_copy(j, json_get(j, 0, "gate_url"), url, sizeof(url), NULL);
 	if (d->gate)
 		check_address(d, url);
-	if (truth(j, json_get(j, 0, "vault"), "ready"))
+	if (truth(j, json_get(j, 0, "vault"), "sealed"))
+		say(d, WARN, "vault",
+		    "sealed, so every request is answered 503: aegis vault unseal");
+	else if (truth(j, json_get(j, 0, "vault"), "ready"))
 		say(d, PASS, "vault", "open");
 	else
 		say(d, FAIL, "vault", "not running: see the log");
@@ -349,7 +363,7 @@ check_keymaster(struct doctor *d, struct cli *cli)
 		say(d, WARN, "gate", "not running: start it with \"aegis gate\"");
 	}
 	/* without a gate this starts judge and vault, which proves key and files */
-	if (c->master_key == NULL && !d->gate)
+	if (c->master_key == NULL && !sealed_would_be(c) && !d->gate)
 		return;
 	if (admin_open(cli, ADMIN_NEED_DATA) != 0) {
 		say(d, FAIL, "vault", "cannot be opened: the reason is above");

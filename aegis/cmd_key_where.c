@@ -13,6 +13,7 @@
 #include "aegis/config.h"
 #include "aegis/keys.h"
 #include "aegis/out.h"
+#include "aegis/sealed.h"
 #include "common/buf.h"
 #include "common/jsonw.h"
 #include "common/proto.h"
@@ -98,7 +99,10 @@ cmd_key_where(struct cli *cli)
 		printf("[%.*s\n]\n", (int)rows.len, (char *)rows.p);
 	} else {
 		table_print(t, stdout, "");
-		if (c->master_key == NULL)
+		if (c->master_key == NULL && sealed_is_split(c))
+			printf(
+			    "\nThe master key is in shares: \"aegis vault unseal\".\n");
+		else if (c->master_key == NULL)
 			printf("\nNo master key was found. \"aegis init\" makes one.\n");
 	}
 	table_free(t);

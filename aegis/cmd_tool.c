@@ -222,6 +222,8 @@ print_status(const struct admin_answer *a)
 		goto out;
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		line(&d, 0, lines[i][0], lines[i][1]);
+	line(&d, json_get(&d, 0, "vault"), "Sealed", "sealed");
+	line(&d, json_get(&d, 0, "vault"), "Key shares", "shares");
 	line(&d, json_get(&d, 0, "ledger"), "Ledger rows", "rows");
 	line(&d, json_get(&d, 0, "policies"), "Policies", "mode");
 	line(&d, json_get(&d, 0, "policies"), "  refused", "refused");

@@ -36,6 +36,8 @@
 	TEXT("allow-paths", 0, "LIST", "Only these paths, such as '/repos/**,/user'; none: all"), \
 	TEXT("deny-paths", 0, "LIST", "Never these paths, such as '/admin/**'; none: no such"), \
 	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
+#define KEY_SHARES \
+	{"key-share", 0, FLAG_SECRETS, false, "SHARE", "A share, once or more; better typed, or on standard input"}
 #define AGENT NEED("agent", 0, "NAME", "Agent")
 #define POLICIES_DIR TEXT("policies-dir", 0, "PATH", "Policies: a file or a directory of them")
 #define GATE_FLAGS \
@@ -105,6 +107,15 @@ const struct command commands[] = {
     {"vault", "destroy", "", 0, "Destroy a vault and all its credentials; its ledger stays",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the vault"), SWITCH("confirm", 0, "Yes, destroy")),
 	cmd_vault_destroy},
+    {"vault", "split", "", 0, "Give out the master key in shares, any few of which make it",
+	FLAGS(NUMBER("threshold", 't', "N", "How many are needed (3)"),
+	    NUMBER("shares", 's', "N", "How many there are, 255 at most (5)"),
+	    SWITCH("remove-key", 0, "Take the key out of .env or .master-key afterwards"),
+	    SWITCH("remove-env-key", 0, "The same"), KEY_SHARES), cmd_vault_split},
+    {"vault", "seal", "", 0, "Forget the master key: nothing is served until it is unsealed",
+	NULL, cmd_vault_seal},
+    {"vault", "unseal", "[SHARE...]", 255, "Give shares of the master key, asked for one by one",
+	FLAGS(KEY_SHARES), cmd_vault_unseal},
 
     {"agent", "add", "", 0, "Register an agent and show its token once",
 	FLAGS(NEED("name", 'n', "NAME", "Name of the agent"),

@@ -16,6 +16,7 @@
 #include "aegis/child.h"
 #include "aegis/config.h"
 #include "aegis/policies.h"
+#include "aegis/sealed.h"
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/priv.h"
@@ -27,11 +28,18 @@ static int master_key_fd = -1;
 static unsigned admin_caller;
 
 void
-confsend_setup(bool create, int key_fd, unsigned admin_uid)
+confsend_setup(bool create, unsigned admin_uid)
 {
 	create_vault = create;
-	master_key_fd = key_fd;
 	admin_caller = admin_uid;
+}
+
+void
+confsend_key(int fd)
+{
+	if (master_key_fd >= 0)
+		close(master_key_fd);
+	master_key_fd = fd;
 }
 
 static int
@@ -358,6 +366,7 @@ send_rules(struct child *child, const struct config *c)
 	m.metrics = c->metrics;
 	m.metrics_auth = c->metrics_auth;
 	m.hook_attempts = c->hook_attempts;
+	m.sealed = sealed_now();
 	m.issuer = span_str(c->seal_issuer);
 	m.audience = span_str(c->seal_audience);
 	m.gate_url = span_str(url);
@@ -439,10 +448,14 @@ send_vault(struct child *child, const struct config *c)
 	m.vault_name = span_str(c->vault_name);
 	m.create = create_vault;
 	m.admin_uid = admin_caller;
-	m.master_key = dup(master_key_fd);
+	m.sealed = sealed_now();
+	m.joined = sealed_joined();
+	m.master_key = sealed_now() ? -1 : dup(master_key_fd);
 	memcpy(m.run, run_id(), sizeof(m.run));
 	if (chan_note(child->door, MSG_conf_vault, &m) == -1)
 		return -1;
+	if (sealed_now()) /* it gets nothing else to keep, either */
+		return 0;
 	if (c->openbao_addresses != NULL &&
 	    (send_openbao(child, c) == -1 || send_alive(child) == -1))
 		return -1;

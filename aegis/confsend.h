@@ -8,9 +8,10 @@
 struct child;
 struct config;
 
-/* create: vault makes its file. key_fd: a memfd with the master key, kept by the caller.
- */
-void confsend_setup(bool create, int key_fd, unsigned admin_uid);
+/* create: vault makes its file. */
+void confsend_setup(bool create, unsigned admin_uid);
+/* A memfd with the master key, which is taken; -1: there is none any more. */
+void confsend_key(int fd);
 int confsend_child(struct child *, const struct config *);
 
 struct secret;

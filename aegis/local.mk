@@ -79,7 +79,10 @@ aegis_aegis_SOURCES = \
 	aegis/cmd_db.c \
 	aegis/cmd_key_where.c \
 	aegis/cmd_import.c \
+	aegis/cmd_split.c \
 	aegis/cmd_vaults.c \
+	aegis/key_remove.c \
+	aegis/key_remove.h \
 	aegis/cmd_mcp.c \
 	aegis/cmd_run.c \
 	aegis/cmd_tool.c \
@@ -119,6 +122,8 @@ aegis_aegis_SOURCES = \
 	aegis/reload.c \
 	aegis/reload.h \
 	aegis/reload_keys.c \
+	aegis/sealed.c \
+	aegis/sealed.h \
 	aegis/secret_in.c \
 	aegis/spawn.c \
 	aegis/spawn.h \

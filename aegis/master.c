@@ -30,6 +30,7 @@
 #include "aegis/openbao.h"
 #include "aegis/reload.h"
 #include "aegis/policies.h"
+#include "aegis/sealed.h"
 #include "aegis/spawn.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -128,6 +129,9 @@ announce(void)
 			printf("Its data API is on %s://%s:%u/api/\n",
 			    config->tls_cert != NULL ? "https" : "http",
 			    config->dashboard_host, config->dashboard_port);
+		if (sealed_now())
+			printf("The vault is sealed: every request is answered 503 until "
+			       "enough shares were given to \"aegis vault unseal\".\n");
 		fflush(stdout);
 		notify_systemd("READY=1");
 	}
@@ -334,6 +338,7 @@ on_turn(void *arg)
 
 	(void)arg;
 	child_tick(now);
+	sealed_tick(now);
 	cgroup_tick();
 	if (stopping) {
 		continue_stop();
@@ -388,17 +393,18 @@ write_key(const void *p, size_t len, void *arg)
 	return write(*(int *)arg, p, len) == (ssize_t)len ? 0 : -1;
 }
 
-/* A memfd that vault reads; the master never maps it. */
-static int
-key_descriptor(void)
+int
+master_key_descriptor(const struct secret *key)
 {
 	int fd = memfd_create("master-key", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd == -1 || secret_use(config->master_key, write_key, &fd) != 0 ||
+	if (fd == -1 || secret_use(key, write_key, &fd) != 0 ||
 	    fcntl(fd, F_ADD_SEALS,
 		F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
 		fprintf(stderr, "aegis: the master key cannot be handed to vault: %s\n",
 		    strerror(errno));
+		if (fd >= 0)
+			close(fd);
 		return -1;
 	}
 	return fd;
@@ -433,7 +439,8 @@ master_run(struct config *c, enum master_mode m, int fd)
 	exit_code = 1;
 	log_init(
 	    ROLE_MASTER, (enum log_format)c->log_format, (enum log_level)c->log_level);
-	if (c->master_key == NULL) {
+	sealed_setup(c);
+	if (c->master_key == NULL && !sealed_now() && forked_key_fd == -1) {
 		fprintf(stderr,
 		    "AEGIS_MASTER_KEY is not set: export AEGIS_MASTER_KEY=<key>, or use "
 		    "\"aegis init --write-secrets\".\n");
@@ -460,14 +467,19 @@ master_run(struct config *c, enum master_mode m, int fd)
 	if ((mode == MASTER_ALL && listen_open_agents(c) == -1) ||
 	    listen_open_admin(c) == -1)
 		goto out;
-	key = forked_key_fd >= 0 ? forked_key_fd : key_descriptor();
+	if (!sealed_now() && forked_key_fd >= 0)
+		key = forked_key_fd;
+	else if (!sealed_now() && (key = master_key_descriptor(c->master_key)) == -1)
+		goto out;
 	if (forked_key_fd < 0)
 		secret_free(c->master_key); /* a fork has none to free */
 	c->master_key = NULL;
-	if (key == -1 || loop_init() == -1 || watch_signals() == -1)
+	if (loop_init() == -1 || watch_signals() == -1)
 		goto out;
 	priv_no_dumps();
-	confsend_setup(mode == MASTER_INIT, key, (unsigned)getuid());
+	confsend_setup(mode == MASTER_INIT, (unsigned)getuid());
+	confsend_key(key);
+	key = -1;
 	child_setup(c);
 	numbers_setup();
 	openbao_setup(c);
@@ -484,6 +496,7 @@ out:
 	listen_close(c);
 	if (key >= 0)
 		close(key);
+	confsend_key(-1);
 	close(lock);
 	return exit_code;
 }
@@ -501,7 +514,9 @@ master_start_background(const struct config *c, enum master_mode m)
 	without_tools.ntools = 0;
 	without_tools.nhooks = 0;
 	config = c;
-	forked_key_fd = c->master_key != NULL ? key_descriptor() : -1;
+	forked_key_fd = c->master_key != NULL && !sealed_would_be(c)
+	    ? master_key_descriptor(c->master_key)
+	    : -1;
 	if (pipe2(pipefd, O_CLOEXEC) == -1)
 		return -1;
 	fflush(NULL);

@@ -33,4 +33,11 @@ int master_run(struct config *, enum master_mode, int ready_fd);
 pid_t master_start_background(const struct config *, enum master_mode);
 void master_stop_background(pid_t);
 
+/*
+ * A sealed memfd with a key's text, which vault reads and the master never maps. -1 after
+ * saying why.
+ */
+struct secret;
+int master_key_descriptor(const struct secret *);
+
 #endif

@@ -48,9 +48,8 @@ read_all(int fd, const char *name)
 	return s;
 }
 
-/* At the terminal, without echo. */
-static struct secret *
-ask(void)
+struct secret *
+cli_secret_ask(const char *prompt)
 {
 	struct termios old, quiet;
 	char line[8192];
@@ -73,7 +72,7 @@ ask(void)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
-	(void)dprintf(fileno(tty), "Secret: ");
+	(void)dprintf(fileno(tty), "%s", prompt);
 	if (fgets(line, sizeof(line), tty) != NULL) {
 		n = strcspn(line, "\n");
 		if (line[n] == '\n')
@@ -122,7 +121,7 @@ from_anywhere(struct cli *cli)
 	if (stdin_wanted)
 		return read_all(STDIN_FILENO, "standard input");
 	if (isatty(STDIN_FILENO))
-		return ask();
+		return cli_secret_ask("Secret: ");
 	cli_error("Write it to standard input with --secret-stdin, or name a file with "
 		  "--secret-file.",
 	    "the secret is missing");

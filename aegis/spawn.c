@@ -14,6 +14,7 @@
 #include "aegis/cgroup.h"
 #include "aegis/child.h"
 #include "aegis/config.h"
+#include "aegis/sealed.h"
 #include "common/log.h"
 #include "common/proto.h"
 
@@ -84,6 +85,8 @@ spawn_worker(struct chan *c, uint64_t reqid, void *msg)
 	    span_copy(m->tenant, tenant, sizeof(tenant)) == -1 ||
 	    span_copy(m->credential, name, sizeof(name)) == -1)
 		return -1;
+	if (sealed_now())
+		return answer(c, reqid, NULL, EACCES, -1, -1);
 	/* the dispatcher keeps to it by itself; this is for one that was taken over */
 	if (count(ROLE_WORKER) >= 2 * config->max_workers)
 		return answer(c, reqid, NULL, EAGAIN, -1, -1);
@@ -164,6 +167,8 @@ spawn_tool(struct chan *c, uint64_t reqid, void *msg)
 	if (m->server >= config->ntools ||
 	    (m->execution.len > 0 && !name_ok(m->execution)))
 		return -1;
+	if (sealed_now())
+		return answer(c, reqid, NULL, EACCES, -1, -1);
 	if (count(ROLE_TOOLEXEC) >= most_tools())
 		return answer(c, reqid, NULL, EAGAIN, -1, -1);
 	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1) {

@@ -133,11 +133,21 @@ enum vault_code {
 	VAULT_MISSING,
 	VAULT_TOO_LARGE,
 	VAULT_IO,
-	VAULT_LOCKED, /* no or wrong master key */
+	VAULT_LOCKED, /* sealed */
 	VAULT_BAD_REFERENCE,
 	VAULT_REFUSED,
-	VAULT_AWAY,  /* OpenBao is: later it may work */
-	VAULT_DENIED /* by OpenBao */
+	VAULT_AWAY,   /* OpenBao is: later it may work */
+	VAULT_DENIED, /* by OpenBao */
+	VAULT_SHARES  /* enough of the key's shares have to be brought first */
+};
+
+/* What became of shares of the master key (share_event). */
+enum share_event {
+	SHARE_TAKEN = 1,
+	SHARE_REFUSED,
+	SHARE_FORGOTTEN, /* those there were: nobody brought the rest in time */
+	SHARE_JOINED,    /* they made the key */
+	SHARE_GIVEN      /* a split is in force */
 };
 
 /* What a secret was asked for (access_context), and what was done with it. */

@@ -27,6 +27,8 @@ gated_libgated_a_SOURCES = \
 	gated/fields.h \
 	gated/flow.c \
 	gated/headers.c \
+	gated/health.c \
+	gated/health.h \
 	gated/headers.h \
 	gated/http_guess.c \
 	gated/http_guess.h \

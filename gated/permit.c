@@ -9,6 +9,7 @@
 #include "common/stats.h"
 #include "gated/ask.h"
 #include "gated/feed.h"
+#include "gated/health.h"
 #include "gated/mcp_stream.h"
 
 /* Besides what every daemon takes from the master: its configuration again. */
@@ -30,6 +31,7 @@ const struct permit permit_api_judge[] = {
 
 const struct permit permit_gate_judge[] = {
     {MSG_mcp_event, CHAN_READY, 0, on_mcp_event},
+    {MSG_vault_state, CHAN_READY, 0, health_vault_state},
     {MSG_stats, CHAN_READY, 0, stats_asked},
     {MSG_answer_part, CHAN_READY, 0, on_answer_part},
     PERMIT_LAST,

@@ -10,6 +10,7 @@
 #include "gated/conf.h"
 #include "gated/conn.h"
 #include "gated/feed.h"
+#include "gated/health.h"
 #include "gated/refuse.h"
 #include "gated/req.h"
 
@@ -45,20 +46,11 @@ path_of(struct span target)
 }
 
 static void
-health(struct req *r)
-{
-	static char body[] = "{\"status\":\"ok\",\"version\":\"" AEGIS_VERSION "\"}\n";
-	struct iovec iov = {body, sizeof(body) - 1};
-
-	answer_json(r, 200, (struct span){"", 0}, &iov, 1);
-}
-
-static void
 dispatch(struct req *r, const struct http1_head *h)
 {
 	switch (r->route->kind) {
 	case ROUTE_HEALTH:
-		health(r);
+		health_answer(r);
 		return;
 	case ROUTE_SEAL:
 		seal_begin(r, h);

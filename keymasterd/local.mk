@@ -39,7 +39,8 @@ libvault_a_SOURCES = \
 	keymasterd/vault/pending.c keymasterd/vault/pending.h \
 	keymasterd/vault/permit.c keymasterd/vault/permit.h \
 	keymasterd/vault/provider.h keymasterd/vault/provider_embedded.c \
-	keymasterd/vault/provider_openbao.c \
+	keymasterd/vault/provider_locked.c keymasterd/vault/provider_openbao.c \
+	keymasterd/vault/quorum.c keymasterd/vault/quorum.h \
 	keymasterd/vault/lookup.c keymasterd/vault/lookup.h \
 	keymasterd/vault/node_key.c keymasterd/vault/node_key.h \
 	keymasterd/vault/record.c keymasterd/vault/record.h \
@@ -47,6 +48,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/serve.h keymasterd/vault/serve_admin.c \
 	keymasterd/vault/serve_judge.c \
 	keymasterd/vault/serve_board.c keymasterd/vault/serve_sign.c \
+	keymasterd/vault/serve_split.c \
 	keymasterd/vault/serve_toolexec.c keymasterd/vault/serve_worker.c \
 	keymasterd/vault/share.c keymasterd/vault/share.h \
 	keymasterd/vault/sign.c keymasterd/vault/sign.h \
@@ -100,6 +102,7 @@ JUDGE_CORE = \
 	keymasterd/judge/admin_reload.c \
 	keymasterd/judge/openbao.c keymasterd/judge/openbao.h \
 	keymasterd/judge/admin_lease.c \
+	keymasterd/judge/admin_sealed.c keymasterd/judge/sealed.c keymasterd/judge/sealed.h \
 	keymasterd/judge/admin_vault.c \
 	keymasterd/judge/again.c keymasterd/judge/again.h \
 	keymasterd/judge/attest_method.h keymasterd/judge/attest_process.c \

@@ -25,7 +25,7 @@ code_name(uint32_t code)
 	    [VAULT_MISSING] = "missing",
 	    [VAULT_TOO_LARGE] = "too_large",
 	    [VAULT_IO] = "error",
-	    [VAULT_LOCKED] = "locked",
+	    [VAULT_LOCKED] = "sealed",
 	    [VAULT_BAD_REFERENCE] = "bad_reference",
 	    [VAULT_REFUSED] = "refused",
 	    [VAULT_AWAY] = "away",

@@ -23,6 +23,7 @@
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/receipt.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/user.h"
 
@@ -157,7 +158,7 @@ admin_listen(int kind, int fd)
 	late = event_new(loop_base(), -1, 0, open_late, NULL);
 	if (late == NULL || event_add(late, &patience) == -1)
 		LOG_ERROR("admin.listen", LS("error", "out of memory"));
-	if (judge_keys.credentials > 0 || judge_keys.token_kid[0] != '\0')
+	if (vault_sealed || judge_keys.credentials > 0 || judge_keys.token_kid[0] != '\0')
 		admin_door_open();
 }
 

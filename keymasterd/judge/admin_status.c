@@ -17,6 +17,7 @@
 #include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/vault_mark.h"
 
@@ -74,7 +75,9 @@ put_vault(struct jsonw *w)
 
 	jsonw_key(w, "vault");
 	jsonw_obj_open(w);
-	jsonw_key_bool(w, "ready", proc_peer(ROLE_VAULT) != NULL && judge_keys.have);
+	jsonw_key_bool(w, "ready",
+	    !vault_sealed && proc_peer(ROLE_VAULT) != NULL && judge_keys.have);
+	sealed_put(w);
 	if (judge_keys.have) {
 		put_uint(w, "credentials", judge_keys.credentials);
 		put_uint(w, "saves_missing", vault_mark_missing());

@@ -24,6 +24,7 @@
 #include "keymasterd/judge/seal_error.h"
 #include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/trust.h"
+#include "keymasterd/judge/sealed.h"
 
 #define BODY_ROOM 44000
 
@@ -59,42 +60,12 @@ static const struct api_path routes[] = {
 
 static struct buf body;
 
-/* In the words of the established gate, whose clients know no SEAL. */
-static void
-refuse_plain(struct decide *d, unsigned status, const char *message)
-{
-	static const struct {
-		unsigned status;
-		const char *code;
-	} codes[] = {{400, "bad_request"}, {401, "user_auth"}, {403, "user_scope"},
-	    {404, "not_found"}, {405, "method_not_allowed"}, {429, "too_many"}};
-	const char *code = "unavailable";
-
-	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-		if (codes[i].status == status)
-			code = codes[i].code;
-	decide_refuse(d, status, code, message, NULL, DK_END);
-}
-
 void
 api_refuse(struct decide *d, unsigned code, const char *message)
 {
 	struct seal_refusal r = {.code = code, .message = message, .flat = true};
 
-	if (d->seal)
-		seal_refuse(d, &r);
-	else
-		refuse_plain(d, code, message);
-}
-
-/* Who asks here knows the established gate. */
-static bool
-is_plain(const struct chan *chan, struct span path)
-{
-	static const char own[] = "/_aegis/";
-
-	return chan_peer_role(chan) == ROLE_API ||
-	    (path.len >= sizeof own - 1 && memcmp(path.p, own, sizeof own - 1) == 0);
+	seal_refuse(d, &r);
 }
 
 void
@@ -377,6 +348,20 @@ run(struct api_call *c, const struct api_path *r)
 	}
 }
 
+/* Numbers are for operators, who want to see them now; so is the data API. */
+static int
+refuse_sealed(struct decide *d, const struct chan *chan, struct span path)
+{
+	static const char own[] = "/_aegis/";
+
+	if (chan_peer_role(chan) != ROLE_GATE ||
+	    (path.len >= sizeof(own) - 1 && memcmp(path.p, own, sizeof(own) - 1) == 0))
+		return 0;
+	d->budget = LEDGER_CAUSE_SEALED;
+	api_refuse(d, 503, SEALED_ERROR ". " SEALED_HINT);
+	return 1;
+}
+
 int
 api_route(struct chan *chan, uint64_t reqid, const struct msg_api_request *m,
     const struct api_path *paths, size_t npaths)
@@ -392,7 +377,7 @@ api_route(struct chan *chan, uint64_t reqid, const struct msg_api_request *m,
 	}
 	decide_begin(&d, chan, reqid, m->peer);
 	c.d = &d;
-	d.seal = !is_plain(chan, path);
+	d.seal = 1;
 	d.row.method = m->method;
 	d.row.path = path;
 	if (judge_stopping) {
@@ -400,6 +385,8 @@ api_route(struct chan *chan, uint64_t reqid, const struct msg_api_request *m,
 		api_refuse(&d, 503, "Shutting down");
 		return 0;
 	}
+	if (vault_sealed && refuse_sealed(&d, chan, path))
+		return 0;
 	for (size_t i = 0; i < npaths; i++)
 		if (method_fits(&paths[i], m->method) &&
 		    fits(paths[i].path, path, c.arg)) {

@@ -18,6 +18,7 @@
 #include "common/target.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/limit.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/waiting.h"
 
 /* Each check answers the question itself when it refuses, and then returns -1. */
@@ -32,15 +33,22 @@ struct ask {
 	char retry[48];
 };
 
+static struct span
+path_only(struct span target)
+{
+	const char *mark = memchr(target.p, '?', target.len);
+
+	if (mark != NULL)
+		target.len = (size_t)(mark - target.p);
+	return target;
+}
+
 static int
 check_target(struct ask *a)
 {
-	const char *mark = memchr(a->m->target.p, '?', a->m->target.len);
 	int r = target_parse(a->m->target.p, a->m->target.len, &a->target);
 
-	a->d.row.path = a->m->target;
-	if (mark != NULL)
-		a->d.row.path.len = (size_t)(mark - a->m->target.p);
+	a->d.row.path = path_only(a->m->target);
 	if (r == TARGET_OK || r == TARGET_ERR_NO_SERVICE || r == TARGET_ERR_SERVICE)
 		return r;
 	a->d.budget = LEDGER_CAUSE_TARGET;
@@ -430,6 +438,13 @@ proxy_authorize(struct chan *c, uint64_t reqid, void *msg)
 		a.d.close = 1;
 		decide_refuse(&a.d, 503, "shutting_down", "Aegis Gate is shutting down",
 		    NULL, DK_END);
+		return 0;
+	}
+	if (vault_sealed) {
+		a.d.budget = LEDGER_CAUSE_SEALED;
+		a.d.row.path = path_only(a.m->target);
+		decide_refuse(&a.d, 503, SEALED_CODE, SEALED_ERROR, SEALED_HINT,
+		    DK("status", "sealed"));
 		return 0;
 	}
 	parsed = check_target(&a);

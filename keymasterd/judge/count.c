@@ -17,6 +17,7 @@
 #include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/waiting.h"
 
@@ -314,6 +315,7 @@ count_put(struct buf *b)
 	(void)metrics_put(b, METRIC_agents, NULL, n);
 	(void)metrics_put(
 	    b, METRIC_policies_refused, NULL, policies_now()->refused[0] != '\0');
+	(void)metrics_put(b, METRIC_vault_sealed, NULL, vault_sealed != 0);
 	(void)metrics_put(b, METRIC_folded, NULL, folded);
 	(void)metrics_put(b, METRIC_grants_open, "worker", redeemer_live(ROLE_WORKER));
 	(void)metrics_put(

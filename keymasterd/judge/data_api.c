@@ -15,6 +15,7 @@
 #include "keymasterd/judge/mcp_read.h"
 #include "keymasterd/judge/perm.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/sealed.h"
 
 #define LIST_MAX 1000
 
@@ -46,6 +47,7 @@ data_request(struct chan *c, uint64_t reqid, void *msg)
 		return api_route(c, reqid, m, paths, sizeof(paths) / sizeof(paths[0]));
 	/* a page of somebody else's in a browser of ours, or a name that was rebound */
 	decide_begin(&d, c, reqid, m->peer);
+	d.seal = 1;
 	d.budget = LEDGER_CAUSE_ATTEST;
 	d.row.method = m->method;
 	d.row.path = m->target;
@@ -104,7 +106,7 @@ health(struct api_call *c)
 	buf_init(&json);
 	jsonw_init(&w, &json);
 	jsonw_obj_open(&w);
-	jsonw_key_str(&w, "status", "ok");
+	jsonw_key_str(&w, "status", vault_sealed ? "sealed" : "ok");
 	jsonw_key_str(&w, "version", PACKAGE_VERSION);
 	jsonw_key(&w, "uptime");
 	jsonw_uint(&w, (loop_now_ms() - judge_born_ms()) / 1000);

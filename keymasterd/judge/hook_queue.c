@@ -22,6 +22,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/turn.h"
 
 #define BODY_MAX 16384
@@ -358,7 +359,8 @@ hook_tick(void)
 	}
 	TAILQ_FOREACH (h, &hooks, link) {
 		tell_dropped(h);
-		run(h);
+		if (!vault_sealed) /* nobody could sign them: they wait */
+			run(h);
 	}
 }
 

@@ -127,6 +127,7 @@ enum ledger_cause {
 	LEDGER_CAUSE_GRANT,    /* grants that a redeemer refused */
 	LEDGER_CAUSE_TUNNEL,   /* hosts that a tool server was refused */
 	LEDGER_CAUSE_TUNNELED, /* and those it reached */
+	LEDGER_CAUSE_SEALED,   /* whatever comes while vault is sealed */
 	LEDGER_CAUSE_MAX
 };
 #define LEDGER_BUDGET 20 /* rows a second, cause and peer */

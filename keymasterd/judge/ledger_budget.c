@@ -22,7 +22,7 @@ struct budget {
 };
 
 static const char *const causes[LEDGER_CAUSE_MAX] = {"http", "target", "token",
-    "envelope", "attest", "peer", "grant", "tunnel", "tunnel_opened"};
+    "envelope", "attest", "peer", "grant", "tunnel", "tunnel_opened", "sealed"};
 static struct budget table[PEERS_MAX + LEDGER_CAUSE_MAX];
 static unsigned n;
 

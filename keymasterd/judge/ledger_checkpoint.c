@@ -20,6 +20,7 @@
 #include "keymasterd/judge/ledger_int.h"
 #include "keymasterd/judge/ledger_line.h"
 #include "keymasterd/judge/ledger_sync.h"
+#include "keymasterd/judge/sealed.h"
 
 #define ASK_MS 5000
 #define RETRY_MS 5000
@@ -212,7 +213,7 @@ ledger_checkpoint_tick(uint64_t now_ms)
 
 	if (state == SIGNED && ledger_sync_failed() != 0)
 		tell(UINT64_MAX, -1, "the disk does not take the rows");
-	if (state != NONE || fresh == 0 || now_ms < retry_at_ms)
+	if (state != NONE || fresh == 0 || now_ms < retry_at_ms || vault_sealed)
 		return;
 	if (fresh >= judge_conf.checkpoint_rows ||
 	    now_ms - signed_at_ms >= (uint64_t)judge_conf.checkpoint_seconds * 1000)

@@ -31,6 +31,7 @@
 #include "keymasterd/judge/permit.h"
 #include "keymasterd/judge/policies.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/socket.h"
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
@@ -100,6 +101,9 @@ judge_conf_read(const struct msg_conf_judge *m, struct judge_conf *c)
 static int
 on_conf(void *msg)
 {
+	const struct msg_conf_judge *m = msg;
+
+	vault_sealed = m->sealed != 0;
 	return judge_conf_read(msg, &judge_conf);
 }
 

@@ -18,6 +18,7 @@
 #include "keymasterd/judge/mcp_forward.h"
 #include "keymasterd/judge/mcp_stream.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/sealed.h"
 
 #define KEEP_OCTETS (1u << 20)
 #define LEGACY "legacy"
@@ -398,6 +399,12 @@ handle(struct mcp *c, struct span path)
 	if (judge_stopping) {
 		c->d.budget = LEDGER_CAUSE_TOKEN;
 		mcp_error(c, 503, RPC_INTERNAL, "503", "Shutting down");
+		return;
+	}
+	if (vault_sealed) {
+		c->d.budget = LEDGER_CAUSE_SEALED;
+		mcp_error(
+		    c, 503, RPC_INTERNAL, SEALED_CODE, SEALED_ERROR ". " SEALED_HINT);
 		return;
 	}
 	if (!span_eq(path, "/mcp") && !span_eq(path, "/mcp/")) {

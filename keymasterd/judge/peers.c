@@ -20,6 +20,7 @@
 #include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/trust.h"
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/vault_mark.h"
@@ -139,6 +140,12 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 
 	(void)c;
 	(void)arg;
+	if (status == CHAN_OK)
+		sealed_learn(m);
+	if (vault_sealed) {
+		admin_door_open();
+		return;
+	}
 	if (status != CHAN_OK || m->code != 0 || trust_keys_take(m) == -1) {
 		LOG_ERROR(
 		    "vault.keys", LS("error", "vault did not name its public keys"));
@@ -187,7 +194,7 @@ vault_gone(struct chan *c, void *owner)
 }
 
 const struct proc_peer_row judge_peers[] = {
-    {ROLE_GATE, permit_judge_gate, NULL, NULL, gate_gone},
+    {ROLE_GATE, permit_judge_gate, NULL, sealed_gate_ready, gate_gone},
     {ROLE_API, permit_judge_api, NULL, NULL, gate_gone},
     {ROLE_WORKER, permit_judge_worker, worker_peer, redeemer_hello, redeemer_gone},
     {ROLE_TOOLHOST, permit_judge_toolhost, toolhost_peer, redeemer_hello, redeemer_gone},

@@ -23,6 +23,7 @@
 #include "keymasterd/judge/receipt.h"
 #include "keymasterd/judge/process.h"
 #include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/sealed.h"
 #include "keymasterd/judge/socket.h"
 #include "keymasterd/judge/user.h"
 
@@ -81,6 +82,7 @@ const struct permit permit_judge_vault[] = {
     {MSG_openbao_event, CHAN_READY, 0, openbao_event},
     {MSG_access_context, CHAN_READY, 0, access_context},
     {MSG_lease_counts, CHAN_READY, 0, peer_lease_counts},
+    {MSG_share_event, CHAN_READY, 0, sealed_share_event},
     {MSG_permit_refused, CHAN_READY, 0, peer_permit_refused},
     PERMIT_LAST,
 };
@@ -115,6 +117,8 @@ const struct permit permit_judge_admin[] = {
     {MSG_vault_refresh, CHAN_READY, 0, admin_vault_refresh},
     {MSG_board_use, CHAN_READY, 0, admin_board_use},
     {MSG_lease_list, CHAN_READY, 0, admin_lease_list},
+    {MSG_vault_seal, CHAN_READY, 0, admin_vault_seal},
+    {MSG_vault_split, CHAN_READY, 0, admin_vault_split},
     {MSG_agent_add, CHAN_READY, 0, admin_agent_add},
     {MSG_agent_list, CHAN_READY, 0, admin_agent_list},
     {MSG_agent_remove, CHAN_READY, 0, admin_agent_remove},

@@ -30,6 +30,7 @@
 #include "keymasterd/judge/session_rate.h"
 #include "keymasterd/judge/tools.h"
 #include "keymasterd/judge/trust.h"
+#include "keymasterd/judge/sealed.h"
 
 #define RESULT_ROOM 44000 /* of 49,152: the envelope around it needs some too */
 #define KEEP_OCTETS (1u << 20)
@@ -499,6 +500,9 @@ seal_authorize(struct chan *chan, uint64_t reqid, void *msg)
 	if (judge_stopping) {
 		c.d.budget = LEDGER_CAUSE_ENVELOPE;
 		refuse_code(&c, 503, "Shutting down", NULL);
+	} else if (vault_sealed) {
+		c.d.budget = LEDGER_CAUSE_SEALED;
+		refuse_code(&c, 503, SEALED_ERROR ". " SEALED_HINT, SEALED_CODE);
 	} else if (take_octets(m, &octets) != 0) {
 		c.d.budget = LEDGER_CAUSE_ENVELOPE;
 		refuse_code(&c, 413, "The envelope is too large", NULL);

@@ -5,6 +5,8 @@
  */
 #include "keymasterd/vault/conf.h"
 
+#include <fcntl.h>
+
 #include "common/log.h"
 #include "common/secret.h"
 #include "keymasterd/vault/hook.h"
@@ -15,18 +17,18 @@
 
 #define KEY_TEXT_MAX 4096
 
-struct vault_conf vault_conf;
+struct vault_conf vault_conf = {.key_fd = -1};
 
-static int
-take_vault(void *msg)
+static void
+take_key(struct msg_conf_vault *m)
 {
-	struct msg_conf_vault *m = msg;
-	struct secret *text;
+	struct secret *text = NULL;
 
-	if (vault_conf.given)
-		fatalx("configuration: the vault is described twice");
-	text = secret_new_take_fd(m->master_key, KEY_TEXT_MAX);
-	m->master_key = -1;
+	if (m->master_key >= 0) {
+		vault_conf.key_fd = fcntl(m->master_key, F_DUPFD_CLOEXEC, 3);
+		text = secret_new_take_fd(m->master_key, KEY_TEXT_MAX);
+		m->master_key = -1;
+	}
 	if (text != NULL && secret_len(text) == 0)
 		fatalx(
 		    "AEGIS_MASTER_KEY is not set: export AEGIS_MASTER_KEY=<key>, or use "
@@ -37,6 +39,19 @@ take_vault(void *msg)
 		fatalx("AEGIS_MASTER_KEY is not 64 hexadecimal characters: set it to the "
 		       "key "
 		       "that \"aegis init\" showed");
+}
+
+static int
+take_vault(void *msg)
+{
+	struct msg_conf_vault *m = msg;
+
+	if (vault_conf.given)
+		fatalx("configuration: the vault is described twice");
+	vault_conf.sealed = m->sealed != 0;
+	vault_conf.joined = m->joined != 0;
+	if (!vault_conf.sealed)
+		take_key(m);
 	vault_conf.create = m->create;
 	vault_conf.admin_uid = m->admin_uid;
 	lease_run(m->run);

@@ -12,7 +12,10 @@ struct vault_conf {
 	char name[65];
 	int create;
 	uint32_t admin_uid;        /* who may administer, besides root */
+	int sealed;                /* there is no key */
+	int joined;                /* it was made of shares */
 	struct secret *master_key; /* 32 octets, until main() is done with it */
+	int key_fd; /* its text, for a split; never mapped. -1 when sealed */
 };
 
 extern struct vault_conf vault_conf;

@@ -82,7 +82,10 @@ open_vault(int dirfd)
 	    .keys_changed = serve_keys_changed};
 	char why[1536];
 
-	serve_provider = openbao_port() != NULL ? &provider_openbao : &provider_embedded;
+	serve_provider = vault_conf.sealed ? &provider_locked
+	    : openbao_port() != NULL       ? &provider_openbao
+					   : &provider_embedded;
+	serve_split_open(dirfd);
 	if (serve_provider->open(&o, why, sizeof(why)) == -1)
 		fatalx("%s", why);
 	secret_free(vault_conf.master_key);

@@ -35,6 +35,7 @@ const struct permit permit_vault_judge[] = {
     {MSG_stats, CHAN_READY, 0, stats_asked},
     {MSG_board_confirm, CHAN_READY, 0, serve_board_confirm},
     {MSG_lease_next, CHAN_READY, 0, serve_lease_next},
+    {MSG_split_allow, CHAN_READY, 0, serve_split_allow},
     PERMIT_LAST,
 };
 
@@ -44,6 +45,10 @@ const struct permit permit_vault_admin[] = {
     {MSG_board_offer, CHAN_READY, 0, serve_board_offer},
     {MSG_board_encrypt, CHAN_READY, 0, serve_board_encrypt},
     {MSG_board_decrypt, CHAN_READY, 0, serve_board_decrypt},
+    {MSG_split_offer, CHAN_READY, 0, serve_split_offer},
+    {MSG_split_make, CHAN_READY, 0, serve_split_make},
+    {MSG_split_keep, CHAN_READY, 0, serve_split_keep},
+    {MSG_share_bring, CHAN_READY, 0, serve_share_bring},
     PERMIT_LAST,
 };
 

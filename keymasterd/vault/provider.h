@@ -178,5 +178,7 @@ struct vault_provider {
 struct secret *provider_embedded_subkey(const char *name);
 
 extern const struct vault_provider provider_embedded, provider_openbao;
+/* Of a sealed vault: has nothing, and answers VAULT_LOCKED. */
+extern const struct vault_provider provider_locked;
 
 #endif

@@ -29,6 +29,9 @@ int serve_key_rotate(struct chan *, uint64_t reqid, void *msg);
 void serve_keys_changed(void);
 int serve_board_confirm(struct chan *, uint64_t reqid, void *msg);
 int serve_vault_keys(struct chan *, uint64_t reqid, void *msg);
+int serve_split_allow(struct chan *, uint64_t reqid, void *msg);
+/* Has the judge been told which keys there are? Then it serves. */
+int serve_keys_asked(void);
 
 /* What the command line may ask; the listening socket, for proc_serve. Takes fd. */
 int serve_secret_offer(struct chan *, uint64_t reqid, void *msg);
@@ -36,6 +39,14 @@ int serve_board_offer(struct chan *, uint64_t reqid, void *msg);
 int serve_board_encrypt(struct chan *, uint64_t reqid, void *msg);
 int serve_board_decrypt(struct chan *, uint64_t reqid, void *msg);
 void serve_admin_listen(int kind, int fd);
+int serve_split_offer(struct chan *, uint64_t reqid, void *msg);
+int serve_split_make(struct chan *, uint64_t reqid, void *msg);
+int serve_split_keep(struct chan *, uint64_t reqid, void *msg);
+int serve_share_bring(struct chan *, uint64_t reqid, void *msg);
+/* Reads which shares count; before the loop runs. */
+void serve_split_open(int dirfd);
+/* This connection has ended. */
+void serve_split_forget(const struct chan *);
 
 /* What a worker may ask. */
 int serve_credential_fetch(struct chan *, uint64_t reqid, void *msg);

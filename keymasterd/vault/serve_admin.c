@@ -27,6 +27,7 @@ on_gone(struct chan *c)
 	offer_forget(c);
 	board_offer_forget(c);
 	pending_forget(c);
+	serve_split_forget(c);
 }
 
 void

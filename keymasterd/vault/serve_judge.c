@@ -13,6 +13,7 @@
 #include "keymasterd/vault/lookup.h"
 #include "keymasterd/vault/offer.h"
 #include "keymasterd/vault/pending.h"
+#include "keymasterd/vault/quorum.h"
 #include "keymasterd/vault/serve.h"
 #include "keymasterd/vault/sign.h"
 #include "keymasterd/vault/watch.h"
@@ -34,13 +35,17 @@ serve_text(enum vault_code code)
 	case VAULT_IO:
 		return "the vault could not be read or saved; the log of vault says why";
 	case VAULT_LOCKED:
-		return "the vault is locked";
+		return "the vault is sealed: `aegis vault unseal`";
 	case VAULT_BAD_REFERENCE:
 		return "a vault: reference needs vault.provider: openbao";
 	case VAULT_AWAY:
 		return "OpenBao cannot be reached";
 	case VAULT_DENIED:
 		return "OpenBao does not allow it";
+	case VAULT_SHARES:
+		return "the key in force was made of shares, so that nobody has it "
+		       "alone: "
+		       "another split needs as many of them";
 	case VAULT_REFUSED:
 		break;
 	}
@@ -181,6 +186,14 @@ pack_old(uint8_t *octets, size_t size)
 	return w.len;
 }
 
+static int keys_asked;
+
+int
+serve_keys_asked(void)
+{
+	return keys_asked;
+}
+
 #define OLD_OCTETS (VAULT_OLD_MAX * (VAULT_PUBLIC_LEN + 8))
 
 /* Which keys there are; the judge learns of a new one before any token signed by it. */
@@ -189,7 +202,8 @@ answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 {
 	const uint8_t *token = serve_provider->public_key(VAULT_KEY_TOKEN);
 	const uint8_t *ledger = serve_provider->public_key(VAULT_KEY_LEDGER);
-	char token_kid[SIGN_KID_SIZE] = "", ledger_kid[SIGN_KID_SIZE];
+	char token_kid[SIGN_KID_SIZE] = "", ledger_kid[SIGN_KID_SIZE] = "";
+	const struct split *split = quorum_split();
 	uint8_t octets[OLD_OCTETS];
 	uint8_t modulus[VAULT_RSA_LEN];
 	MSG_INIT(vault_key_set, a);
@@ -198,14 +212,20 @@ answer_keys(struct chan *c, uint64_t reqid, enum vault_code code, const char *wh
 		sign_kid(token, token_kid);
 		memcpy(a.token_pub, token, sizeof(a.token_pub));
 	}
-	sign_kid(ledger, ledger_kid);
+	if (ledger != NULL) {
+		sign_kid(ledger, ledger_kid);
+		memcpy(a.ledger_pub, ledger, sizeof(a.ledger_pub));
+	} else if (code == VAULT_OK) {
+		code = VAULT_LOCKED;
+	}
 	a.code = code;
 	a.message = span_str(code == VAULT_OK ? ""
 		: why != NULL                 ? why
 					      : serve_text(code));
 	a.token_kid = span_str(token_kid);
 	a.ledger_kid = span_str(ledger_kid);
-	memcpy(a.ledger_pub, ledger, sizeof(a.ledger_pub));
+	a.threshold = split != NULL ? split->threshold : 0;
+	a.shares = split != NULL ? split->shares : 0;
 	a.credentials = serve_provider->count();
 	a.saves = saves();
 	a.token_old = span_mem(octets, pack_old(octets, sizeof(octets)));
@@ -231,6 +251,7 @@ serve_vault_keys(struct chan *c, uint64_t reqid, void *msg)
 	struct pending *p = pending_new(c, reqid);
 
 	(void)msg;
+	keys_asked = 1;
 	if (p == NULL)
 		return answer_keys(c, reqid, VAULT_OK, NULL);
 	serve_provider->wait(known, p);

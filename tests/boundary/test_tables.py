@@ -71,9 +71,13 @@ def test_tables_give_nothing_away():
     assert who_may("credential_fetch") == {("WORKER", "VAULT")}
     assert who_may("env_fetch") == {("TOOLEXEC", "VAULT")}
     for message in ("token_sign", "credential_seal", "credential_drop", "checkpoint_sign",
-                    "vault_keys", "board_confirm"):
+                    "vault_keys", "board_confirm", "split_allow"):
         assert who_may(message) == {("JUDGE", "VAULT")}, message
     assert who_may("secret_offer") == who_may("board_offer") == {("ADMIN", "VAULT")}
+    # shares of the master key pass between a person and vault, and nobody else
+    for message in ("split_offer", "split_make", "split_keep", "share_bring"):
+        assert who_may(message) == {("ADMIN", "VAULT")}, message
+    assert who_may("share_event") == {("VAULT", "JUDGE")}
     assert who_may("grant_key") == {("JUDGE", "WORKER"), ("JUDGE", "TOOLHOST")}
     assert who_may("proxy_open") == {("GATE", "WORKER")}
     assert who_may("tool_call") == {("GATE", "TOOLHOST")}
@@ -99,15 +103,15 @@ def test_secrets_are_brought_to_vault_alone():
             } == {"user_login", "db_copy"}  # a person's key; and a file for it to write to
     for name in permitted("VAULT", "JUDGE"):
         assert not [f for f in MESSAGES[name].fields if f.kind in ("FD", "OPTFD", "SECRET")], name
-    assert set(permitted("VAULT", "ADMIN")) == {"secret_offer", "board_offer", "board_encrypt",
-                                                 "board_decrypt"}
+    assert set(permitted("VAULT", "ADMIN")) == {"secret_offer", "board_offer", "board_encrypt", "board_decrypt",
+                                                 "split_offer", "split_make", "split_keep", "share_bring"}
 
 
 def test_the_gate_is_asked_nothing_but_its_numbers():
     """It is told how an answer goes on, and by whom: nothing that it would act on."""
     told = {m: s for r, s in LINES if r == "GATE" for m in permitted(r, s)}
     assert told == {"proxy_end": "WORKER", "mcp_event": "JUDGE", "answer_part": "JUDGE",
-                    "stats": "JUDGE", "tool_event": "TOOLHOST"}
+                    "vault_state": "JUDGE", "stats": "JUDGE", "tool_event": "TOOLHOST"}
     assert [m for m in told if MESSAGES[m].kind != "NOTE"] == ["stats"]
 
 
@@ -120,15 +124,17 @@ def test_the_data_api_reads_only():
 
 
 def test_no_secret_leaves_but_to_its_user():
-    """Answers with a secret in them belong to two questions, both to vault."""
+    """Answers with a secret in them belong to three questions, all to vault."""
     carriers = {m.name for m in MESSAGES.values()
                 if any(f.kind == "SECRET" for f in m.fields)}
     keys_of_people = {"user_login", "conf_starter"}  # to the judge, which hashes them
     assert carriers == {"credential_secret", "env_item", "conf_tool_secret",
-                        "conf_webhook_secret", "grant_key", "board_encrypt", "board_decrypted"} | keys_of_people
+                        "conf_webhook_secret", "grant_key", "board_encrypt", "board_decrypted",
+                        "split_made", "share_bring", "key_joined"} | keys_of_people
     # octets of blackboards are given back to whom vault's own socket lets in
     assert who_may("board_decrypt") == who_may("board_encrypt") == {("ADMIN", "VAULT")}
-    for answer, question in (("credential_secret", "credential_fetch"), ("env_item", "env_fetch")):
+    for answer, question in (("credential_secret", "credential_fetch"), ("env_item", "env_fetch"),
+                             ("split_made", "split_make")):
         assert [m.name for m in MESSAGES.values() if m.answer == answer] == [question]
 
 

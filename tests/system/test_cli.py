@@ -179,7 +179,7 @@ def test_bash_completion_completes(prefix, place):
     assert complete("aegis", "va") == ["vault"]
     assert set(complete("aegis", "vault", "")) == {
         "add", "create", "decrypt", "destroy", "encrypt", "leases", "list", "refresh", "remove",
-        "rotate", "show", "update", "vaults"}
+        "rotate", "seal", "show", "split", "unseal", "update", "vaults"}
     assert complete("aegis", "vault", "add", "--dom") == ["--domains"]
     assert complete("aegis", "gate", "--no-a") == ["--no-agent-auth"]
 

@@ -223,6 +223,26 @@ START_TEST(two_splits_have_nothing_in_common)
 }
 END_TEST
 
+/* With two needed, an octet of share 1 is the key's where the coefficient is 0, which it
+ * has to be as often as anything else: else a share would say what the key is not. */
+START_TEST(a_share_says_nothing)
+{
+	unsigned same = 0, n = 0;
+	uint8_t raw[42];
+
+	for (int i = 0; i < 2000; i++) {
+		make(2, 2);
+		ck_assert_int_eq(hex_decode(texts + 15, 84, raw, sizeof(raw)), 42);
+		for (int k = 0; k < SHARE_LEN; k++, n++)
+			same += raw[6 + k] == key_octets[k];
+	}
+	ck_assert_uint_eq(n, 64000);
+	/* 250 are to be expected; 100 more or fewer is six sigma */
+	ck_assert_uint_gt(same, 150);
+	ck_assert_uint_lt(same, 350);
+}
+END_TEST
+
 /* Every character, every other value of it that does not mean the same. */
 START_TEST(each_mistyped_character_is_found)
 {
@@ -376,6 +396,7 @@ main(void)
 	tcase_add_test(tc, numbers_that_cannot_be);
 	tcase_add_test(tc, the_field_is_the_documented_one);
 	tcase_add_test(tc, two_splits_have_nothing_in_common);
+	tcase_add_test(tc, a_share_says_nothing);
 	tcase_add_test(tc, each_mistyped_character_is_found);
 	tcase_add_test(tc, each_length_but_one_is_refused);
 	tcase_add_test(tc, blanks_and_capitals_do_not_matter);
