@@ -309,6 +309,16 @@ admin_answer_text(
 }
 
 int
+admin_answer_token(
+    const struct admin_answer *a, const char *member, char *out, size_t size)
+{
+	if (admin_answer_text(a, member, out, size))
+		return 0;
+	cli_error(NULL, "the judge answered without a token");
+	return -1;
+}
+
+int
 admin_refused(const struct admin_answer *a)
 {
 	struct buf text;
@@ -346,6 +356,45 @@ admin_tell(struct cli *cli, enum msg_type type, void *msg, const char *text)
 	admin_answer_free(&a);
 	admin_close();
 	return r;
+}
+
+int
+admin_do(struct cli *cli, enum admin_need need, enum msg_type type, void *msg,
+    admin_show_fn show, const void *arg)
+{
+	struct admin_answer a = {0};
+	int r = admin_open(cli, need);
+
+	if (r != 0) {
+		msg_release(msg_desc_get(type), msg);
+		return r;
+	}
+	if (admin_ask(type, msg, NULL, NULL, &a) == -1)
+		r = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		r = admin_refused(&a);
+	else if (show != NULL)
+		r = show(cli, &a, arg);
+	admin_answer_free(&a);
+	admin_close();
+	return r;
+}
+
+static int
+show_json(struct cli *cli, const struct admin_answer *a, const void *arg)
+{
+	(void)cli;
+	(void)arg;
+	admin_print_json(a);
+	return ADMIN_OK;
+}
+
+int
+admin_show(struct cli *cli, enum admin_need need, enum msg_type type, void *msg,
+    admin_show_fn show, const void *arg)
+{
+	return admin_do(
+	    cli, need, type, msg, cli->json || show == NULL ? show_json : show, arg);
 }
 
 int

@@ -60,6 +60,9 @@ void admin_answer_free(struct admin_answer *);
 /* A string member of the answer's JSON; false when it has none. */
 bool admin_answer_text(
     const struct admin_answer *, const char *member, char *out, size_t size);
+/* A token among them, for once; 0, or -1 after saying that there is none. */
+int admin_answer_token(
+    const struct admin_answer *, const char *member, char *out, size_t size);
 /* The answer's JSON and a newline, {} when it is empty. */
 void admin_print_json(const struct admin_answer *);
 /* The message of a refusal, on standard error; returns the exit code. */
@@ -74,6 +77,16 @@ int admin_command(struct cli *, enum msg_type, void *msg, const char *fmt, ...)
 
 /* The same on the connection that admin_open() made: asks, closes, prints. */
 int admin_tell(struct cli *, enum msg_type, void *msg, const char *text);
+
+/* Shows what was answered when all is well; the exit code. */
+typedef int (*admin_show_fn)(struct cli *, const struct admin_answer *, const void *arg);
+/* Opens, asks, closes; show may be NULL. Descriptors in the message are taken. The exit
+ * code. */
+int admin_do(struct cli *, enum admin_need, enum msg_type, void *msg, admin_show_fn,
+    const void *arg);
+/* The same, and the JSON is printed when show is NULL or with --json. */
+int admin_show(struct cli *, enum admin_need, enum msg_type, void *msg, admin_show_fn,
+    const void *arg);
 
 struct column;
 /* The same for a list: a table, or with --json an array. */

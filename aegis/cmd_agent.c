@@ -18,32 +18,17 @@
 
 /* Asks for something that comes with a token, and shows it. */
 static int
-show_token(struct cli *cli, enum msg_type type, void *msg, const char *what)
+show_token(struct cli *cli, const struct admin_answer *a, const void *what)
 {
-	struct admin_answer a = {0};
 	char token[256];
-	int r = admin_open(cli, ADMIN_NEED_DATA);
 
-	if (r != 0)
-		return r;
-	if (admin_ask(type, msg, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (cli->json)
-		admin_print_json(&a);
-	else if (!admin_answer_text(&a, "token", token, sizeof(token))) {
-		cli_error(NULL, "the judge answered without a token");
-		r = ADMIN_FAILED;
-	} else {
-		cli_ok("Agent %s %s.", cli_text(cli, "name"), what);
-		printf("  Token, shown this once: %s\n", token);
-		printf("  The agent sends it as X-Aegis-Agent.\n");
-		explicit_bzero(token, sizeof(token));
-	}
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	if (admin_answer_token(a, "token", token, sizeof(token)) == -1)
+		return ADMIN_FAILED;
+	cli_ok("Agent %s %s.", cli_text(cli, "name"), (const char *)what);
+	printf("  Token, shown this once: %s\n", token);
+	printf("  The agent sends it as X-Aegis-Agent.\n");
+	explicit_bzero(token, sizeof(token));
+	return ADMIN_OK;
 }
 
 int
@@ -53,7 +38,8 @@ cmd_agent_add(struct cli *cli)
 
 	m.name = span_str(cli_text(cli, "name"));
 	m.rate_limit = span_str(cli_text(cli, "rate-limit"));
-	return show_token(cli, MSG_agent_add, &m, "is registered");
+	return admin_show(
+	    cli, ADMIN_NEED_DATA, MSG_agent_add, &m, show_token, "is registered");
 }
 
 int
@@ -62,8 +48,8 @@ cmd_agent_regenerate(struct cli *cli)
 	MSG_INIT(agent_regenerate, m);
 
 	m.name = span_str(cli_text(cli, "name"));
-	return show_token(
-	    cli, MSG_agent_regenerate, &m, "has a new token; the old one is dead");
+	return admin_show(cli, ADMIN_NEED_DATA, MSG_agent_regenerate, &m, show_token,
+	    "has a new token; the old one is dead");
 }
 
 int

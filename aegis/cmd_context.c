@@ -182,26 +182,13 @@ int
 cmd_context_show(struct cli *cli)
 {
 	const char *name = named(cli);
-	struct admin_answer a = {0};
-	int r;
 	MSG_INIT(context_show, m);
 
 	if (name == NULL)
 		return ADMIN_USAGE;
-	r = admin_open(cli, ADMIN_NEED_DATA);
-	if (r != 0)
-		return r;
 	m.name = span_str(name);
 	m.version = cli_number(cli, "version", 0);
-	if (admin_ask(MSG_context_show, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else
-		admin_print_json(&a);
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_show(cli, ADMIN_NEED_DATA, MSG_context_show, &m, NULL, NULL);
 }
 
 int
@@ -243,13 +230,14 @@ print_steps(const struct json_doc *d)
 }
 
 static int
-print_verdict(const struct cli *cli, const struct admin_answer *a)
+print_verdict(struct cli *cli, const struct admin_answer *a, const void *arg)
 {
 	int64_t code = 0, status = 0;
 	char reason[512] = "";
 	bool allowed = false;
 	struct json_doc d;
 
+	(void)arg;
 	json_init(&d);
 	if (json_parse(&d, a->json.p, a->json.len, NULL) != JSON_OK ||
 	    json_bool(&d, json_get(&d, 0, "allowed"), &allowed) == -1) {
@@ -280,9 +268,7 @@ cmd_context_test(struct cli *cli)
 {
 	const char *words[3] = {
 	    cli_text(cli, "name"), cli_text(cli, "tool"), cli_text(cli, "arguments")};
-	struct admin_answer a = {0};
 	unsigned used = 0;
-	int r;
 	MSG_INIT(context_test, m);
 
 	for (unsigned i = 0; i < 3; i++)
@@ -293,20 +279,9 @@ cmd_context_test(struct cli *cli)
 		    "name the SecurityContext, the tool, and the arguments as JSON");
 		return ADMIN_USAGE;
 	}
-	r = admin_open(cli, ADMIN_NEED_DATA);
-	if (r != 0)
-		return r;
 	m.name = span_str(words[0]);
 	m.tool = span_str(words[1]);
 	m.arguments = span_str(words[2] == NULL ? "{}" : words[2]);
 	m.session = span_str(cli_text_or(cli, "session", ""));
-	if (admin_ask(MSG_context_test, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else
-		r = print_verdict(cli, &a);
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_do(cli, ADMIN_NEED_DATA, MSG_context_test, &m, print_verdict, NULL);
 }

@@ -170,33 +170,28 @@ show_counts(const struct json_doc *d, uint32_t object, const char *indent)
 	}
 }
 
+static int
+show_stats(struct cli *cli, const struct admin_answer *a, const void *arg)
+{
+	struct json_doc d;
+
+	(void)cli;
+	(void)arg;
+	json_init(&d);
+	if (json_parse(&d, a->json.p, a->json.len, NULL) == JSON_OK)
+		show_counts(&d, 0, "");
+	json_free(&d);
+	return ADMIN_OK;
+}
+
 int
 cmd_ledger_stats(struct cli *cli)
 {
-	struct admin_answer a = {0};
-	struct json_doc d;
-	int r = admin_open(cli, ADMIN_NEED_DATA);
 	MSG_INIT(ledger_stats, m);
 
-	if (r != 0)
-		return r;
 	m.since = span_str(cli_text(cli, "since"));
 	m.agent = span_str(cli_text(cli, "agent"));
-	if (admin_ask(MSG_ledger_stats, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (cli->json)
-		admin_print_json(&a);
-	else {
-		json_init(&d);
-		if (json_parse(&d, a.json.p, a.json.len, NULL) == JSON_OK)
-			show_counts(&d, 0, "");
-		json_free(&d);
-	}
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_show(cli, ADMIN_NEED_DATA, MSG_ledger_stats, &m, show_stats, NULL);
 }
 
 /* -- key -- */

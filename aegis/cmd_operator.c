@@ -26,6 +26,20 @@ role_of(const char *name)
 	return -1;
 }
 
+static int
+show_token(struct cli *cli, const struct admin_answer *a, const void *arg)
+{
+	char token[4200];
+
+	(void)cli;
+	(void)arg;
+	if (admin_answer_token(a, "token", token, sizeof(token)) == -1)
+		return ADMIN_FAILED;
+	printf("%s\n", token);
+	explicit_bzero(token, sizeof(token));
+	return ADMIN_OK;
+}
+
 int
 cmd_operator_token(struct cli *cli)
 {
@@ -33,11 +47,9 @@ cmd_operator_token(struct cli *cli)
 	    .path = "--ttl", .type = KEY_SECONDS, .min = 60, .max = 86400};
 	const char *name = cli_text(cli, "name");
 	int role = role_of(cli_text_or(cli, "role", "operator"));
-	struct admin_answer a = {0};
 	const struct passwd *user;
-	char token[4200], err[200];
 	unsigned seconds;
-	int r;
+	char err[200];
 	MSG_INIT(operator_token, m);
 
 	if (role < 0) {
@@ -51,28 +63,10 @@ cmd_operator_token(struct cli *cli)
 	}
 	if (name == NULL)
 		name = (user = getpwuid(getuid())) != NULL ? user->pw_name : "operator";
-	r = admin_open(cli, ADMIN_NEED_DATA);
-	if (r != 0)
-		return r;
 	m.role = (uint8_t)role;
 	m.ttl_s = seconds;
 	m.name = span_str(name);
-	if (admin_ask(MSG_operator_token, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (cli->json)
-		admin_print_json(&a);
-	else if (!admin_answer_text(&a, "token", token, sizeof(token))) {
-		cli_error(NULL, "the judge answered without a token");
-		r = ADMIN_FAILED;
-	} else {
-		printf("%s\n", token);
-		explicit_bzero(token, sizeof(token));
-	}
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_show(cli, ADMIN_NEED_DATA, MSG_operator_token, &m, show_token, NULL);
 }
 
 int

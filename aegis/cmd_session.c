@@ -58,24 +58,12 @@ int
 cmd_session_show(struct cli *cli)
 {
 	const char *id = named(cli);
-	struct admin_answer a = {0};
-	int r;
 	MSG_INIT(session_show, m);
 
 	if (id == NULL)
 		return ADMIN_USAGE;
-	if ((r = admin_open(cli, ADMIN_NEED_DATA)) != 0)
-		return r;
 	m.session = span_str(id);
-	if (admin_ask(MSG_session_show, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else
-		admin_print_json(&a);
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_show(cli, ADMIN_NEED_DATA, MSG_session_show, &m, NULL, NULL);
 }
 
 /* "fs.*,web.get" as an array. */
@@ -133,37 +121,33 @@ put_body(struct cli *cli, struct buf *out)
 	return ADMIN_USAGE;
 }
 
+static int
+show_token(struct cli *cli, const struct admin_answer *a, const void *arg)
+{
+	char token[TOKEN_SIZE];
+
+	(void)cli;
+	(void)arg;
+	if (admin_answer_token(a, "security_token", token, sizeof(token)) == -1)
+		return ADMIN_FAILED;
+	printf("%s\n", token);
+	explicit_bzero(token, sizeof(token));
+	return ADMIN_OK;
+}
+
 int
 cmd_session_create(struct cli *cli)
 {
-	char token[TOKEN_SIZE];
-	struct admin_answer a = {0};
 	struct buf body;
 	int r;
 	MSG_INIT(session_create, m);
 
 	buf_init(&body);
-	if ((r = put_body(cli, &body)) != 0 ||
-	    (r = admin_open(cli, ADMIN_NEED_DATA)) != 0) {
-		buf_free(&body);
-		return r;
-	}
+	r = put_body(cli, &body);
 	m.json = span_mem(body.p, body.len);
-	if (admin_ask(MSG_session_create, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (cli->json)
-		admin_print_json(&a);
-	else if (!admin_answer_text(&a, "security_token", token, sizeof(token))) {
-		cli_error(NULL, "the judge answered without a token");
-		r = ADMIN_FAILED;
-	} else {
-		printf("%s\n", token);
-		explicit_bzero(token, sizeof(token));
-	}
-	admin_answer_free(&a);
-	admin_close();
+	if (r == 0)
+		r = admin_show(
+		    cli, ADMIN_NEED_DATA, MSG_session_create, &m, show_token, NULL);
 	buf_free(&body);
 	return r;
 }

@@ -147,17 +147,22 @@ print_attempts(const struct json_doc *d)
 }
 
 static int
-print_test(const struct admin_answer *a)
+print_test(struct cli *cli, const struct admin_answer *a, const void *arg)
 {
 	struct json_doc d;
-	bool starts = false;
+	bool read, starts = false;
 
+	(void)arg;
 	json_init(&d);
-	if (json_parse(&d, a->json.p, a->json.len, NULL) == JSON_OK) {
+	read = json_parse(&d, a->json.p, a->json.len, NULL) == JSON_OK;
+	if (read)
+		(void)json_bool(&d, json_get(&d, 0, "starts"), &starts);
+	if (cli->json) {
+		admin_print_json(a);
+	} else if (read) {
 		line(&d, 0, "Server", "server");
 		line(&d, 0, "Room", "room");
 		print_attempts(&d);
-		(void)json_bool(&d, json_get(&d, 0, "starts"), &starts);
 		printf("\n");
 		if (starts) {
 			line(&d, 0, "Started in ms", "start_ms");
@@ -174,38 +179,16 @@ int
 cmd_tool_test(struct cli *cli)
 {
 	const char *name = named(cli);
-	struct admin_answer a = {0};
-	struct json_doc d;
-	bool starts = false;
 	MSG_INIT(tool_test, m);
-	int r;
 
 	if (name == NULL)
 		return ADMIN_USAGE;
-	if ((r = admin_open(cli, ADMIN_NEED_GATE)) != 0)
-		return r;
 	m.name = span_str(name);
-	if (admin_ask(MSG_tool_test, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (!cli->json)
-		r = print_test(&a);
-	else {
-		admin_print_json(&a);
-		json_init(&d);
-		if (json_parse(&d, a.json.p, a.json.len, NULL) == JSON_OK)
-			(void)json_bool(&d, json_get(&d, 0, "starts"), &starts);
-		json_free(&d);
-		r = starts ? ADMIN_OK : ADMIN_FAILED;
-	}
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_do(cli, ADMIN_NEED_GATE, MSG_tool_test, &m, print_test, NULL);
 }
 
-static void
-print_status(const struct admin_answer *a)
+static int
+print_status(struct cli *cli, const struct admin_answer *a, const void *arg)
 {
 	static const char *const lines[][2] = {{"Version", "version"},
 	    {"Tenant", "tenant"}, {"Gate", "gate_url"}, {"Up (s)", "uptime_s"},
@@ -217,6 +200,8 @@ print_status(const struct admin_answer *a)
 	uint32_t list;
 	size_t i;
 
+	(void)cli;
+	(void)arg;
 	json_init(&d);
 	if (json_parse(&d, a->json.p, a->json.len, NULL) != JSON_OK)
 		goto out;
@@ -243,26 +228,13 @@ print_status(const struct admin_answer *a)
 	}
 out:
 	json_free(&d);
+	return ADMIN_OK;
 }
 
 int
 cmd_status(struct cli *cli)
 {
-	struct admin_answer a = {0};
 	MSG_INIT(status, m);
-	int r;
 
-	if ((r = admin_open(cli, ADMIN_NEED_GATE)) != 0)
-		return r;
-	if (admin_ask(MSG_status, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (cli->json)
-		admin_print_json(&a);
-	else
-		print_status(&a);
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_show(cli, ADMIN_NEED_GATE, MSG_status, &m, print_status, NULL);
 }

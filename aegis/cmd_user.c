@@ -13,34 +13,19 @@
 
 /* Asks for something that comes with a token, and shows it. */
 static int
-show_token(struct cli *cli, enum msg_type type, void *msg, const char *what)
+show_token(struct cli *cli, const struct admin_answer *a, const void *what)
 {
-	struct admin_answer a = {0};
 	char token[128], role[16];
-	int r = admin_open(cli, ADMIN_NEED_DATA);
 
-	if (r != 0)
-		return r;
-	if (admin_ask(type, msg, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	else if (cli->json)
-		admin_print_json(&a);
-	else if (!admin_answer_text(&a, "token", token, sizeof(token)) ||
-	    !admin_answer_text(&a, "role", role, sizeof(role))) {
-		cli_error(NULL, "the judge answered without a token");
-		r = ADMIN_FAILED;
-	} else {
-		cli_ok("%s", what);
-		printf("  Name: %s\n  Role: %s\n", cli_text(cli, "name"), role);
-		printf("  API Key (shown ONCE, save it now):\n  %s\n\n", token);
-		printf("  Use AEGIS_USER_TOKEN=<key> to authenticate CLI commands.\n");
-		explicit_bzero(token, sizeof(token));
-	}
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	if (admin_answer_token(a, "token", token, sizeof(token)) == -1 ||
+	    admin_answer_token(a, "role", role, sizeof(role)) == -1)
+		return ADMIN_FAILED;
+	cli_ok("%s", (const char *)what);
+	printf("  Name: %s\n  Role: %s\n", cli_text(cli, "name"), role);
+	printf("  API Key (shown ONCE, save it now):\n  %s\n\n", token);
+	printf("  Use AEGIS_USER_TOKEN=<key> to authenticate CLI commands.\n");
+	explicit_bzero(token, sizeof(token));
+	return ADMIN_OK;
 }
 
 int
@@ -50,7 +35,8 @@ cmd_user_add(struct cli *cli)
 
 	m.name = span_str(cli_text(cli, "name"));
 	m.role = span_str(cli_text(cli, "role"));
-	return show_token(cli, MSG_user_add, &m, "User added to Aegis");
+	return admin_show(
+	    cli, ADMIN_NEED_DATA, MSG_user_add, &m, show_token, "User added to Aegis");
 }
 
 int
@@ -59,7 +45,8 @@ cmd_user_regenerate(struct cli *cli)
 	MSG_INIT(user_regenerate, m);
 
 	m.name = span_str(cli_text(cli, "name"));
-	return show_token(cli, MSG_user_regenerate, &m, "A new key; the old one is dead");
+	return admin_show(cli, ADMIN_NEED_DATA, MSG_user_regenerate, &m, show_token,
+	    "A new key; the old one is dead");
 }
 
 int

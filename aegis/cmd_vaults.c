@@ -48,21 +48,9 @@ config_of(const struct cli *cli, const char *vault)
 static int
 ask_default(struct cli *cli, enum msg_type type, void *msg)
 {
-	struct admin_answer a = {0};
-	int r;
-
 	if (cli->config == NULL && (cli->config = config_of(cli, DEFAULT)) == NULL)
 		return ADMIN_FAILED;
-	r = admin_open(cli, ADMIN_NEED_DATA);
-	if (r != 0)
-		return r;
-	if (admin_ask(type, msg, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_do(cli, ADMIN_NEED_DATA, type, msg, NULL, NULL);
 }
 
 static int
