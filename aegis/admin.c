@@ -23,6 +23,7 @@
 #include "aegis/config.h"
 #include "aegis/layout.h"
 #include "aegis/master.h"
+#include "aegis/listing.h"
 #include "aegis/out.h"
 #include "aegis/sealed.h"
 #include "common/json.h"
@@ -414,36 +415,23 @@ admin_command(struct cli *cli, enum msg_type type, void *msg, const char *fmt, .
 	return admin_tell(cli, type, msg, text);
 }
 
-struct listing {
-	struct table *table; /* NULL: JSON */
-	struct buf json;
-	bool failed;
-};
-
 static void
 on_row(const void *json, size_t len, void *arg)
 {
-	struct listing *l = arg;
-
-	if (l->table != NULL)
-		l->failed = table_add(l->table, json, len) == -1 || l->failed;
-	else if (buf_puts(&l->json, l->json.len > 0 ? ",\n  " : "\n  ") == -1 ||
-	    buf_put(&l->json, json, len) == -1)
-		l->failed = true;
+	listing_add(arg, json, len);
 }
 
 int
 admin_list(struct cli *cli, enum msg_type type, void *msg, const struct column *columns,
     const char *empty)
 {
-	struct listing l = {0};
+	struct listing l;
 	struct admin_answer a = {0};
 	int r = admin_open(cli, ADMIN_NEED_DATA);
 
 	if (r != 0)
 		return r;
-	buf_init(&l.json);
-	if (!cli->json && (l.table = table_new(columns)) == NULL)
+	if (listing_begin(&l, cli->json, columns) == -1)
 		r = ADMIN_FAILED;
 	else if (admin_ask(type, msg, on_row, &l, &a) == -1)
 		r = ADMIN_UNREACHABLE;
@@ -452,13 +440,9 @@ admin_list(struct cli *cli, enum msg_type type, void *msg, const struct column *
 	else if (l.failed) {
 		cli_error(NULL, "the judge's answer cannot be read");
 		r = ADMIN_FAILED;
-	} else if (l.table != NULL)
-		table_print(l.table, stdout, empty);
-	else
-		printf("[%.*s%s]\n", (int)l.json.len,
-		    l.json.len > 0 ? (char *)l.json.p : "", l.json.len > 0 ? "\n" : "");
-	table_free(l.table);
-	buf_free(&l.json);
+	} else
+		listing_print(&l, empty);
+	listing_end(&l);
 	admin_answer_free(&a);
 	admin_close();
 	return r;

@@ -116,36 +116,42 @@ hash_of(const void *p, size_t len, char text[65])
 	(void)hex_encode(hash, sizeof(hash), text, 65);
 }
 
-/* One file into the backup and onto its list. whole_lines: what is no line yet stays out.
- */
+/* Octets into the backup, and onto its list. 0, or -1 after saying why. */
+static int
+add_octets(struct backup *b, const void *p, size_t len, const char *name)
+{
+	char *to = key_path_join(b->dir, name), hash[65];
+	int r = to != NULL ? write_file(to, p, len) : -1;
+
+	free(to);
+	if (r == -1)
+		return -1;
+	hash_of(p, len, hash);
+	jsonw_obj_open(&b->w);
+	jsonw_key_str(&b->w, "name", name);
+	jsonw_key_int(&b->w, "octets", (int64_t)len);
+	jsonw_key_str(&b->w, "sha256", hash);
+	jsonw_obj_close(&b->w);
+	b->files++;
+	b->octets += len;
+	return 0;
+}
+
+/* One file. whole_lines: what is no line yet stays out. */
 static int
 add_file(struct backup *b, const char *from, const char *name, bool whole_lines)
 {
-	char *to = key_path_join(b->dir, name), hash[65];
 	struct mapped m;
 	size_t len;
-	int r = -1;
+	int r;
 
-	if (to == NULL || map_file(from, &m) == -1) {
-		free(to);
+	if (map_file(from, &m) == -1)
 		return -1;
-	}
 	len = m.len;
 	while (whole_lines && len > 0 && ((const char *)m.p)[len - 1] != '\n')
 		len--;
-	if (write_file(to, m.p, len) == 0) {
-		hash_of(m.p, len, hash);
-		jsonw_obj_open(&b->w);
-		jsonw_key_str(&b->w, "name", name);
-		jsonw_key_int(&b->w, "octets", (int64_t)len);
-		jsonw_key_str(&b->w, "sha256", hash);
-		jsonw_obj_close(&b->w);
-		b->files++;
-		b->octets += len;
-		r = 0;
-	}
+	r = add_octets(b, m.p, len, name);
 	unmap(&m);
-	free(to);
 	return r;
 }
 
@@ -199,7 +205,8 @@ copy_database(struct cli *cli, struct backup *b)
 {
 	struct admin_answer a = {0};
 	int fd, r = admin_open(cli, ADMIN_NEED_DATA);
-	char from[32];
+	struct stat st;
+	void *p;
 	MSG_INIT(db_copy, m);
 
 	if (r != 0)
@@ -215,31 +222,15 @@ copy_database(struct cli *cli, struct backup *b)
 		r = admin_refused(&a);
 	admin_answer_free(&a);
 	admin_close();
-	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
 	if (r == ADMIN_OK) {
-		char *to = key_path_join(b->dir, "judge.db"), hash[65];
-		struct mapped db = {.fd = fd};
-		struct stat st;
-
 		r = ADMIN_FAILED;
-		if (to != NULL && fstat(fd, &st) == 0 && st.st_size > 0) {
-			db.len = (size_t)st.st_size;
-			db.p = mmap(NULL, db.len, PROT_READ, MAP_PRIVATE, fd, 0);
-			if (db.p != MAP_FAILED && write_file(to, db.p, db.len) == 0) {
-				hash_of(db.p, db.len, hash);
-				jsonw_obj_open(&b->w);
-				jsonw_key_str(&b->w, "name", "judge.db");
-				jsonw_key_int(&b->w, "octets", (int64_t)db.len);
-				jsonw_key_str(&b->w, "sha256", hash);
-				jsonw_obj_close(&b->w);
-				b->files++;
-				b->octets += db.len;
+		if (fstat(fd, &st) == 0 && st.st_size > 0 &&
+		    (p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) !=
+			MAP_FAILED) {
+			if (add_octets(b, p, (size_t)st.st_size, "judge.db") == 0)
 				r = ADMIN_OK;
-			}
-			if (db.p != MAP_FAILED)
-				(void)munmap(db.p, db.len);
+			(void)munmap(p, (size_t)st.st_size);
 		}
-		free(to);
 	}
 	if (fd >= 0)
 		close(fd);

@@ -61,11 +61,10 @@ struct import {
 };
 
 static void
-note(struct import *in, struct buf *list, const char *what, const char *why)
+note(struct buf *list, const char *what, const char *why)
 {
 	struct jsonw w;
 
-	(void)in;
 	if (list->len > 0)
 		(void)buf_puts(list, ",");
 	jsonw_init(&w, list);
@@ -128,14 +127,14 @@ take_section(struct import *in, const struct yaml_node *section)
 	char what[160];
 
 	if (section->kind != YAML_MAP) {
-		note(in, &in->left, section->key, "it is no section");
+		note(&in->left, section->key, "it is no section");
 		return;
 	}
 	for (v = section->child; v != NULL; v = v->next) {
 		snprintf(what, sizeof(what), "%s.%s", section->key, v->key);
 		m = map_of(section->key, v->key);
 		if (m == NULL || m->path == NULL || v->kind != YAML_TEXT) {
-			note(in, &in->left, what,
+			note(&in->left, what,
 			    m == NULL             ? "the key is not known"
 				: m->path == NULL ? m->why
 						  : "it is no single value");
@@ -150,7 +149,7 @@ take_section(struct import *in, const struct yaml_node *section)
 		else
 			(void)put_value(&in->config, v, m->suffix);
 		(void)buf_puts(&in->config, "\n");
-		note(in, &in->taken, what, NULL);
+		note(&in->taken, what, NULL);
 		in->ntaken++;
 	}
 	if (strcmp(section->key, "gate") == 0)
@@ -182,7 +181,7 @@ tell_webhooks(struct import *in, const struct yaml_node *list)
 				(void)buf_printf(
 				    &line, "%s%s", e->text, e->next != NULL ? "," : "");
 		if (buf_put(&line, "", 1) == 0)
-			note(in, &in->left, "webhooks", (const char *)line.p);
+			note(&in->left, "webhooks", (const char *)line.p);
 	}
 	buf_free(&line);
 }
@@ -255,12 +254,12 @@ take_policy(struct import *in, const char *from, const char *name)
 		p = policies_read(path, &problems);
 	if (p == NULL || problems.count > 0) {
 		fprintf(stderr, "%.*s", (int)problems.text.len, (char *)problems.text.p);
-		note(in, &in->left, name,
+		note(&in->left, name,
 		    "it is no valid policy; the errors are on standard error");
 		r = 0;
 	} else if ((text = config_read_file(path, FILE_MAX, &len)) != NULL &&
 	    write_new(to, text, len) == 0) {
-		note(in, &in->taken, name, NULL);
+		note(&in->taken, name, NULL);
 		in->npolicies++;
 		r = 0;
 	}

@@ -12,7 +12,7 @@
 #include "aegis/cmd.h"
 #include "aegis/config.h"
 #include "aegis/keys.h"
-#include "aegis/out.h"
+#include "aegis/listing.h"
 #include "aegis/sealed.h"
 #include "common/buf.h"
 #include "common/jsonw.h"
@@ -33,7 +33,7 @@ credential_path(void)
 }
 
 static void
-put(const struct config *c, const struct place *p, struct buf *rows, struct table *t)
+put(const struct config *c, const struct place *p, struct listing *l)
 {
 	bool used =
 	    c->master_key_source != NULL && strcmp(c->master_key_source, p->source) == 0;
@@ -50,11 +50,8 @@ put(const struct config *c, const struct place *p, struct buf *rows, struct tabl
 	jsonw_key_str(&w, "path", p->where);
 	jsonw_key_str(&w, "state", state);
 	jsonw_obj_close(&w);
-	if (jsonw_done(&w) == 0 && t != NULL)
-		(void)table_add(t, row.p, row.len);
-	else if (jsonw_done(&w) == 0)
-		(void)(buf_puts(rows, rows->len > 0 ? ",\n  " : "\n  ") == 0 &&
-		    buf_put(rows, row.p, row.len) == 0);
+	if (jsonw_done(&w) == 0)
+		listing_add(l, row.p, row.len);
 	buf_free(&row);
 }
 
@@ -65,8 +62,7 @@ cmd_key_where(struct cli *cli)
 	    {"PLACE, IN ORDER", "place", COLUMN_PLAIN}, {"PATH", "path", COLUMN_PLAIN},
 	    {"", "state", COLUMN_PLAIN}, {NULL, NULL, COLUMN_PLAIN}};
 	struct config *c = cli_config(cli);
-	struct table *t = NULL;
-	struct buf rows;
+	struct listing l;
 	bool named;
 
 	if (c == NULL)
@@ -88,24 +84,17 @@ cmd_key_where(struct cli *cli)
 	    {"file in the data directory", key_path_join(c->data_dir, ".master-key"),
 		".master-key in the data directory"},
 	};
-	buf_init(&rows);
-	if (!cli->json && (t = table_new(columns)) == NULL)
+	if (listing_begin(&l, cli->json, columns) == -1)
 		return ADMIN_FAILED;
 	for (size_t i = named ? 0 : 1; i < sizeof(places) / sizeof(places[0]); i++)
-		put(c, &places[i], &rows, t);
+		put(c, &places[i], &l);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		free(places[i].where);
-	if (t == NULL) {
-		printf("[%.*s\n]\n", (int)rows.len, (char *)rows.p);
-	} else {
-		table_print(t, stdout, "");
-		if (c->master_key == NULL && sealed_is_split(c))
-			printf(
-			    "\nThe master key is in shares: \"aegis vault unseal\".\n");
-		else if (c->master_key == NULL)
-			printf("\nNo master key was found. \"aegis init\" makes one.\n");
-	}
-	table_free(t);
-	buf_free(&rows);
+	listing_print(&l, "");
+	if (!cli->json && c->master_key == NULL && sealed_is_split(c))
+		printf("\nThe master key is in shares: \"aegis vault unseal\".\n");
+	else if (!cli->json && c->master_key == NULL)
+		printf("\nNo master key was found. \"aegis init\" makes one.\n");
+	listing_end(&l);
 	return ADMIN_OK;
 }

@@ -23,7 +23,7 @@
 #include "aegis/keys.h"
 #include "aegis/layout.h"
 #include "aegis/master.h"
-#include "aegis/out.h"
+#include "aegis/listing.h"
 #include "common/buf.h"
 #include "common/jsonw.h"
 #include "common/log.h"
@@ -63,16 +63,11 @@ record(struct cli *cli, const char *act, const char *name)
 	return ask_default(cli, MSG_admin_record, &m);
 }
 
-/* A name for a directory. 0, or -1 after saying why. */
+/* 0, or -1 after saying why. */
 static int
 check_name(const char *name)
 {
-	static const char allowed[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	    "0123456789_-";
-	size_t n = strlen(name);
-
-	if (n >= 1 && n <= 64 && strspn(name, allowed) == n)
+	if (config_vault_name_ok(name))
 		return 0;
 	cli_error(NULL, "the name of a vault is 1 to 64 letters, digits, _ and -");
 	return -1;
@@ -254,8 +249,7 @@ out:
 /* ---- vaults ---- */
 
 static void
-put_vault(
-    const char *name, const char *dir, bool active, struct buf *json, struct table *t)
+put_vault(const char *name, const char *dir, bool active, struct listing *l)
 {
 	struct jsonw w;
 	struct buf row;
@@ -265,15 +259,12 @@ put_vault(
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "name", name);
 	jsonw_key_bool(&w, "active", active);
-	if (t != NULL)
+	if (l->table != NULL)
 		jsonw_key_str(&w, "mark", active ? "← active" : "");
 	jsonw_key_str(&w, "data_dir", dir);
 	jsonw_obj_close(&w);
-	if (jsonw_done(&w) == 0 && t != NULL)
-		(void)table_add(t, row.p, row.len);
-	else if (jsonw_done(&w) == 0)
-		(void)(buf_puts(json, json->len > 0 ? ",\n  " : "\n  ") == 0 &&
-		    buf_put(json, row.p, row.len) == 0);
+	if (jsonw_done(&w) == 0)
+		listing_add(l, row.p, row.len);
 	buf_free(&row);
 }
 
@@ -284,21 +275,21 @@ by_name(const struct dirent **a, const struct dirent **b)
 }
 
 static void
-list(const struct config *c, const char *active, struct buf *json, struct table *t)
+list(const struct config *c, const char *active, struct listing *l)
 {
 	char *vaults = key_path_join(c->vaults_root, "vaults"), *dir;
 	struct dirent **entries = NULL;
 	int n, i;
 
 	if (has_vault(c->vaults_root))
-		put_vault(DEFAULT, c->vaults_root, strcmp(active, DEFAULT) == 0, json, t);
+		put_vault(DEFAULT, c->vaults_root, strcmp(active, DEFAULT) == 0, l);
 	n = vaults != NULL ? scandir(vaults, &entries, NULL, by_name) : 0;
 	for (i = 0; i < n; i++) {
 		dir = key_path_join(vaults, entries[i]->d_name);
 		if (dir != NULL && strchr(entries[i]->d_name, '.') == NULL &&
 		    has_vault(dir))
 			put_vault(entries[i]->d_name, dir,
-			    strcmp(active, entries[i]->d_name) == 0, json, t);
+			    strcmp(active, entries[i]->d_name) == 0, l);
 		free(dir);
 		free(entries[i]);
 	}
@@ -313,8 +304,7 @@ cmd_vault_vaults(struct cli *cli)
 	    {"DATA", "data_dir", COLUMN_PLAIN}, {"", "mark", COLUMN_PLAIN},
 	    {NULL, NULL, COLUMN_PLAIN}};
 	struct config *now = cli_config(cli);
-	struct table *t = NULL;
-	struct buf json;
+	struct listing l;
 	char active[65];
 	int r;
 	MSG_INIT(permission_ask, m);
@@ -328,18 +318,13 @@ cmd_vault_vaults(struct cli *cli)
 	r = ask_default(cli, MSG_permission_ask, &m);
 	if (r != ADMIN_OK)
 		return r;
-	buf_init(&json);
-	if (!cli->json && (t = table_new(columns)) == NULL)
-		return ADMIN_FAILED;
-	list(cli->config, active, &json, t);
-	if (t != NULL)
-		table_print(t, stdout, "No vaults. Make the first: aegis init");
-	else
-		printf("[%.*s%s]\n", (int)json.len, json.len > 0 ? (char *)json.p : "",
-		    json.len > 0 ? "\n" : "");
-	table_free(t);
-	buf_free(&json);
-	return ADMIN_OK;
+	r = listing_begin(&l, cli->json, columns) == 0 ? ADMIN_OK : ADMIN_FAILED;
+	if (r == ADMIN_OK) {
+		list(cli->config, active, &l);
+		listing_print(&l, "No vaults. Make the first: aegis init");
+	}
+	listing_end(&l);
+	return r;
 }
 
 /* ---- destroy ---- */

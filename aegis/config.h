@@ -206,4 +206,7 @@ void config_free(struct config *);
  */
 int config_show(const struct config *, FILE *, bool json);
 
+/* May a vault have this name? It is that of a directory, too. */
+bool config_vault_name_ok(const char *);
+
 #endif

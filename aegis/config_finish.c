@@ -148,22 +148,29 @@ key_from_file(struct loading *l, const char *path, const char *source)
 	return 1;
 }
 
+bool
+config_vault_name_ok(const char *name)
+{
+	size_t n = strspn(
+	    name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+
+	return n >= 1 && n <= 64 && name[n] == '\0';
+}
+
 /* A named vault has a directory of its own below the default one's. */
 static void
 finish_vault(struct loading *l)
 {
-	static const char allowed[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	    "0123456789_-";
 	struct config *c = l->c;
 	char *dir;
 
 	c->vaults_root = strdup(c->data_dir);
 	if (strcmp(c->vault_name, "default") == 0)
 		return;
-	if (c->vault_name[strspn(c->vault_name, allowed)] != '\0') {
+	if (!config_vault_name_ok(c->vault_name)) {
 		problem_add(&l->problems, c->file, 0, 0, "vault.name",
-		    "found \"%s\", expected letters, digits, _ and -", c->vault_name);
+		    "found \"%s\", expected 1 to 64 letters, digits, _ and -",
+		    c->vault_name);
 		return;
 	}
 	if (asprintf(&dir, "%s/vaults/%s", c->data_dir, c->vault_name) == -1) {

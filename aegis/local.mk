@@ -111,6 +111,7 @@ aegis_aegis_SOURCES = \
 	aegis/numbers.h \
 	aegis/openbao.c \
 	aegis/openbao.h \
+	aegis/listing.c aegis/listing.h \
 	aegis/out.c \
 	aegis/out.h \
 	aegis/out_file.c \
