@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
+	common/authorities.c common/authorities.h \
 	common/access.c \
 	common/access.h \
 	common/addr.c \

@@ -4,37 +4,15 @@
  */
 #include "egressd/worker/tls.h"
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include "common/authorities.h"
 #include "egressd/worker/worker.h"
 
 #define SYSTEM_CA_DIR "/etc/ssl/certs"
 
 static int owner_index = -1;
 static int (*session_taker)(void *, SSL_SESSION *);
-
-/* Adds every certificate of a PEM bundle; -1 when there is none. Closes fd. */
-static int
-load_bundle(X509_STORE *store, int fd)
-{
-	BIO *bio = BIO_new_fd(fd, BIO_CLOSE);
-	X509 *cert;
-	int n = 0;
-
-	if (bio == NULL)
-		return -1;
-	while ((cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
-		if (X509_STORE_add_cert(store, cert) == 1)
-			n++;
-		X509_free(cert);
-	}
-	ERR_clear_error();
-	BIO_free(bio);
-	return n > 0 ? 0 : -1;
-}
 
 static int
 load_directory(X509_STORE *store, const char *dir)
@@ -52,7 +30,7 @@ load_authorities(SSL_CTX *ctx, const struct worker_conf *conf, const char **why)
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	const char *dir = conf->ca_dir;
 
-	if (conf->ca_bundle >= 0 && load_bundle(store, conf->ca_bundle) == -1) {
+	if (conf->ca_bundle >= 0 && authorities_load(store, conf->ca_bundle) == -1) {
 		*why = "the CA file holds no certificate";
 		return -1;
 	}

@@ -5,12 +5,10 @@
  */
 #include "keymasterd/vault/openbao.h"
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
+#include "common/authorities.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "keymasterd/vault/bao_check.h"
@@ -25,26 +23,6 @@ static struct bao_http_conf http;
 static struct bao_session_conf session;
 static int given;
 
-/* Every certificate of a PEM file, which is closed; -1 when there is none. */
-static int
-load_authorities(X509_STORE *store, int fd)
-{
-	BIO *bio = BIO_new_fd(fd, BIO_CLOSE);
-	X509 *cert;
-	int n = 0;
-
-	if (bio == NULL)
-		return -1;
-	while ((cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
-		if (X509_STORE_add_cert(store, cert) == 1)
-			n++;
-		X509_free(cert);
-	}
-	ERR_clear_error();
-	BIO_free(bio);
-	return n > 0 ? 0 : -1;
-}
-
 /* The descriptor is closed. NULL: no certificate in it. */
 static SSL_CTX *
 make_tls(int fd)
@@ -58,7 +36,7 @@ make_tls(int fd)
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	if (load_authorities(SSL_CTX_get_cert_store(ctx), fd) == -1) {
+	if (authorities_load(SSL_CTX_get_cert_store(ctx), fd) == -1) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
