@@ -19,35 +19,20 @@
 #include "keymasterd/judge/turn.h"
 
 #define RUN_SECONDS_MAX (30 * 86400)
-#define TOKEN_MAX 80
-
-/* aegis_<uuid>_<16 hex>: 122 and 64 random bits. */
-static void
-token_make(char text[TOKEN_MAX], struct store_token *t)
-{
-	char uuid[STORE_ID_MAX], tail[17];
-	uint8_t raw[8];
-
-	judge_uuid(uuid);
-	judge_random(raw, sizeof(raw));
-	(void)hex_encode(raw, sizeof(raw), tail, sizeof(tail));
-	snprintf(text, TOKEN_MAX, "aegis_%s_%s", uuid, tail);
-	judge_sha256(text, strlen(text), t->hash);
-	snprintf(t->prefix, sizeof(t->prefix), "%.12s", text);
-	t->created_ms = judge_now_ms();
-}
 
 /* Makes, stores and takes in a token. 0, or -1 when the turn has failed. */
 static int
-token_issue(
-    const struct agent *a, const char *run, uint64_t expires_ms, char text[TOKEN_MAX])
+token_issue(const struct agent *a, const char *run, uint64_t expires_ms,
+    char text[JUDGE_TOKEN_MAX])
 {
 	struct store_token t = {.expires_ms = expires_ms};
 
 	snprintf(t.tenant, sizeof(t.tenant), "%s", a->row.tenant);
 	snprintf(t.agent_id, sizeof(t.agent_id), "%s", a->row.id);
 	snprintf(t.run, sizeof(t.run), "%s", run);
-	token_make(text, &t);
+	judge_token("aegis_", text, t.hash);
+	snprintf(t.prefix, sizeof(t.prefix), "%.12s", text);
+	t.created_ms = judge_now_ms();
 	turn_touched();
 	if (store_token_put(judge_store, &t) != 0)
 		return -1;
@@ -105,7 +90,7 @@ admin_agent_add(struct chan *c, uint64_t reqid, void *msg)
 	const struct msg_agent_add *m = msg;
 	const char *bad = check_identifier(m->name, 64);
 	struct store_agent row = {.created_ms = judge_now_ms(), .proc_uid = -1};
-	char text[TOKEN_MAX];
+	char text[JUDGE_TOKEN_MAX];
 	struct agent *a;
 
 	if (bad != NULL)
@@ -162,7 +147,7 @@ admin_agent_regenerate(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_agent_regenerate *m = msg;
 	struct agent *a = agent_named(c, reqid, m->name);
-	char text[TOKEN_MAX];
+	char text[JUDGE_TOKEN_MAX];
 
 	if (a == NULL)
 		return 0;
@@ -326,7 +311,7 @@ admin_agent_run(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_agent_run *m = msg;
 	struct agent *a = agent_named(c, reqid, m->name);
-	char text[TOKEN_MAX], run[STORE_ID_MAX];
+	char text[JUDGE_TOKEN_MAX], run[STORE_ID_MAX];
 	uint64_t expires_ms;
 
 	if (a == NULL)

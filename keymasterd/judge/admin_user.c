@@ -21,7 +21,6 @@
 #include "keymasterd/judge/turn.h"
 #include "keymasterd/judge/user.h"
 
-#define TOKEN_MAX 80
 #define ROLES "admin, operator or viewer"
 
 static void
@@ -41,18 +40,10 @@ failed(struct chan *c, uint64_t reqid)
 	return 0;
 }
 
-/* aegis_user_<uuid>_<16 hex>: 122 and 64 random bits. */
 static void
-token_make(char text[TOKEN_MAX], struct store_user *row)
+token_make(char text[JUDGE_TOKEN_MAX], struct store_user *row)
 {
-	char uuid[STORE_ID_MAX], tail[17];
-	uint8_t raw[8];
-
-	judge_uuid(uuid);
-	judge_random(raw, sizeof(raw));
-	(void)hex_encode(raw, sizeof(raw), tail, sizeof(tail));
-	snprintf(text, TOKEN_MAX, "aegis_user_%s_%s", uuid, tail);
-	judge_sha256(text, strlen(text), row->token_hash);
+	judge_token("aegis_user_", text, row->token_hash);
 	snprintf(row->prefix, sizeof(row->prefix), "%.19s", text);
 }
 
@@ -80,7 +71,7 @@ show_token(struct chan *c, uint64_t reqid, const struct store_user *row, char *t
 	jsonw_obj_close(&w);
 	admin_result(c, reqid, &json);
 	buf_wipe_free(&json);
-	explicit_bzero(text, TOKEN_MAX);
+	explicit_bzero(text, JUDGE_TOKEN_MAX);
 }
 
 static struct user *
@@ -116,7 +107,7 @@ admin_user_add(struct chan *c, uint64_t reqid, void *msg)
 	const struct msg_user_add *m = msg;
 	const char *bad = check_identifier(m->name, 64);
 	struct user u = {.role = user_role_of(m->role)};
-	char text[TOKEN_MAX];
+	char text[JUDGE_TOKEN_MAX];
 
 	if (bad != NULL)
 		return admin_refuse(c, reqid, "The name %s.", bad);
@@ -232,7 +223,7 @@ admin_user_regenerate(struct chan *c, uint64_t reqid, void *msg)
 	const struct msg_user_regenerate *m = msg;
 	struct user *u = user_named(c, reqid, m->name);
 	struct store_user row;
-	char text[TOKEN_MAX];
+	char text[JUDGE_TOKEN_MAX];
 
 	if (u == NULL)
 		return 0;

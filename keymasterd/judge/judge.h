@@ -204,6 +204,9 @@ uint64_t judge_born_ms(void);
 void judge_random(void *p, size_t n);
 /* A random UUID (RFC 9562 version 4) as text. */
 void judge_uuid(char out[STORE_ID_MAX]);
+/* prefix, then <uuid>_<16 hex>: 122 and 64 random bits; and its SHA-256. */
+#define JUDGE_TOKEN_MAX 96
+void judge_token(const char *prefix, char text[JUDGE_TOKEN_MAX], uint8_t hash[32]);
 /* SHA-256; 0, never fails after start-up. */
 void judge_sha256(const void *p, size_t len, uint8_t out[32]);
 

@@ -2,6 +2,7 @@
 /* Random numbers, hashes and the clock of a turn. Judge only. */
 #include "keymasterd/judge/judge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -95,4 +96,17 @@ judge_limit_ms(void)
 	if (base == 0)
 		base = loop_unix_ms() - now;
 	return base + now;
+}
+
+void
+judge_token(const char *prefix, char text[JUDGE_TOKEN_MAX], uint8_t hash[32])
+{
+	char uuid[STORE_ID_MAX], tail[17];
+	uint8_t raw[8];
+
+	judge_uuid(uuid);
+	judge_random(raw, sizeof(raw));
+	(void)hex_encode(raw, sizeof(raw), tail, sizeof(tail));
+	snprintf(text, JUDGE_TOKEN_MAX, "%s%s_%s", prefix, uuid, tail);
+	judge_sha256(text, strlen(text), hash);
 }
