@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lines of the ledger's files and exports (doc/ledger-format.md), taken apart. They
- * have one form only, so a cursor that expects literal text reads them: whatever differs
- * is malformed. Command line only; the lines may be hostile.
+ * The lines of the ledger's files and exports (doc/ledger-format.md), taken apart
+ * with all that is in them. Command line only; the lines may be hostile.
  */
 #ifndef AEGIS_LINE_H
 #define AEGIS_LINE_H
@@ -11,30 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/line_cursor.h"
 #include "common/span.h"
 
 struct buf;
-
-#define LINE_HEX 64
-
-struct line_cursor {
-	const char *p, *end;
-	bool bad; /* something else stood there; all further taking does nothing */
-};
-
-#define LINE_EXPECT(c, literal) line_expect((c), (literal), sizeof(literal) - 1)
-void line_expect(struct line_cursor *, const char *literal, size_t len);
-/* Whether the literal stands next; it is taken then. */
-bool line_try(struct line_cursor *, const char *literal);
-/* Digits without leading zeros, 1 and up. */
-uint64_t line_number(struct line_cursor *);
-/* 64 lower-case digits. */
-void line_hash(struct line_cursor *, uint8_t out[32]);
-/* Text up to the next quote, which stays; not empty, without escapes. */
-struct span line_text(struct line_cursor *);
-void line_copy(struct line_cursor *, char *out, size_t size);
-/* All was as expected and nothing is left. */
-bool line_done(const struct line_cursor *);
 
 struct line_header {
 	char chain[65];

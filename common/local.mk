@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/authorities.c common/authorities.h \
+	common/line_cursor.c common/line_cursor.h \
 	common/access.c \
 	common/access.h \
 	common/addr.c \

@@ -13,6 +13,7 @@
 
 #include "common/buf.h"
 #include "common/hex.h"
+#include "common/line_cursor.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/sha256.h"
@@ -161,14 +162,14 @@ append(const struct ledger_row *row, uint64_t *seq)
 {
 	struct ledger_row r = *row;
 	struct turn_row *t = row_new();
-	size_t start = lines.len, text = start + sizeof(LEDGER_LINE_ROW) - 1;
+	size_t start = lines.len, text = start + sizeof(LINE_ROW) - 1;
 
 	turn_rows++;
 	if (failed)
 		return -1;
 	if (r.tenant.p == NULL)
 		r.tenant = span_str(own_tenant);
-	if (t == NULL || buf_puts(&lines, LEDGER_LINE_ROW) == -1 ||
+	if (t == NULL || buf_puts(&lines, LINE_ROW) == -1 ||
 	    ledger_row_text(&r, pending.seq + 1, loop_unix_us(), chain, &lines) == -1 ||
 	    lines.len - text > LEDGER_TEXT_MAX)
 		goto bad;

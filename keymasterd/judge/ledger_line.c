@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Lines have one form only, so a cursor that expects literal text reads them. A row's
- * text ends where ,"hash":" begins: no value can hold these octets, since a quote inside
- * a value is escaped. Judge only.
- */
+/* Lines of the ledger's files; see ledger_line.h. Judge only. */
 #include "keymasterd/judge/ledger_line.h"
 
 #include <inttypes.h>
@@ -13,9 +9,8 @@
 #include "common/b64.h"
 #include "common/hex.h"
 #include "common/jsonw.h"
+#include "common/line_cursor.h"
 
-#define HEX 64
-#define HASH ",\"hash\":\""
 #define LEN(literal) (sizeof(literal) - 1)
 
 /* ---- writing ---- */
@@ -107,8 +102,8 @@ ledger_line_end(
 {
 	size_t bare;
 
-	if (buf_put(out, HASH, LEN(HASH)) == -1 || put_hex(out, hash, 32) == -1 ||
-	    buf_putc(out, '"') == -1)
+	if (buf_put(out, LINE_HASH, LEN(LINE_HASH)) == -1 ||
+	    put_hex(out, hash, 32) == -1 || buf_putc(out, '"') == -1)
 		return -1;
 	bare = out->len;
 	/* without memory, or without room, the hash in the row still binds it */
@@ -120,101 +115,41 @@ ledger_line_end(
 
 /* ---- reading ---- */
 
-struct cursor {
-	const char *p, *end;
-	bool bad;
-};
-
-#define EXPECT(c, literal) expect((c), (literal), LEN(literal))
-
-static void
-expect(struct cursor *c, const char *literal, size_t len)
+static enum ledger_line_kind
+read_header(struct line_cursor *c, struct ledger_line *out)
 {
-	if (c->bad || (size_t)(c->end - c->p) < len || memcmp(c->p, literal, len) != 0)
-		c->bad = true;
-	else
-		c->p += len;
-}
-
-/* Digits without leading zeros, 1 and up. */
-static uint64_t
-take_number(struct cursor *c)
-{
-	const char *start = c->p;
-	uint64_t v = 0;
-
-	while (!c->bad && c->p < c->end && *c->p >= '0' && *c->p <= '9') {
-		if (__builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(*c->p - '0'), &v))
-			c->bad = true;
-		c->p++;
-	}
-	if (c->p == start || *start == '0')
-		c->bad = true;
-	return v;
-}
-
-/* Text up to the next quote, which stays; no escapes. */
-static void
-take_text(struct cursor *c, char *out, size_t size)
-{
-	const char *quote = c->bad ? NULL : memchr(c->p, '"', (size_t)(c->end - c->p));
-	size_t len = quote != NULL ? (size_t)(quote - c->p) : 0;
-
-	if (quote == NULL || len == 0 || len >= size || memchr(c->p, '\\', len) != NULL ||
-	    memchr(c->p, '\0', len) != NULL) {
-		c->bad = true;
-		return;
-	}
-	memcpy(out, c->p, len);
-	out[len] = '\0';
-	c->p = quote;
-}
-
-static void
-take_hash(struct cursor *c, uint8_t out[32])
-{
-	if (c->bad || c->end - c->p < HEX || hex_decode(c->p, HEX, out, 32) != 32)
-		c->bad = true;
-	else
-		c->p += HEX;
+	LINE_EXPECT(c, "{\"ledger\":\"aegis-2\",\"chain\":\"");
+	line_copy(c, out->checkpoint.chain, sizeof(out->checkpoint.chain));
+	LINE_EXPECT(c, "\",\"from\":");
+	out->seq = line_number(c);
+	LINE_EXPECT(c, ",\"prev\":\"");
+	line_hash(c, out->checkpoint.head);
+	LINE_EXPECT(c, "\"}");
+	return !line_done(c) ? LEDGER_LINE_BAD : LEDGER_LINE_HEADER;
 }
 
 static enum ledger_line_kind
-read_header(struct cursor *c, struct ledger_line *out)
-{
-	EXPECT(c, "{\"ledger\":\"aegis-2\",\"chain\":\"");
-	take_text(c, out->checkpoint.chain, sizeof(out->checkpoint.chain));
-	EXPECT(c, "\",\"from\":");
-	out->seq = take_number(c);
-	EXPECT(c, ",\"prev\":\"");
-	take_hash(c, out->checkpoint.head);
-	EXPECT(c, "\"}");
-	return c->bad || c->p != c->end ? LEDGER_LINE_BAD : LEDGER_LINE_HEADER;
-}
-
-static enum ledger_line_kind
-read_checkpoint(struct cursor *c, struct ledger_line *out)
+read_checkpoint(struct line_cursor *c, struct ledger_line *out)
 {
 	struct ledger_checkpoint *cp = &out->checkpoint;
 	char signature[96] = "";
 
-	EXPECT(c, "{\"checkpoint\":{\"chain\":\"");
-	take_text(c, cp->chain, sizeof(cp->chain));
-	EXPECT(c, "\",\"seq\":");
-	cp->seq = out->seq = take_number(c);
-	EXPECT(c, ",\"head\":\"");
-	take_hash(c, cp->head);
-	EXPECT(c, "\",\"root\":\"");
-	take_hash(c, cp->root);
-	EXPECT(c, "\",\"time\":\"");
-	take_text(c, cp->time, sizeof(cp->time));
-	EXPECT(c, "\",\"kid\":\"");
-	take_text(c, cp->kid, sizeof(cp->kid));
-	EXPECT(c, "\"},\"signature\":\"");
-	take_text(c, signature, sizeof(signature));
-	EXPECT(c, "\"}");
-	return c->bad || c->p != c->end ||
+	LINE_EXPECT(c, "{\"checkpoint\":{\"chain\":\"");
+	line_copy(c, cp->chain, sizeof(cp->chain));
+	LINE_EXPECT(c, "\",\"seq\":");
+	cp->seq = out->seq = line_number(c);
+	LINE_EXPECT(c, ",\"head\":\"");
+	line_hash(c, cp->head);
+	LINE_EXPECT(c, "\",\"root\":\"");
+	line_hash(c, cp->root);
+	LINE_EXPECT(c, "\",\"time\":\"");
+	line_copy(c, cp->time, sizeof(cp->time));
+	LINE_EXPECT(c, "\",\"kid\":\"");
+	line_copy(c, cp->kid, sizeof(cp->kid));
+	LINE_EXPECT(c, "\"},\"signature\":\"");
+	line_copy(c, signature, sizeof(signature));
+	LINE_EXPECT(c, "\"}");
+	return !line_done(c) ||
 		b64_decode(B64_STD, signature, strlen(signature), cp->signature,
 		    sizeof(cp->signature)) != 64
 	    ? LEDGER_LINE_BAD
@@ -222,41 +157,35 @@ read_checkpoint(struct cursor *c, struct ledger_line *out)
 }
 
 static enum ledger_line_kind
-read_row(struct span line, struct ledger_line *out)
+read_row(struct line_cursor *c, struct ledger_line *out)
 {
-	const size_t tail = LEN(HASH) + HEX + 2;
-	const char *text = line.p + LEN(LEDGER_LINE_ROW), *end = line.p + line.len, *hash;
-	struct cursor c = {text, end, false};
+	const char *text, *hash;
 
-	EXPECT(&c, "{\"seq\":");
-	out->seq = take_number(&c);
-	EXPECT(&c, ",\"");
-	if (c.bad || (size_t)(end - text) < tail || end[-1] != '}')
-		return LEDGER_LINE_BAD;
-	/* of a row without evidence, so of most; what an agent signed may have such
-	 * octets, too, but ends with two braces */
-	hash = end - tail;
-	if (end[-2] != '"' || memcmp(hash, HASH, LEN(HASH)) != 0)
-		hash = memmem(text, (size_t)(end - text), HASH, LEN(HASH));
-	if (hash == NULL || (size_t)(end - hash) < tail || hash[-1] != '}' ||
-	    hash[LEN(HASH) + HEX] != '"')
+	LINE_EXPECT(c, LINE_ROW);
+	text = c->p;
+	hash = line_row_end(c);
+	LINE_EXPECT(c, "{\"seq\":");
+	out->seq = line_number(c);
+	LINE_EXPECT(c, ",\"");
+	if (c->bad || hash == NULL || c->end[-1] != '}' || hash[-1] != '}' ||
+	    hash[LEN(LINE_HASH) + LINE_HEX] != '"')
 		return LEDGER_LINE_BAD;
 	out->text = span_mem(text, (size_t)(hash - text));
-	out->hash = span_mem(hash + LEN(HASH), HEX);
+	out->hash = span_mem(hash + LEN(LINE_HASH), LINE_HEX);
 	return LEDGER_LINE_ROW_KIND;
 }
 
 enum ledger_line_kind
 ledger_line_read(struct span line, struct ledger_line *out)
 {
-	struct cursor c = {line.p, line.p + line.len, false};
+	struct line_cursor c = {line.p, line.p + line.len, false};
 
 	out->line = line;
 	out->text = out->hash = (struct span){NULL, 0};
 	if (line.len < 16)
 		return LEDGER_LINE_BAD;
-	if (memcmp(line.p, LEDGER_LINE_ROW, LEN(LEDGER_LINE_ROW)) == 0)
-		return read_row(line, out);
+	if (memcmp(line.p, LINE_ROW, LEN(LINE_ROW)) == 0)
+		return read_row(&c, out);
 	memset(&out->checkpoint, 0, sizeof(out->checkpoint));
 	return line.p[2] == 'l' ? read_header(&c, out) : read_checkpoint(&c, out);
 }

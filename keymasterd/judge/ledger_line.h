@@ -22,11 +22,10 @@ int ledger_line_header(
 /* A checkpoint and a newline. 0 or -1. */
 int ledger_line_checkpoint(struct buf *out, const struct ledger_checkpoint *);
 
-/* What comes before a row's text. */
-#define LEDGER_LINE_ROW "{\"row\":"
 /*
- * What comes after it: hash, evidence, newline. `start` is where the line begins in out;
- * evidence that would make it longer than LEDGER_LINE_MAX is left out. 0 or -1.
+ * What comes after a row's text, before which LINE_ROW stands (common/line_cursor.h):
+ * hash, evidence, newline. `start` is where the line begins in out; evidence that would
+ * make it longer than LEDGER_LINE_MAX is left out. 0 or -1.
  */
 int ledger_line_end(
     struct buf *out, size_t start, const struct ledger_row *, const uint8_t hash[32]);
