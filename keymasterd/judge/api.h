@@ -56,8 +56,8 @@ struct api_path {
 int api_route(struct chan *, uint64_t reqid, const struct msg_api_request *,
     const struct api_path *, size_t n);
 
-/* Ends the question with an error that both kinds of client understand. code: enum
- * seal_code, or an HTTP status. */
+/* Ends the question with an error in the words of its client: SEAL's, which those of the
+ * platform read as well, or {"error"}. code: enum seal_code, or an HTTP status. */
 void api_refuse(struct decide *, unsigned code, const char *message);
 
 /* Ends it with a JSON text of at most API_BODY_MAX octets. */

@@ -47,7 +47,6 @@ data_request(struct chan *c, uint64_t reqid, void *msg)
 		return api_route(c, reqid, m, paths, sizeof(paths) / sizeof(paths[0]));
 	/* a page of somebody else's in a browser of ours, or a name that was rebound */
 	decide_begin(&d, c, reqid, m->peer);
-	d.seal = 1;
 	d.budget = LEDGER_CAUSE_ATTEST;
 	d.row.method = m->method;
 	d.row.path = m->target;

@@ -12,6 +12,7 @@
 #include "keymasterd/judge/decide.h"
 #include "keymasterd/judge/hook.h"
 #include "keymasterd/judge/judge.h"
+#include "keymasterd/judge/redact.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
 
@@ -35,7 +36,7 @@ hook_event_name(uint32_t bit)
 static const struct {
 	const char *code;
 	uint32_t event;
-	const char *type; /* of a limit */
+	const char *say; /* of a limit its type; of agents' tokens the reason */
 } codes[] = {
     {"no_credential", HOOK_BLOCKED, NULL},
     {"credential_scope", HOOK_BLOCKED, NULL},
@@ -49,8 +50,8 @@ static const struct {
     {"policy_rate_limit", HOOK_RATE, "policy"},
     {"agent_rate_limit", HOOK_RATE, "agent"},
     {"credential_rate_limit", HOOK_RATE, "credential"},
-    {"agent_auth_missing", HOOK_AUTH, NULL},
-    {"agent_auth_invalid", HOOK_AUTH, NULL},
+    {"agent_auth_missing", HOOK_AUTH, "Missing X-Aegis-Agent header"},
+    {"agent_auth_invalid", HOOK_AUTH, "Invalid agent token"},
     {"body_inspection", HOOK_INSPECTION, NULL},
 };
 
@@ -90,12 +91,24 @@ put_more(struct jsonw *w, const struct decide_kv *kv, size_t n)
 	}
 }
 
+/* The service in a target that was refused before it was looked for. */
+static struct span
+asked_for(struct span path)
+{
+	size_t n = 1;
+
+	while (n < path.len && path.p[n] != '/')
+		n++;
+	return path.len > 1 ? span_mem(path.p + 1, n - 1) : span_str("");
+}
+
 void
 hook_refused(
     const struct decide *d, struct span code, const struct decide_kv *kv, size_t n)
 {
 	const struct ledger_row *r = &d->row;
 	char tenant[STORE_TENANT_MAX];
+	struct span path;
 	struct jsonw w;
 	struct buf b;
 	size_t i;
@@ -109,18 +122,19 @@ hook_refused(
 		return;
 	if (r->tenant.p == NULL || span_copy(r->tenant, tenant, sizeof(tenant)) == -1)
 		snprintf(tenant, sizeof(tenant), "%s", judge_conf.tenant);
+	path = r->path.p != NULL ? redact_path(r->path) : span_str("");
 	buf_init(&b);
 	jsonw_init(&w, &b);
 	jsonw_obj_open(&w);
-	put(&w, "service", r->service);
-	if (codes[i].type != NULL)
-		jsonw_key_str(&w, "type", codes[i].type);
+	put(&w, "service", codes[i].event == HOOK_AUTH ? asked_for(path) : r->service);
+	if (codes[i].event == HOOK_RATE)
+		jsonw_key_str(&w, "type", codes[i].say);
 	else
-		put(&w, "reason", code);
+		put(&w, "reason", codes[i].say != NULL ? span_str(codes[i].say) : code);
 	put(&w, "agent", r->agent);
 	put(&w, "credential", r->credential);
 	put(&w, "method", r->method);
-	put(&w, "path", r->path);
+	put(&w, "path", path);
 	put_more(&w, kv, n);
 	jsonw_obj_close(&w);
 	if (jsonw_done(&w) == 0)

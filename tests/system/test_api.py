@@ -140,7 +140,13 @@ def test_who_may(lab):
             assert get(lab, path, role).status_code == want, (path, role)
         for token in (None, "nonsense", lab.token, "aegis_user_x_y"):
             assert get(lab, path, token).status_code == 401, (path, token)
-    assert get(lab, "/api/nothing").status_code == 404
+    # errors are as there: {"error": text}
+    missing = get(lab, "/api/nothing")
+    assert missing.status_code == 404 and missing.json() == {"error": "There is nothing at this path"}
+    for r in (get(lab, "/api/stats", None), get(lab, "/api/users", "readonly"),
+              get(lab, "/api/requests?limit=x"), call(lab, "GET", "/_aegis/stats"),
+              get(lab, "/api/health", headers={"host": "evil.example"})):
+        assert list(r.json()) == ["error"] and isinstance(r.json()["error"], str), r.text
     assert requests.post(lab.api + "/api/stats", timeout=10, json={}).status_code == 405
     assert [r for r in lab.ledger() if r.get("operator") == "readonly" and r["status"] == 403]
 

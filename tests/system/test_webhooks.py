@@ -149,7 +149,12 @@ def test_every_event(lab, receiver):
     assert m["details"]["type"] == "credential" and m["details"]["limit"] == "5/day"
     assert m["details"]["retryAfter"] == int(last.headers["retry-after"])
     call(lab, "GET", "/web/x", token="aegis_wrong")
-    receiver.wait(event="agent_auth_failure", reason="agent_auth_invalid")
+    m = receiver.wait(event="agent_auth_failure", reason="Invalid agent token")
+    assert m["details"]["service"] == "web" and m["details"]["path"] == "/web/x"
+    call(lab, "GET", f"/nobody/{FOUND}/y")  # nobody is told what an agent put where it must not be
+    assert receiver.wait(service="nobody", path="/[redacted]/y")
+    requests.get(lab.url + "/web/x", timeout=10)
+    receiver.wait(event="agent_auth_failure", reason="Missing X-Aegis-Agent header", service="web")
     lab.aegis("vault", "update", "--name", "scoped", "--scopes", "*")
     r = call(lab, "POST", "/scoped/x", data=json.dumps({"k": FOUND}),
              headers={"content-type": "application/json"})
