@@ -43,12 +43,14 @@
 #define SAVE_SECONDS 5
 #define PURGE_SECONDS 60
 #define STOP_MS 3000
+#define VAULT_WAIT_MS 1000 /* of that, when it is stopped before it has met vault */
 
 struct judge_conf judge_conf;
 struct store *judge_store;
 int judge_stopping;
 
 static uint64_t stop_at_ms, born_ms;
+static bool unsigned_end; /* the last checkpoint waits for vault */
 
 static struct { /* the person at the terminal, when it is one */
 	int asked, shown;
@@ -207,6 +209,19 @@ begin(void)
 }
 
 static void
+on_last_checkpoint(int status, const char *message, void *arg)
+{
+	(void)arg;
+	unsigned_end = status != 0 && proc_peer(ROLE_VAULT) == NULL &&
+	    loop_now_ms() + STOP_MS < stop_at_ms + VAULT_WAIT_MS;
+	if (unsigned_end)
+		return; /* the next tick tries again */
+	if (status != 0)
+		LOG_WARN("stop.checkpoint", LS("error", message));
+	loop_stop();
+}
+
+static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	static unsigned ticks;
@@ -219,6 +234,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	hook_test_tick();
 	if (judge_stopping && loop_now_ms() >= stop_at_ms)
 		loop_stop();
+	if (unsigned_end) {
+		unsigned_end = false;
+		ledger_checkpoint(on_last_checkpoint, NULL);
+	}
 	if (++ticks % TICKS_SECOND != 0)
 		return;
 	ledger_tick(loop_now_ms());
@@ -237,15 +256,6 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-sealed(int status, const char *message, void *arg)
-{
-	(void)arg;
-	if (status != 0)
-		LOG_WARN("stop.checkpoint", LS("error", message));
-	loop_stop();
-}
-
-static void
 on_stop(uint32_t drain_ms)
 {
 	(void)drain_ms; /* the gates have drained already, or are about to be refused */
@@ -255,7 +265,7 @@ on_stop(uint32_t drain_ms)
 	stop_at_ms = loop_now_ms() + STOP_MS;
 	windows_save();
 	ledger_stop_row(flight_count() == 0 ? NULL : "with requests still under way");
-	ledger_checkpoint(sealed, NULL);
+	ledger_checkpoint(on_last_checkpoint, NULL);
 }
 
 int

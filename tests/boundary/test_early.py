@@ -41,3 +41,15 @@ def test_stopped_before_it_is_configured(start):
 def test_stopped_with_the_end_of_the_configuration(start):
     puppet = start(then=proto.encode("stop", fields=dict(drain_ms=0))[0])
     assert puppet.wait() == 0
+
+
+def test_judge_is_stopped_before_it_has_met_vault(prefix):
+    """As in `aegis init`: its last rows are sealed all the same."""
+    directory = Directory("JUDGE")
+    judge = Puppet(prefix, "JUDGE", conf_judge(), directory=directory).ready()
+    judge.tell("stop", drain_ms=0)
+    vault = judge.door("VAULT")
+    asked = vault.wait("checkpoint_sign")
+    vault.send("checkpoint_signed", asked.reqid, kid="l", signature=b"s" * 64)
+    assert judge.wait() == 0 and "stop.checkpoint" not in judge.log()
+    directory.remove()
