@@ -24,6 +24,7 @@
 #include "aegis/layout.h"
 #include "aegis/master.h"
 #include "aegis/listing.h"
+#include "aegis/sealed.h"
 #include "common/buf.h"
 #include "common/jsonw.h"
 #include "common/log.h"
@@ -259,8 +260,13 @@ put_vault(const char *name, const char *dir, bool active, struct listing *l)
 	jsonw_obj_open(&w);
 	jsonw_key_str(&w, "name", name);
 	jsonw_key_bool(&w, "active", active);
+	jsonw_key_bool(&w, "sealed", sealed_marked(dir));
 	if (l->table != NULL)
-		jsonw_key_str(&w, "mark", active ? "← active" : "");
+		jsonw_key_str(&w, "mark",
+		    active && sealed_marked(dir) ? "← active, sealed"
+			: active                 ? "← active"
+			: sealed_marked(dir)     ? "sealed"
+						 : "");
 	jsonw_key_str(&w, "data_dir", dir);
 	jsonw_obj_close(&w);
 	if (jsonw_done(&w) == 0)

@@ -33,9 +33,17 @@ static uint32_t vault;        /* the one that is to end by itself, 0: none */
 static uint64_t vault_end_ms; /* then it is ended */
 
 static int
-path_of(char *path, size_t size, const struct config *c)
+path_of(char *path, size_t size, const char *data_dir)
 {
-	return snprintf(path, size, "%s/.sealed", c->data_dir) < (int)size ? 0 : -1;
+	return snprintf(path, size, "%s/.sealed", data_dir) < (int)size ? 0 : -1;
+}
+
+bool
+sealed_marked(const char *data_dir)
+{
+	char path[1100];
+
+	return path_of(path, sizeof(path), data_dir) == 0 && access(path, F_OK) == 0;
 }
 
 bool
@@ -50,11 +58,8 @@ sealed_is_split(const struct config *c)
 bool
 sealed_would_be(const struct config *c)
 {
-	char path[1100];
-
-	if (path_of(path, sizeof(path), c) == 0 && access(path, F_OK) == 0)
-		return true;
-	return c->master_key == NULL && sealed_is_split(c);
+	return sealed_marked(c->data_dir) ||
+	    (c->master_key == NULL && sealed_is_split(c));
 }
 
 void
@@ -88,7 +93,7 @@ mark(bool on)
 	char path[1100];
 	int fd, dir, err = 0;
 
-	if (path_of(path, sizeof(path), config) == -1) {
+	if (path_of(path, sizeof(path), config->data_dir) == -1) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}

@@ -16,7 +16,8 @@ struct chan;
 struct child;
 struct config;
 
-/* Would a start be sealed? Has the key been split? */
+/* Was the vault of a data directory sealed? Would a start be? Has the key been split? */
+bool sealed_marked(const char *data_dir);
 bool sealed_would_be(const struct config *);
 bool sealed_is_split(const struct config *);
 

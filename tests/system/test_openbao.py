@@ -64,6 +64,14 @@ def test_a_tool_server_gets_its_secrets(connected):
     assert len(connected.tokens()) == 1, "one login, not one for each secret"
 
 
+def test_its_key_is_not_ours_to_split(connected):
+    """The secrets are in OpenBao, which seals itself."""
+    done = connected.aegis("vault", "split", check=False)
+    assert done.returncode == 3 and "vault.provider is openbao" in done.stderr and not done.stdout
+    done = connected.aegis("vault", "seal", check=False)
+    assert done.returncode == 3 and "Key splitting is not configured" in done.stderr
+
+
 def test_refresh_reads_a_new_value(connected, bao):
     bao.put("kv/tools/search", NAMESPACE, value="another value", other="x")
     connected.fresh_start()

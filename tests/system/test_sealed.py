@@ -4,14 +4,14 @@ process, start again while sealed, unseal with any shares that suffice and with 
 
 As in test_canary.py memfd_secret(2) is taken away, so that there is something to see."""
 
-import itertools
+import hashlib
 import json
 import os
+import pty
 import secrets
 import shutil
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
@@ -103,7 +103,8 @@ tools:
 
     def needles(self):
         raw = bytes.fromhex(self.key)
-        found = {f"{n}/{f}": x for n, s in (("api", SECRET), ("tool", OF_TOOL)) for f, x in forms(s).items()}
+        found = {f"{n}/{f}": x for n, s in (("api", SECRET), ("tool", OF_TOOL)) for f, x in forms(s).items()
+                 if f in ("plain", "hex", "base64-0", "base64-1", "base64-2", "reversed")}
         return {**found, "key/text": self.key.encode(), "key/TEXT": self.key.upper().encode(),
                 "key/raw": raw, "key/front": raw[:16], "key/back": raw[16:],
                 "key/text-front": self.key[:32].encode(), "key/text-back": self.key[32:].encode()}
@@ -256,6 +257,34 @@ def test_what_the_command_line_says_while_sealed(site):
     assert checks["vault"]["result"] == "warn" and HINT in checks["vault"]["detail"]
 
 
+def test_the_configuration_can_be_read_again(site):
+    site.lab.aegis("daemon", "reload")
+    assert not site.serves()
+
+
+def test_a_person_types_it_unseen(site, shares):
+    """At a terminal: asked for, not shown, and Enter ends."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(str(site.lab.bin), ["aegis", "vault", "unseal"], site.lab.env)
+    shown = b""
+    for prompt, typed in ((b"Share 1 of 3", mistyped(shares[0])), (b"Share 1 of 3", "")):
+        while not shown.rstrip().endswith(b"(Enter ends):"):
+            shown += os.read(terminal, 1000)
+        assert prompt in shown
+        os.write(terminal, typed.encode() + b"\n")
+        seen, shown = shown, b""
+    try:
+        while chunk := os.read(terminal, 1000):
+            shown += chunk
+    except OSError:
+        pass  # the other end is closed
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    assert b"mistyped" in seen and mistyped(shares[0])[27:].encode() not in seen + shown
+    assert not site.serves()
+
+
 def mistyped(share):
     return share[:50] + ("0" if share[50] != "0" else "1") + share[51:]
 
@@ -275,14 +304,13 @@ def test_wrong_shares_lose_nothing(site, shares, prefix):
     assert not site.serves(), "two are not enough"
     rows = [r for r in site.lab.ledger() if r.get("event", "").startswith("unseal.")]
     assert [r["event"] for r in rows].count("unseal.share") == 2
-    assert [r["event"] for r in rows].count("unseal.refused") == 5
+    assert [r["event"] for r in rows].count("unseal.refused") == 6, "and one that a person typed"
     assert all("uid 0" in r["peer"] for r in rows)
 
 
 def forged(prefix, share):
     """A share of another split of another key; its checksum is right."""
     other = f"{'0' if share[19] != '0' else '1'}{share[20:91]}"
-    import hashlib
     raw = bytes.fromhex(share[12:14] + share[15:19] + other)
     check = hashlib.blake2b(b"aegis-share-check-1" + raw, digest_size=32).digest()[:4]
     return share[:15] + share[15:19] + other + check.hex()
@@ -305,6 +333,9 @@ def test_a_restart_does_not_open_it(site, shares):
     assert done.returncode == 0 and "3 of 3" in done.stdout and "serves again" in done.stdout
     assert site.get().status_code == 200
     assert not (site.lab.data / ".sealed").exists()
+    # the master lends it, and nobody keeps a copy
+    assert not [n for _, n in site.seen() if n.startswith("key/")]
+    assert {role for role, _ in site.key_descriptors()} == {"master", "vault"}
     # with the key, as before: a vault that dies has it again
     os.kill(procs.by_role(site.lab)["vault"][0], signal.SIGKILL)
     wait_until(lambda: site.lab.aegis("vault", "rotate", "--name", "tool", "--secret-stdin", stdin=OF_TOOL,
@@ -358,5 +389,38 @@ def test_each_vault_has_its_own(site):
     mine = json.loads(done.stdout)["shares"]
     lab.aegis("vault", "seal", env=env)
     assert (lab.data / "vaults" / "other" / ".sealed").exists()
-    for share in itertools.chain(mine):
-        assert share.encode() not in (lab.data / "vaults" / "other" / "vault" / "other.split").read_bytes()
+    assert len(mine) == 2 and not (lab.data / "vaults" / "other" / "vault" / "default.split").exists()
+    listed = {v["name"]: v["sealed"] for v in json.loads(lab.aegis("vault", "vaults", "--json").stdout)}
+    assert listed == {"default": True, "other": True}
+    lab.aegis("vault", "create", "--name", "third")
+    assert {v["name"]: v["sealed"] for v in lab.json("vault", "vaults")}["third"] is False
+    lab.aegis("vault", "list", env={"AEGIS_VAULT": "third"})
+
+
+def test_a_backup_has_no_share_and_opens_with_shares(site, place):
+    """Of a vault whose key lies nowhere; brought back elsewhere it is sealed."""
+    lab = site.lab
+    lab.aegis("db", "backup", "-o", place / "saved")
+    assert (place / "saved" / "default.split").exists() and not scan_files(place / "saved", site.needles())
+    lab.aegis("db", "restore", "--input", place / "saved", "--data-dir", place / "new")
+    other = lab.aegis("key", "where", "--data-dir", place / "new")
+    assert "in shares" in other.stdout
+    assert lab.aegis("vault", "list", "--data-dir", place / "new").stdout
+
+
+def test_the_key_leaves_dotenv_alone(prefix, place):
+    """What else is in the file stays; without a file of ours nothing is changed, and no share is shown."""
+    lab = Lab(prefix, place / "dotenv")
+    lab.aegis("init", "--env-file", "--data-dir", lab.data, env={"AEGIS_CONFIG": ""})
+    lab.config.write_text(lab.text)
+    dotenv = lab.dir / ".env"
+    key = dotenv.read_text().strip()
+    dotenv.write_text(f"# ours\nOTHER=1\n{key}\nAEGIS_MASTER_KEY_X=2\n")
+    done = lab.aegis("vault", "split", "--remove-key", env={"AEGIS_MASTER_KEY": key.split("=")[1]}, check=False)
+    assert done.returncode == 3 and "remove it by hand" in done.stderr and not done.stdout
+    done = lab.aegis("vault", "split", "--remove-env-key")
+    assert done.stdout.count("aegis_share_") == 5, "five, of which three, when nothing is said"
+    assert "Any 3 of these 5" in done.stdout
+    assert dotenv.read_text() == "# ours\nOTHER=1\nAEGIS_MASTER_KEY_X=2\n" and stat.S_IMODE(dotenv.stat().st_mode) == 0o600
+    assert "sealed" in lab.aegis("vault", "add", "-n", "x", "-s", "x", "-d", "x.example", "--secret-stdin", stdin="y",
+                                 check=False).stderr

@@ -51,8 +51,8 @@ def test_each_has_its_own(lab):
 def test_a_gate_serves_one_of_them(lab):
     lab.aegis("vault", "create", "-n", "staging")
     assert json.loads(lab.aegis("vault", "vaults", "--json").stdout) == [
-        {"name": "default", "active": True, "data_dir": str(lab.data)},
-        {"name": "staging", "active": False, "data_dir": str(lab.data / "vaults/staging")}]
+        {"name": "default", "active": True, "sealed": False, "data_dir": str(lab.data)},
+        {"name": "staging", "active": False, "sealed": False, "data_dir": str(lab.data / "vaults/staging")}]
     lab.env["AEGIS_VAULT"] = "staging"
     assert re.search("^staging .*← active$", lab.aegis("vault", "vaults").stdout, re.M)
     lab.start()
