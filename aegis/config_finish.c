@@ -14,6 +14,7 @@
 #include "aegis/config_int.h"
 #include "aegis/keys.h"
 #include "aegis/listen.h"
+#include "common/log.h"
 #include "common/secret.h"
 
 #define KEY_FILE_MAX 4096
@@ -272,6 +273,8 @@ config_finish(struct loading *l)
 		c->workers = cpus < 1    ? 1
 		    : cpus > WORKERS_MAX ? WORKERS_MAX
 					 : (unsigned)cpus;
+	if (c->log_format > LOG_FORMAT_JSON) /* what the established tool calls it */
+		c->log_format = LOG_FORMAT_LOGFMT;
 	finish_listen(l);
 	if (c->socket_mode[strspn(c->socket_mode, "01234567")] != '\0')
 		problem_add(&l->problems, c->file, 0, 0, "gate.socket_mode",

@@ -117,7 +117,7 @@ const struct config_key config_keys[] = {
     KEY("observability.log_level", KEY_CHOICE, AT(log_level), "info", "AEGIS_LOG_LEVEL", 0, 0,
 	"debug|info|warn|error", "Least level of log lines."),
     KEY("observability.log_format", KEY_CHOICE, AT(log_format), "json", "AEGIS_LOG_FORMAT", 0, 0,
-	"logfmt|json", "Form of log lines, on standard error."),
+	"logfmt|json|pretty", "Form of log lines, on standard error."),
     KEY("observability.metrics", KEY_BOOL, AT(metrics), "true", "AEGIS_METRICS", 0, 0, NULL,
 	"Serve /_aegis/metrics for Prometheus."),
     KEY("observability.metrics_auth", KEY_BOOL, AT(metrics_auth), "true", NULL, 0, 0, NULL,

@@ -349,6 +349,13 @@ check_domain(struct ask *a)
 	uint16_t port = 0;
 
 	a->d.row.domain = asked;
+	if (!a->m->has_target_host && asked.len == 0) {
+		decide_refuse(&a->d, 400, "target_missing", "X-Target-Host is required",
+		    "The credential may go to more than one host: name one in the header "
+		    "X-Target-Host.",
+		    DKL("allowed", span_str(c->row.domains)));
+		return -1;
+	}
 	if (host_normalise(asked.p, asked.len, host, &port) > 0 &&
 	    credential_covers(c, host, port) &&
 	    credential_authority(c, host, port, a->authority, sizeof(a->authority)) ==

@@ -121,12 +121,13 @@ split_patterns(struct credential *c)
 
 /*
  * Without X-Target-Host a request goes to the upstream's host if one is set, else to the
- * first domain that is not a wildcard.
+ * only domain that is no wildcard. Of several none is chosen for the agent.
  */
 static void
 choose_authority(struct credential *c)
 {
 	char host[HOST_MAX];
+	const char *only = NULL;
 	unsigned i;
 
 	c->authority[0] = '\0';
@@ -138,10 +139,15 @@ choose_authority(struct credential *c)
 		    c, host, 0, c->authority, sizeof(c->authority));
 		return;
 	}
-	for (i = 0; i < c->npatterns && c->authority[0] == '\0'; i++)
-		if (strchr(c->patterns[i], '*') == NULL)
-			snprintf(
-			    c->authority, sizeof(c->authority), "%s", c->patterns[i]);
+	for (i = 0; i < c->npatterns; i++) {
+		if (strchr(c->patterns[i], '*') != NULL)
+			continue;
+		if (only != NULL)
+			return;
+		only = c->patterns[i];
+	}
+	if (only != NULL)
+		snprintf(c->authority, sizeof(c->authority), "%s", only);
 }
 
 static unsigned

@@ -45,6 +45,7 @@ static const struct {
     {"credential_method", HOOK_BLOCKED, NULL},
     {"credential_path", HOOK_BLOCKED, NULL},
     {"domain_guard", HOOK_BLOCKED, NULL},
+    {"target_missing", HOOK_BLOCKED, NULL},
     {"process_refused", HOOK_BLOCKED, NULL},
     {"credential_expired", HOOK_EXPIRY, NULL},
     {"policy_rate_limit", HOOK_RATE, "policy"},

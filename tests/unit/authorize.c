@@ -1114,7 +1114,8 @@ END_TEST
 START_TEST(authorities)
 {
 	static const struct {
-		const char *domains, *upstream, *host, *authority; /* NULL: refused */
+		/* authority NULL: refused, "": none is chosen */
+		const char *domains, *upstream, *host, *authority;
 	} cases[] = {
 	    {"127.0.0.1", "http://127.0.0.1:8080", NULL, "127.0.0.1:8080"},
 	    {"127.0.0.1:8080", "http://127.0.0.1:8080", NULL, "127.0.0.1:8080"},
@@ -1122,8 +1123,8 @@ START_TEST(authorities)
 	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080"},
 	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1:8081", NULL},
 	    {"127.0.0.1", "http://127.0.0.1:8080", "127.0.0.1:443", NULL},
-	    {"a.example.com,b.example.com:99", "http://:8080", NULL,
-		"a.example.com:8080"},
+	    {"a.example.com", "http://:8080", NULL, "a.example.com:8080"},
+	    {"a.example.com,b.example.com:99", "http://:8080", NULL, ""},
 	    {"a.example.com,b.example.com:99", "", "b.example.com:99",
 		"b.example.com:99"},
 	    {"a.example.com,b.example.com:99", "", "b.example.com", NULL},
@@ -1132,12 +1133,11 @@ START_TEST(authorities)
 	    {"a.example.com", "http://", "a.example.com:443", NULL},
 	    {"a.example.com,a.example.com:443", "https://:8443", "a.example.com:443",
 		"a.example.com:443"},
-	    {"a.example.com,a.example.com:443", "https://:8443", NULL,
-		"a.example.com:8443"},
+	    {"a.example.com,a.example.com:443", "https://:8443", NULL, ""},
 	    {"a.example.com,b.example.com:80", "http://:8080", "b.example.com:80",
 		"b.example.com:80"},
 	    {"*.example.com,c.example.org", "", NULL, "c.example.org"},
-	    {"*.example.com", "", NULL, NULL},
+	    {"*.example.com", "", NULL, ""},
 	    {"*.example.com", "", "x.y.example.com", "x.y.example.com"},
 	};
 	char name[16], target[32];
@@ -1152,6 +1152,11 @@ START_TEST(authorities)
 		if (cases[i].authority == NULL) {
 			refused((struct asking){"", "GET", target, cases[i].host, 0}, 403,
 			    "Domain not in credential allowlist");
+			continue;
+		}
+		if (cases[i].authority[0] == '\0') {
+			refused((struct asking){"", "GET", target, NULL, 0}, 400,
+			    "X-Target-Host is required");
 			continue;
 		}
 		gate_send((struct asking){"", "GET", target, cases[i].host, 0});
