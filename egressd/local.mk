@@ -36,6 +36,10 @@ libworker_a_SOURCES = \
 	egressd/worker/send.c \
 	egressd/worker/socket.c \
 	egressd/worker/socket.h \
+	egressd/worker/socket_go.c \
+	egressd/worker/socket_int.h \
+	egressd/worker/socket_open.c \
+	egressd/worker/socket_say.c \
 	egressd/worker/target.c \
 	egressd/worker/target.h \
 	egressd/worker/tls.c \

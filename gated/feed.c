@@ -6,7 +6,6 @@
  */
 #include "gated/feed.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +13,12 @@
 #include <sys/random.h>
 #include <wslay/wslay.h>
 
-#include "common/b64.h"
 #include "common/hex.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/proc.h"
+#include "common/ws.h"
 #include "gated/answer.h"
 #include "gated/ask.h"
 #include "gated/conn.h"
@@ -28,7 +27,6 @@
 
 #define UNSENT_MAX (256u * 1024)
 #define MESSAGE_MAX 4096
-#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 #define PROTOCOL "aegis.v1"
 #define BEARER "bearer." /* a subprotocol that carries a browser's token */
 
@@ -44,21 +42,6 @@ static struct buf out; /* frames of one call */
 static uint64_t cut_slow, cut_expired, cut_revoked;
 
 /* -- the handshake -- */
-
-static int
-accept_key(struct span key, char text[32])
-{
-	uint8_t raw[16], digest[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-	char both[64];
-
-	if (key.len != 24 || b64_decode(B64_STD, key.p, key.len, raw, sizeof(raw)) != 16)
-		return -1;
-	snprintf(both, sizeof(both), "%.*s%s", (int)key.len, key.p, GUID);
-	if (EVP_Digest(both, strlen(both), digest, &len, EVP_sha1(), NULL) != 1)
-		return -1;
-	return b64_encode(B64_STD, digest, len, text, 32) > 0 ? 0 : -1;
-}
 
 /* Browsers can send no Authorization: they offer the token as a subprotocol. */
 static int
@@ -93,14 +76,14 @@ feed_begin(struct req *r, const struct http1_head *h)
 	const struct http1_header *version = http1_find(h, "sec-websocket-version");
 	const struct http1_header *upgrade = http1_find(h, "upgrade");
 	const struct http1_header *connection = http1_find(h, "connection");
-	char text[32];
+	char text[WS_ACCEPT_LEN + 1];
 	const char *why;
 
 	if (r->minor == 0 || r->head_only || upgrade == NULL || connection == NULL ||
 	    version == NULL || key == NULL ||
 	    !http1_list_has(upgrade->value, "websocket") ||
 	    !http1_list_has(connection->value, "upgrade") ||
-	    !span_eq(version->value, "13") || accept_key(key->value, text) == -1) {
+	    !span_eq(version->value, "13") || ws_accept(key->value, text) == -1) {
 		refuse(r, REFUSAL_BAD_REQUEST, 400, "this path is a WebSocket");
 		return;
 	}

@@ -24,6 +24,7 @@
 #include "gated/req.h"
 
 #define PIECE_MAX 16384 /* that the inspector gets at once */
+#define CONTROL_MIN 8   /* no credential in a control frame is shorter */
 
 struct wsock {
 	LIST_ENTRY(wsock) link; /* those that are open */
@@ -35,6 +36,7 @@ struct wsock {
 	/* with the inspector; else NULL, and the octets go on as they are */
 	struct inspect *look;
 	bool blocks, told;
+	enum socket_why why; /* it ends */
 	struct ws_reader reader;
 	struct ws_writer writer;
 	struct buf held; /* payload of the message under way that may not go on yet */
@@ -209,16 +211,17 @@ pass(struct wsock *s, bool last)
 	return 0;
 }
 
-/* -1: it is blocked. */
+/* What `look` has found so far. -1: it is blocked. */
 static int
-found(struct wsock *s)
+found(struct wsock *s, const struct inspect *look)
 {
 	char words[256];
 
-	inspect_words(s->look, inspect_hit(s->look), words, sizeof(words));
+	inspect_words(look, inspect_hit(look), words, sizeof(words));
 	if (words[0] == '\0')
 		return 0;
-	if (inspect_hit(s->look) && s->blocks) {
+	if (inspect_hit(look) && s->blocks) {
+		s->why = SOCKET_INSPECTION;
 		judge_tell_blocked(s->req, words);
 		return -1;
 	}
@@ -228,20 +231,39 @@ found(struct wsock *s)
 	return 0;
 }
 
+/* What a ping or a Close carries is looked at by itself: it may come inside a message. */
+static int
+take_control(struct wsock *s, const struct ws_piece *piece)
+{
+	struct inspect *look;
+	int r = 0;
+
+	if (piece->len >= CONTROL_MIN) {
+		look = inspect_new(INSPECT_PLAIN);
+		if (look == NULL)
+			return -1;
+		inspect_text(look, span_mem(piece->p, piece->len));
+		r = found(s, look);
+		inspect_free(look);
+	}
+	return r == 0
+	    ? ws_put(&s->writer, &s->out, piece->kind, true, piece->p, piece->len)
+	    : -1;
+}
+
 /* 0, or -1: it goes no further. */
 static int
 take_piece(struct wsock *s, const struct ws_piece *piece)
 {
 	if (piece->kind >= WS_CLOSE)
-		return ws_put(
-		    &s->writer, &s->out, piece->kind, true, piece->p, piece->len);
+		return take_control(s, piece);
 	s->kind = piece->kind;
 	if (buf_put(&s->held, piece->p, piece->len) == -1 ||
 	    inspect_feed(s->look, piece->p, piece->len) == -1)
 		return -1;
 	if (piece->last && inspect_end(s->look) == -1) /* no word goes across messages */
 		return -1;
-	if ((piece->last || inspect_hit(s->look)) && found(s) == -1)
+	if ((piece->last || inspect_hit(s->look)) && found(s, s->look) == -1)
 		return -1;
 	return pass(s, piece->last);
 }
@@ -250,7 +272,6 @@ static void
 inspected(struct wsock *s, const char *data, size_t len)
 {
 	static uint8_t copy[PIECE_MAX];
-	enum socket_why why = SOCKET_STOPPING; /* no memory */
 	uint8_t *p = copy;
 	struct ws_piece piece;
 	int r;
@@ -265,10 +286,8 @@ inspected(struct wsock *s, const char *data, size_t len)
 		return;
 	}
 	if (r < 0)
-		why = r == WS_ERR_TOO_BIG ? SOCKET_TOO_LARGE : SOCKET_MALFORMED;
-	else if (s->blocks && inspect_hit(s->look))
-		why = SOCKET_INSPECTION;
-	end_it(s, why);
+		s->why = r == WS_ERR_TOO_BIG ? SOCKET_TOO_LARGE : SOCKET_MALFORMED;
+	end_it(s, s->why);
 	give_up(s);
 }
 
@@ -304,6 +323,7 @@ look_begin(struct req *r)
 		return 0;
 	s->look = inspect_new(INSPECT_PLAIN);
 	s->blocks = r->inspect == INSPECT_BLOCK;
+	s->why = SOCKET_STOPPING; /* without memory, say */
 	s->reader.masked = true;
 	s->reader.max = gate_conf.max_body;
 	s->writer.mask = WS_MASK_ZERO;

@@ -25,6 +25,7 @@ from websockets.sync.server import serve
 
 KEY = "ghp_" + "A1b2C3d4" * 4 + "E5f6"  # what the inspector takes for a token
 MAX_BODY = 2 * 1024 * 1024
+POLICY = "agent: ruled\nrules: [{{service: ws, methods: [{}], paths: [^/echo$], rate_limit: 2/hour}}]\n"
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -85,6 +86,10 @@ def frame(payload, opcode=1, fin=True, first=None):
     return head + payload
 
 
+def masked(payload, opcode=1, fin=True):
+    return bytes([(0x80 if fin else 0) | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
 ODD = {}  # path -> what is written behind the 101
 
 
@@ -127,7 +132,10 @@ def site(prefix, ca, module_place):
     policies = module_place / "policies"
     policies.mkdir()
     lab = Lab(prefix, module_place / "aegis", ca=ca,
-              gate=f"  max_body_size: {MAX_BODY}\n  websocket_idle: 2s\n  workers: 1\n")
+              gate=f"  max_body_size: {MAX_BODY}\n  websocket_idle: 2s\n  workers: 1\n"
+                   f"  policies_dir: {policies}\n  policy_default: allow\n")
+    lab.policy = policies / "ruled.yaml"
+    lab.policy.write_text(POLICY.format("GET"))
     lab.init()
 
     def credential(name, port, *flags):
@@ -290,6 +298,23 @@ def test_a_path_and_a_rate_that_allow_it(site):
             assert c.recv(5) == "x"
     answer = status(lambda: ws(site, "/few/echo"))
     assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
+
+
+def test_policies(site):
+    """GET does not mean a WebSocket; a policy that changes closes what it no longer allows."""
+    token = site.agent("ruled", "ws")
+    answer = status(lambda: ws(site, "/ws/echo", token))
+    assert answer.status_code == 403 and json.loads(answer.body)["violation"] == "method"
+    site.policy.write_text(POLICY.format("WEBSOCKET"))
+    site.aegis("policy", "reload")
+    assert status(lambda: ws(site, "/ws/other", token)).status_code == 403
+    with ws(site, "/ws/echo", token) as c, ws(site, "/ws/echo", token) as d:
+        assert status(lambda: ws(site, "/ws/echo", token)).status_code == 429
+        d.send("x")
+        assert d.recv(5) == "x"
+        site.policy.write_text(POLICY.format("GET"))
+        site.aegis("policy", "reload")
+        assert closed(c)[1] == closed(d)[1] == 1008
 
 
 HANDSHAKE = {"Host": "localhost", "Upgrade": "websocket", "Connection": "Upgrade",
@@ -470,6 +495,16 @@ def test_the_inspector_blocks_messages(site, pieces):
     events = [r.get("event") for r in rows(site, ident, 4)]
     assert sorted(e for e in events if e) == ["body.blocked", "websocket.open"]
     assert all(KEY not in json.dumps(r) for r in site.rows_of(ident))
+
+
+def test_the_inspector_looks_at_control_frames(site):
+    """And one inside a message does not hide what the message says."""
+    for send in (lambda c: c.ping(KEY), lambda c: c.close(4000, KEY),
+                 lambda c: c.socket.sendall(masked(KEY[:9].encode(), 1, False) + masked(b"ping", 9)
+                                            + masked(KEY[9:].encode(), 0))):
+        with ws(site, "/block/echo") as c:
+            send(c)
+            assert closed(c)[1] == 1008
 
 
 def test_the_inspector_lets_the_rest_pass(site):
