@@ -615,19 +615,30 @@ def test_a_worker_that_dies(site):
     assert rows(site, ident, 3)[-1]["reason"] == "lost"
 
 
+def works(lab):
+    try:
+        with ws(lab, "/ws/echo") as c:
+            c.send("z")
+            return c.recv(5) == "z"
+    except InvalidStatus:
+        return False
+
+
 def test_a_judge_that_dies(site):
     with ws(site, "/ws/echo") as c:
         os.kill(site.pids("keymasterd: judge")[0], signal.SIGKILL)
         assert closed(c)[1] == 1012
+    until(lambda: works(site), 10)
 
-    def again():
-        try:
-            with ws(site, "/ws/echo") as c:
-                c.send("z")
-                return c.recv(5) == "z"
-        except InvalidStatus:
-            return False
-    until(again, 10)
+
+def test_a_vault_that_is_sealed(site):
+    shares = site.json("vault", "split", "-t", "2", "-s", "2")["shares"]
+    with ws(site, "/ws/echo") as c:
+        site.aegis("vault", "seal")
+        assert closed(c)[1] is None  # who holds a secret ends at once, without a word
+    assert status(lambda: ws(site, "/ws/echo")).status_code == 503
+    site.aegis("vault", "unseal", stdin="\n".join(shares) + "\n")
+    until(lambda: works(site), 10)
 
 
 def test_the_gate_stops(site):
