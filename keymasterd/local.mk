@@ -248,11 +248,15 @@ endif
 
 # tests of the deciding half; authorize runs the program itself
 check_PROGRAMS += tests/unit/authorize tests/unit/ledger tests/unit/ledger_disk \
+	tests/unit/ledger_power \
 	tests/unit/ratelimit tests/unit/store
 TESTS += tests/unit/authorize tests/unit/ledger tests/unit/ledger_disk \
+	tests/unit/ledger_power \
 	tests/unit/ratelimit tests/unit/store
 tests_unit_authorize_LDADD = $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ledger_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
+tests_unit_ledger_power_SOURCES = tests/unit/ledger_power.c tests/unit/power.h
+tests_unit_ledger_power_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ledger_disk_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ratelimit_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_store_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
