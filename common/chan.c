@@ -233,14 +233,27 @@ violate(struct chan *c, unsigned type, const char *reason)
 	chan_drop(c, reason);
 }
 
+/*
+ * Without memory a door would have to be shut, and nobody would open it again while both
+ * sides live. A process that ends is started anew, with all of its doors.
+ */
+static void __attribute__((noreturn)) no_memory(void)
+{
+	fatalx("out of memory");
+}
+
 /* A datagram that gets its octets. */
 static struct out *
 out_new(void)
 {
 	struct out *o = STAILQ_FIRST(&spares);
 
-	if (o == NULL)
-		return calloc(1, sizeof(*o));
+	if (o == NULL) {
+		o = calloc(1, sizeof(*o));
+		if (o == NULL)
+			no_memory();
+		return o;
+	}
 	STAILQ_REMOVE_HEAD(&spares, entry);
 	nspares--;
 	return o;
@@ -354,8 +367,8 @@ chan_refused(enum role peer)
 
 /* -- sending -- */
 
-/* Room for so many octets more. 0 or -1. */
-static int
+/* Room for so many octets more. */
+static void
 out_reserve(struct out *o, size_t more)
 {
 	size_t cap = o->cap == 0 ? 1024 : o->cap;
@@ -364,41 +377,34 @@ out_reserve(struct out *o, size_t more)
 	while (cap < o->len + more)
 		cap *= 2;
 	if (cap == o->cap)
-		return 0;
+		return;
 	p = realloc(o->octets, cap);
 	if (p == NULL)
-		return -1;
+		no_memory();
 	o->octets = p;
 	o->cap = cap;
-	return 0;
 }
 
 /* Puts an encoded message behind the others of its datagram, or into a new one. */
-static int
+static void
 put_out(struct chan *c, const struct wire_w *w, int alone)
 {
 	struct out *o = c->last;
 
 	if (STAILQ_EMPTY(&c->out) || alone || o->alone || o->len + w->len > MSG_MAX) {
 		o = out_new();
-		if (o == NULL)
-			return -1;
-		if (out_reserve(o, w->len) == -1) {
-			out_free(o);
-			return -1;
-		}
+		out_reserve(o, w->len);
 		STAILQ_INSERT_TAIL(&c->out, o, entry);
 		c->last = o;
 		o->alone = alone;
 		o->nfds = w->nfds;
 		memcpy(o->fds, w->fds, sizeof(o->fds));
-	} else if (out_reserve(o, w->len) == -1) {
-		return -1;
+	} else {
+		out_reserve(o, w->len);
 	}
 	memcpy(o->octets + o->len, w->p, w->len);
 	o->len += w->len;
 	c->out_octets += w->len;
-	return 0;
 }
 
 /* Descriptors come with one message, and a secret is not copied about. */
@@ -433,7 +439,8 @@ enqueue(
 		    LS("what", "a field is too long or not UTF-8"));
 		goto out;
 	}
-	r = put_out(c, &w, stands_alone(d, &w));
+	put_out(c, &w, stands_alone(d, &w));
+	r = 0;
 out:
 	if (!d->owns)
 		return r;
@@ -569,13 +576,15 @@ chan_ask(struct chan *c, enum msg_type type, void *msg, uint32_t timeout_ms,
 	}
 	if (i == c->nwaiters) {
 		n = c->nwaiters == 0 ? 16 : c->nwaiters * 2;
-		w = n > UINT16_MAX ? NULL : reallocarray(c->waiters, n, sizeof(*w));
-		if (w == NULL) {
+		if (n > UINT16_MAX) {
 			(void)enqueue(
 			    c, type, msg, 0, 0); /* would lose the descriptors */
 			chan_drop(c, "too many questions");
 			return 0;
 		}
+		w = reallocarray(c->waiters, n, sizeof(*w));
+		if (w == NULL)
+			no_memory();
 		memset(w + c->nwaiters, 0, (n - c->nwaiters) * sizeof(*w));
 		c->waiters = w;
 		c->nwaiters = n;
@@ -781,8 +790,11 @@ receive_one(struct chan *c, const struct msg_head *h, uint8_t *body, const int *
 	const char *reason = refuse_early(c, h, d, nfds);
 	static union msg_any msg; /* as the buffers: one at a time */
 
-	if (reason == NULL && msg_decode(d, body, h->len, fds, nfds, &msg) == -1)
+	if (reason == NULL && msg_decode(d, body, h->len, fds, nfds, &msg) == -1) {
+		if (errno == ENOMEM && c->conf.peer_role != ROLE_ADMIN)
+			no_memory(); /* and no fault of the peer's */
 		reason = "cannot be decoded";
+	}
 	if (reason != NULL) {
 		close_all(fds, nfds);
 		violate(c, h->type, reason);

@@ -5,6 +5,7 @@
  */
 #include "common/msg.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -271,6 +272,7 @@ msg_decode(const struct msg_desc *d, uint8_t *body, size_t len, const int *fds,
 			memcpy((uint8_t *)msg + f[i].offset, &(int){-1}, sizeof(int));
 	msg_release(d, msg);
 	msg_init(d, msg);
+	errno = r.no_memory ? ENOMEM : EPROTO;
 	return -1;
 }
 

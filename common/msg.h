@@ -148,7 +148,7 @@ int msg_head_decode(const uint8_t *, size_t len, struct msg_head *);
 /*
  * Decodes a datagram's message into *msg (of desc->size). It must use up every octet and
  * every descriptor. On -1 the message holds nothing; the descriptors are still the
- * caller's.
+ * caller's; errno is ENOMEM when it was memory for a secret that was missing.
  */
 int msg_decode(const struct msg_desc *, uint8_t *body, size_t len, const int *fds,
     unsigned nfds, void *msg);

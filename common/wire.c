@@ -231,7 +231,7 @@ wire_get_secret(struct wire_r *r, size_t max)
 	if (at == NULL)
 		return NULL;
 	if (n > 0 && (secret = secret_new(at, n)) == NULL)
-		r->failed = 1;
+		r->failed = r->no_memory = 1;
 	explicit_bzero(at, n);
 	return secret;
 }

@@ -29,7 +29,7 @@ struct wire_r {
 	size_t len, off;
 	const int *fds;
 	unsigned nfds, nextfd;
-	int failed;
+	int failed, no_memory; /* no_memory: for a secret */
 };
 
 void wire_put_u8(struct wire_w *, uint8_t);
