@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 EXTRA_DIST += contrib/bench contrib/build contrib/demo.py contrib/demo_openbao.py contrib/lint contrib/parts contrib/protocol-doc \
-	contrib/run contrib/setup contrib/test contrib/systemd/aegis.service.in \
+	contrib/reproducible contrib/run contrib/setup contrib/test contrib/systemd/aegis.service.in \
 	contrib/systemd/no-tool-servers.conf \
 	contrib/openbao/README.md contrib/openbao/embed contrib/openbao/setup.sh contrib/openbao/board.hcl contrib/openbao/kv.hcl contrib/openbao/session.hcl \
 	contrib/openbao/database.hcl contrib/openbao/lease.hcl contrib/openbao/sweep.hcl \
