@@ -47,7 +47,7 @@ static const struct map {
     {"observability", "log_level", "log_level", "", NULL},
     {"observability", "log_format", "log_format", "", NULL},
     {"observability", "metrics", "metrics", "", NULL},
-    {"observability", "dashboard", NULL, NULL, "there are no pages yet"},
+    {"observability", "dashboard", NULL, NULL, "the same keys; who asks shows a token"},
     {"mcp", "transport", "transport", "", NULL},
     {"mcp", "port", "port", "", NULL},
 };
