@@ -125,9 +125,11 @@ on_decision(struct chan *chan, enum chan_status status, void *msg, void *arg)
 
 	(void)chan;
 	r->ask = 0;
-	if (r->conn == NULL) { /* whoever asked for a feed has left */
+	if (r->conn == NULL) { /* whoever asked for a stream has left */
 		if (status == CHAN_OK && m->verdict == VERDICT_STREAM)
-			feed_tell_gone(m->request_id);
+			(r->route->kind == ROUTE_FEED
+				? feed_tell_gone
+				: mcp_stream_tell_gone)(m->request_id);
 		req_free(r);
 		return;
 	}

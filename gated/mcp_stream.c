@@ -160,16 +160,22 @@ mcp_stream_result(struct req *r, const struct iovec *body, unsigned status)
 }
 
 void
-mcp_stream_gone(struct req *r)
+mcp_stream_tell_gone(const uint8_t id[REQUEST_ID_LEN])
 {
 	struct chan *judge = proc_peer(ROLE_JUDGE);
 	MSG_INIT(mcp_gone, m);
 
+	memcpy(m.stream, id, sizeof(m.stream));
+	if (judge != NULL)
+		(void)chan_note(judge, MSG_mcp_gone, &m);
+}
+
+void
+mcp_stream_gone(struct req *r)
+{
 	mcp_stream_unwatch(r);
-	if (r->state != REQ_EVENTS || r->redeemer != NULL || judge == NULL)
-		return;
-	memcpy(m.stream, r->id, sizeof(m.stream));
-	(void)chan_note(judge, MSG_mcp_gone, &m);
+	if (r->state == REQ_EVENTS && r->redeemer == NULL)
+		mcp_stream_tell_gone(r->id);
 }
 
 /* fn over the streams that agents opened. */

@@ -22,6 +22,8 @@ void mcp_stream_result(struct req *, const struct iovec *, unsigned status);
 void mcp_stream_alive(struct req *);
 /* The agent has left; the judge is told if the stream was its. */
 void mcp_stream_gone(struct req *);
+/* Tells the judge that a stream is not wanted any more. */
+void mcp_stream_tell_gone(const uint8_t id[REQUEST_ID_LEN]);
 /* Ends the streams that agents opened; calls under way go on. */
 void mcp_stream_drain(void);
 

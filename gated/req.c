@@ -116,6 +116,14 @@ req_free(struct req *r)
 	npool++;
 }
 
+/* What the judge opens has to be closed again: on_decision(). */
+static bool
+asks_for_stream(const struct req *r)
+{
+	return r->route->kind == ROUTE_FEED ||
+	    (r->route->kind == ROUTE_MCP && span_eq(req_method(r), "GET"));
+}
+
 /*
  * The agent is gone, or the request was given up. If its body is still on the way to a
  * worker, the stream must not end before the worker knows: its end means "complete". So
@@ -147,8 +155,7 @@ req_cancel(struct req *r)
 			return;
 		}
 	}
-	/* a feed that the judge opens meanwhile has to be closed again: on_decision() */
-	if (r->ask != 0 && r->state == REQ_ASKED && r->route->kind == ROUTE_FEED)
+	if (r->ask != 0 && r->state == REQ_ASKED && asks_for_stream(r))
 		return;
 	if (r->ask != 0)
 		chan_forget(r->chan, r->ask);

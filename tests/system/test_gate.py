@@ -440,6 +440,28 @@ class Alone(Base):
         self.assertEqual(c.answer()[0], 504)
         g.worker.wait("proxy_cancel")
 
+    def test_a_stream_that_was_opened_for_nobody_is_given_back(self):
+        go = threading.Event()
+        granted = answer(200, b"", verdict=4)[0][1]
+
+        def judge(n, f):
+            def reply(door, reqid, f):
+                go.wait(5)
+                door.send("decision", reqid, **granted)
+            return [(reply, None)] if n == "mcp_request" else default_judge(n, f)
+        g = self.gate(judge=judge)
+        c = self.client(g)
+        c.send(b"GET /mcp HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
+        g.judge.wait("mcp_request")
+        held = g.fds()
+        c.sock.close()
+        end = time.monotonic() + 5
+        while g.fds() >= held:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        go.set()
+        self.assertEqual(g.judge.wait("mcp_gone")["stream"], granted["request_id"])
+
     def test_misbehaving_worker_loses_its_door(self):
         g = self.gate(worker=lambda n, f: [("hello", {})])
         c = self.client(g)
