@@ -15,6 +15,7 @@
 #include "aegis/policy_watch.h"
 #include "aegis/problem.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define ERRORS_MAX 20000 /* octets, as in policy_reloaded */
 
@@ -148,8 +149,8 @@ refuse(const struct problems *problems)
 		len = (size_t)(end - text);
 	snprintf(refused, sizeof(refused),
 	    "%u %s, the policies that were in force still are: %.*s", problems->count,
-	    problems->count == 1 ? "error" : "errors", (int)(len > 800 ? 800 : len),
-	    len > 0 ? text : "");
+	    problems->count == 1 ? "error" : "errors",
+	    len > 0 ? (int)utf8_cut(text, len, 800) : 0, len > 0 ? text : "");
 	buf_reset(&wrong);
 	(void)buf_put(&wrong, problems->text.p, problems->text.len);
 	LOG_ERROR("policy.refused", LS("path", directory),
@@ -226,7 +227,8 @@ policies_reload(char *message, size_t size, struct buf *errors)
 		snprintf(message, size,
 		    "%u %s in %.400s: the policies that were in force still are.",
 		    problems.count, problems.count == 1 ? "error" : "errors", directory);
-		len = problems.text.len > ERRORS_MAX ? ERRORS_MAX : problems.text.len;
+		utf8_repair(message, strlen(message)); /* the name may have been cut */
+		len = utf8_cut(problems.text.p, problems.text.len, ERRORS_MAX);
 		(void)buf_put(errors, problems.text.p, len);
 	} else {
 		snprintf(message, size, "%zu %s from %u %s %s in force.", current->n,

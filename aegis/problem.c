@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/utf8.h"
+
 #define WORD_MAX 64
 
 void
@@ -28,6 +30,7 @@ void
 problem_add(struct problems *p, const char *where, unsigned line, unsigned column,
     const char *key, const char *fmt, ...)
 {
+	size_t begin = p->text.len;
 	char text[1024];
 	va_list ap;
 
@@ -43,6 +46,10 @@ problem_add(struct problems *p, const char *where, unsigned line, unsigned colum
 	if (key != NULL && key[0] != '\0')
 		(void)buf_printf(&p->text, "%s: ", key);
 	(void)buf_printf(&p->text, "%s\n", text);
+	/* names of files can be any octets, but no message between processes takes them
+	 */
+	if (p->text.len > begin)
+		utf8_repair(p->text.p + begin, p->text.len - begin);
 }
 
 /* Edits (insert, delete, replace) that make one word the other; long words are far. */

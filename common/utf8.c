@@ -87,3 +87,30 @@ utf8_valid(const uint8_t *p, size_t n)
 	}
 	return true;
 }
+
+size_t
+utf8_cut(const void *p, size_t n, size_t max)
+{
+	const uint8_t *octets = p;
+
+	if (n <= max)
+		return n;
+	while (max > 0 && (octets[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}
+
+void
+utf8_repair(void *p, size_t n)
+{
+	uint8_t *octets = p;
+	uint32_t cp;
+	size_t at = 0, k;
+
+	while (at < n) {
+		k = utf8_decode(octets + at, n - at, &cp);
+		if (k == 0)
+			octets[at] = '?';
+		at += k == 0 ? 1 : k;
+	}
+}

@@ -20,4 +20,10 @@ size_t utf8_encode(uint32_t cp, uint8_t out[4]);
 /* True when all n bytes at p are valid UTF-8. */
 bool utf8_valid(const uint8_t *p, size_t n);
 
+/* How many of the n bytes at p are left when there may be max and no character is cut. */
+size_t utf8_cut(const void *p, size_t n, size_t max);
+
+/* Puts '?' in the place of each byte that is part of no character. */
+void utf8_repair(void *p, size_t n);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/utf8.h"
 
 #define KEPT_MAX 1024
 
@@ -58,11 +59,7 @@ keep(const struct msg_access_context *m)
 static struct span
 cut(struct span s, size_t max)
 {
-	if (s.len <= max)
-		return s;
-	while (max > 0 && ((uint8_t)s.p[max] & 0xc0) == 0x80)
-		max--;
-	return span_mem(s.p, max);
+	return span_mem(s.p, utf8_cut(s.p, s.len, max));
 }
 
 int

@@ -126,6 +126,25 @@ def test_what_is_wrong_changes_nothing_and_is_said(lab):
     assert len(rows(lab, "policy.refused")) == 1
 
 
+def test_a_file_with_any_name(lab):
+    """Names of files need not be text. What is wrong is said all the same, also to a judge that starts."""
+    name = os.path.join(os.fsencode(lab.files), b"\xff" + "\u00e9".encode() * 100 + b".yaml")
+    with open(name, "w") as f:
+        f.write("agent: [")
+    until(lambda: "refused" in lab.json("status")["policies"])
+    said = lab.json("status")["policies"]["refused"]
+    assert "/?\u00e9\u00e9" in said and ".yaml:2:1: " in said
+    assert "1 error" in lab.aegis("policy", "reload", check=False).stderr
+    judge, = lab.pids("keymasterd: judge")
+    os.kill(judge, 9)
+    until(lambda: lab.pids("keymasterd: judge") not in ([], [judge])
+          and lab.aegis("status", check=False).returncode == 0)
+    assert lab.json("status")["policies"]["refused"] == said
+    assert allowed(lab, "one") and not allowed(lab, "two")
+    os.unlink(name)
+    until(lambda: "refused" not in lab.json("status")["policies"])
+
+
 def test_the_directory_goes_and_comes_back(lab):
     os.rename(lab.files, lab.dir / "aside")
     until(lambda: "refused" in lab.json("status")["policies"])

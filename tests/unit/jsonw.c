@@ -245,6 +245,21 @@ START_TEST(utf8_all)
 }
 END_TEST
 
+START_TEST(utf8_whole)
+{
+	char text[] = "a\xc3\xa9\xff\xe2\x82\xac\xc3";
+	size_t n = strlen(text);
+
+	ck_assert_uint_eq(utf8_cut("a\xc3\xa9\xe2\x82\xac", 6, 6), 6);
+	ck_assert_uint_eq(utf8_cut("a\xc3\xa9\xe2\x82\xac", 6, 5), 3);
+	ck_assert_uint_eq(utf8_cut("a\xc3\xa9\xe2\x82\xac", 6, 4), 3);
+	ck_assert_uint_eq(utf8_cut("a\xc3\xa9\xe2\x82\xac", 6, 2), 1);
+	ck_assert_uint_eq(utf8_cut("\x80\x80\x80", 3, 1), 0);
+	utf8_repair(text, n);
+	ck_assert_str_eq(text, "a\xc3\xa9?\xe2\x82\xac?");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -264,6 +279,7 @@ main(void)
 	tcase_add_test(t, buffer);
 	tcase_add_test(t, lists);
 	tcase_add_test(t, utf8_all);
+	tcase_add_test(t, utf8_whole);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
