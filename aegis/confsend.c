@@ -653,6 +653,8 @@ confsend_again(struct child *child, const struct config *c)
 	case ROLE_JUDGE:
 		return send_rules(child, c) == 0 ? send_hooks(child, c) : -1;
 	case ROLE_VAULT:
+		if (sealed_now()) /* its successor gets all of it */
+			return 0;
 		if (c->openbao_addresses != NULL && send_openbao(child, c) == -1)
 			return -1;
 		return send_hook_secrets(child, c);

@@ -13,6 +13,7 @@
 #include "keymasterd/vault/serve.h"
 
 static const char *wrong; /* NULL: it can be used */
+static int asked;         /* so all of it is here; else we have started with it */
 
 int
 again_conf_openbao(struct chan *c, uint64_t reqid, void *msg)
@@ -39,6 +40,7 @@ again_check(struct chan *c, uint64_t reqid, void *msg)
 	MSG_INIT(conf_checked, a);
 
 	(void)msg;
+	asked = 1;
 	a.code = wrong != NULL;
 	if (wrong != NULL)
 		a.message = span_str(wrong);
@@ -49,11 +51,12 @@ int
 again_apply(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_conf_apply *m = msg;
-	int commit = m->commit && wrong == NULL;
+	int commit = asked && m->commit && wrong == NULL;
 
 	(void)c;
 	(void)reqid;
 	wrong = NULL;
+	asked = 0;
 	openbao_stage_end(commit);
 	hook_stage_end(commit);
 	if (commit)

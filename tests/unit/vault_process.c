@@ -60,6 +60,20 @@ conf_secret(
 }
 
 static void
+conf_hook(const char *value)
+{
+	MSG_INIT(conf_webhook_secret, m);
+
+	m.name = span_str("webhook.1");
+	m.host = span_str("hooks.example");
+	m.scheme = span_str("https");
+	m.port = 443;
+	m.secret = secret_new(value, strlen(value));
+	ck_assert_int_eq(sync_send(&master, MSG_conf_webhook_secret, &m, 0), 0);
+	secret_free(m.secret);
+}
+
+static void
 launch(const char *key, int create)
 {
 	const char *program = getenv("VAULT_PROGRAM");
@@ -97,6 +111,7 @@ launch(const char *key, int create)
 	conf_secret("files", "B", "secret:stripe", "");
 	conf_secret("files", "C", "secret:nothing", "");
 	conf_secret("files", "D", "vault:stripe", "");
+	conf_hook("sk_live_hook");
 	v.vault_name = span_str("main");
 	v.create = (uint8_t)create;
 	v.admin_uid = geteuid();
@@ -430,6 +445,59 @@ START_TEST(a_life)
 	ck_assert_uint_eq(fetch(&worker)->code, VAULT_MISSING);
 	/* the other worker was told nothing */
 	must_fetch(&worker2, "sk_live_2");
+	stop();
+}
+END_TEST
+
+static int
+hook_is(const char *value)
+{
+	const struct msg_credential_secret *a = fetch(&worker);
+
+	return a->code == VAULT_OK && secret_eq_mem(a->secret, value, strlen(value));
+}
+
+static void
+reload_check(void)
+{
+	const struct msg_conf_checked *a = (const void *)&master.msg;
+	MSG_INIT(conf_check, m);
+
+	ck_assert_int_eq(sync_ask(&master, MSG_conf_check, &m, WAIT_MS, NULL, NULL), 0);
+	ck_assert_uint_eq(a->code, 0);
+}
+
+/* And waits until that was read. */
+static void
+reload_end(int commit)
+{
+	MSG_INIT(conf_apply, m);
+
+	m.commit = (uint8_t)commit;
+	ck_assert_int_eq(sync_send(&master, MSG_conf_apply, &m, 0), 0);
+	reload_check();
+}
+
+START_TEST(webhooks_of_a_new_configuration)
+{
+	up(1);
+	door(&worker, ROLE_WORKER, 20, "webhook.1");
+	ck_assert(hook_is("sk_live_hook"));
+	/* the end of a reload that began before this vault did, which has it all */
+	reload_end(1);
+	ck_assert(hook_is("sk_live_hook"));
+	conf_hook("sk_live_wrong");
+	reload_check();
+	reload_end(0);
+	ck_assert(hook_is("sk_live_hook"));
+	conf_hook("sk_live_new");
+	reload_check();
+	reload_end(1);
+	must_be_told(&worker, 0);
+	ck_assert(hook_is("sk_live_new"));
+	reload_check();
+	reload_end(1); /* without one */
+	must_be_told(&worker, 1);
 	stop();
 }
 END_TEST
@@ -782,6 +850,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_life);
+	tcase_add_test(tc, webhooks_of_a_new_configuration);
 	tcase_add_test(tc, environment_of_one_server);
 	tcase_add_test(tc, secrets_come_in_files_and_whole_pipes);
 	tcase_add_test(tc, a_worker_cannot_sign);
