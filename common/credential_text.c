@@ -13,18 +13,6 @@
 
 #define DOMAINS_MAX 64
 
-static struct span
-trim(struct span s)
-{
-	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-		s.p++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 /* The next item of a comma separated list; 0 at the end. */
 static int
 next_item(struct span *rest, struct span *item)
@@ -35,11 +23,11 @@ next_item(struct span *rest, struct span *item)
 		return 0;
 	comma = rest->len > 0 ? memchr(rest->p, ',', rest->len) : NULL;
 	if (comma == NULL) {
-		*item = trim(*rest);
+		*item = span_trim(*rest);
 		rest->p = NULL;
 		return 1;
 	}
-	*item = trim((struct span){rest->p, (size_t)(comma - rest->p)});
+	*item = span_trim((struct span){rest->p, (size_t)(comma - rest->p)});
 	rest->len -= (size_t)(comma + 1 - rest->p);
 	rest->p = comma + 1;
 	return 1;

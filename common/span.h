@@ -52,6 +52,19 @@ span_move(struct span *s, char **at)
 	*at += s->len;
 }
 
+/* Without the blanks and tabs around it. */
+static inline struct span
+span_trim(struct span s)
+{
+	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+		s.p++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
 /* ASCII only, unlike tolower(3), whose answer depends on the locale. */
 static inline char
 ascii_lower(char c)

@@ -10,6 +10,7 @@ libvault_a_SOURCES = \
 	keymasterd/vault/board.c keymasterd/vault/board.h \
 	keymasterd/vault/board_offer.c keymasterd/vault/board_offer.h \
 	keymasterd/vault/bao_http.c keymasterd/vault/bao_http.h \
+	keymasterd/vault/bao_json.c keymasterd/vault/bao_json.h \
 	keymasterd/vault/bao_kv.c keymasterd/vault/bao_kv.h \
 	keymasterd/vault/bao_login.c keymasterd/vault/bao_login.h \
 	keymasterd/vault/bao_place.c keymasterd/vault/bao_place.h \

@@ -41,18 +41,6 @@ agent_by_name(const char *tenant, struct span name)
 	return NULL;
 }
 
-static struct span
-trim(struct span s)
-{
-	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-		s.p++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 static bool
 token_ended(const struct token *t, uint64_t unix_ms)
 {
@@ -73,7 +61,7 @@ token_by_text(struct span text, uint64_t unix_ms, enum agent_token_state *state)
 	uint8_t hash[STORE_HASH_LEN];
 	struct token *t;
 
-	text = trim(text);
+	text = span_trim(text);
 	judge_sha256(text.p, text.len, hash);
 	t = map_get(&by_hash, hash, sizeof(hash));
 	*state = t == NULL            ? TOKEN_UNKNOWN

@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/rfc3339.h"
 #include "common/secret.h"
+#include "keymasterd/vault/bao_json.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/bao_stats.h"
 
@@ -158,21 +159,6 @@ bao_kv_forget(void)
 			drop(&cache[i]);
 }
 
-struct text_at {
-	const struct json_doc *doc;
-	uint32_t node;
-};
-
-static long
-fill_text(void *p, size_t max, void *arg)
-{
-	const struct text_at *t = arg;
-	size_t len;
-
-	/* max has one for the NUL, which nobody counts */
-	return json_str_copy(t->doc, t->node, p, max, &len) == 0 ? (long)len : -1;
-}
-
 /* The field that is meant; JSON_NONE with *why. */
 static uint32_t
 choose(const struct json_doc *d, uint32_t fields, const struct reference *ref,
@@ -218,16 +204,14 @@ read_metadata(const struct json_doc *d, uint32_t node, struct vault_answer *a)
 static void
 read_secret(const struct bao_result *r, const struct get *g, struct vault_answer *a)
 {
-	struct text_at at;
 	struct json_doc doc;
-	uint32_t outer, data;
+	uint32_t outer, data, field;
 
 	a->code = VAULT_MISSING;
 	a->why = "there is no such secret in OpenBao, or not in this version";
 	if (r->status == 404)
 		return;
 	json_init(&doc);
-	at.doc = &doc;
 	a->code = VAULT_REFUSED;
 	a->why = "OpenBao's answer is not that of a KV version 2 engine";
 	if (json_parse(&doc, r->body.p, r->body.len, NULL) != JSON_OK)
@@ -236,11 +220,11 @@ read_secret(const struct bao_result *r, const struct get *g, struct vault_answer
 	data = json_get(&doc, outer, "data");
 	if (json_type(&doc, data) != JT_OBJECT)
 		goto out;
-	at.node = choose(&doc, data, &g->ref, &a->why);
-	if (at.node == JSON_NONE)
+	field = choose(&doc, data, &g->ref, &a->why);
+	if (field == JSON_NONE)
 		goto out;
 	a->why = "the secret in OpenBao is empty, or has more than 32768 octets";
-	a->secret = secret_new_fill(CREDENTIAL_SECRET_MAX + 1, fill_text, &at);
+	a->secret = bao_json_secret(&doc, field, CREDENTIAL_SECRET_MAX + 1);
 	if (secret_len(a->secret) == 0)
 		goto out;
 	if (read_metadata(&doc, json_get(&doc, outer, "metadata"), a) == -1) {

@@ -18,6 +18,7 @@
 #include "common/loop.h"
 #include "common/proc.h"
 #include "common/secret.h"
+#include "keymasterd/vault/bao_json.h"
 #include "keymasterd/vault/bao_wrap.h"
 #include "keymasterd/vault/event.h"
 
@@ -97,25 +98,10 @@ struct grant {
 	bool renewable;
 };
 
-struct text_at {
-	const struct json_doc *doc;
-	uint32_t node;
-};
-
-static long
-fill_text(void *p, size_t max, void *arg)
-{
-	const struct text_at *t = arg;
-	size_t len;
-
-	return json_str_copy(t->doc, t->node, p, max, &len) == 0 ? (long)len : -1;
-}
-
 static int
 read_grant(struct span body, bool with_token, struct grant *g)
 {
 	struct json_doc doc;
-	struct text_at at = {.doc = &doc};
 	uint32_t auth;
 	int64_t seconds;
 	int r = -1;
@@ -130,9 +116,9 @@ read_grant(struct span body, bool with_token, struct grant *g)
 	    json_bool(&doc, json_get(&doc, auth, "renewable"), &g->renewable) == -1)
 		goto out;
 	g->ttl_ms = (uint64_t)seconds * 1000;
-	at.node = json_get(&doc, auth, "client_token");
 	if (with_token)
-		g->token = secret_new_fill(TOKEN_MAX, fill_text, &at);
+		g->token = bao_json_secret(
+		    &doc, json_get(&doc, auth, "client_token"), TOKEN_MAX);
 	r = with_token && secret_len(g->token) == 0 ? -1 : 0;
 out:
 	json_free(&doc);

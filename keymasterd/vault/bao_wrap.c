@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/sha256.h"
+#include "keymasterd/vault/bao_json.h"
 #include "keymasterd/vault/bao_http.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/event.h"
@@ -131,25 +132,10 @@ in_trouble(const struct bao_answer *a)
 	return a->outcome != BAO_ANSWERED || a->status >= 500 || a->status == 429;
 }
 
-struct text_at {
-	const struct json_doc *doc;
-	uint32_t node;
-};
-
-static long
-fill_text(void *p, size_t max, void *arg)
-{
-	const struct text_at *t = arg;
-	size_t len;
-
-	return json_str_copy(t->doc, t->node, p, max, &len) == 0 ? (long)len : -1;
-}
-
 static void
 on_unwrapped(const struct bao_answer *a, void *arg)
 {
 	struct json_doc doc;
-	struct text_at at = {.doc = &doc};
 	struct secret *id = NULL;
 
 	(void)arg;
@@ -163,9 +149,9 @@ on_unwrapped(const struct bao_answer *a, void *arg)
 	}
 	json_init(&doc);
 	if (json_parse(&doc, a->body.p, a->body.len, NULL) == JSON_OK) {
-		at.node =
-		    json_get(&doc, json_get(&doc, json_root(&doc), "data"), "secret_id");
-		id = secret_new_fill(ID_MAX, fill_text, &at);
+		id = bao_json_secret(&doc,
+		    json_get(&doc, json_get(&doc, json_root(&doc), "data"), "secret_id"),
+		    ID_MAX);
 	}
 	json_free(&doc);
 	if (secret_len(id) == 0) {

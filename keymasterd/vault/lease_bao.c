@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/jsonw.h"
 #include "common/secret.h"
+#include "keymasterd/vault/bao_json.h"
 #include "keymasterd/vault/bao_session.h"
 #include "keymasterd/vault/lease_table.h"
 
@@ -91,25 +92,10 @@ failure(const struct bao_result *r)
 	return reply;
 }
 
-struct text_at {
-	const struct json_doc *doc;
-	uint32_t node;
-};
-
-static long
-fill_text(void *p, size_t max, void *arg)
-{
-	const struct text_at *t = arg;
-	size_t len;
-
-	return json_str_copy(t->doc, t->node, p, max, &len) == 0 ? (long)len : -1;
-}
-
 static struct secret *
 text_of(const struct json_doc *d, uint32_t map, const char *name)
 {
-	struct text_at at = {.doc = d, .node = json_get(d, map, name)};
-	struct secret *s = secret_new_fill(FIELD_MAX, fill_text, &at);
+	struct secret *s = bao_json_secret(d, json_get(d, map, name), FIELD_MAX);
 
 	if (secret_len(s) > 0)
 		return s;
