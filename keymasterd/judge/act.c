@@ -87,6 +87,20 @@ act_vault_why(const struct msg_vault_done *m)
 }
 
 void
+act_on_vault(struct chan *vault, enum chan_status status, void *msg, void *arg)
+{
+	const struct msg_vault_done *m = msg;
+
+	(void)vault;
+	if (status != CHAN_OK)
+		act_fail(arg, "Vault did not answer; try again.");
+	else if (m->code != VAULT_OK)
+		act_fail(arg, act_vault_why(m));
+	else
+		act_end(arg, ADMIN_OK, "");
+}
+
+void
 act_gone(const struct chan *c)
 {
 	struct act *a;

@@ -40,6 +40,8 @@ void act_result(struct act *, const struct buf *json);
 void act_fail(struct act *, const char *message);
 /* Why vault refused, for people; until the next one. */
 const char *act_vault_why(const struct msg_vault_done *);
+/* For chan_ask(): vault's vault_done is the end of the act `arg`. */
+void act_on_vault(struct chan *vault, enum chan_status, void *msg, void *arg);
 /* The door is shut. */
 void act_gone(const struct chan *);
 

@@ -22,20 +22,6 @@ struct use {
 };
 
 static void
-on_confirmed(struct chan *vault, enum chan_status status, void *msg, void *arg)
-{
-	const struct msg_vault_done *m = msg;
-
-	(void)vault;
-	if (status != CHAN_OK)
-		act_fail(arg, "Vault did not answer; try again.");
-	else if (m->code != VAULT_OK)
-		act_fail(arg, act_vault_why(m));
-	else
-		act_end(arg, ADMIN_OK, "");
-}
-
-static void
 ask_vault(int ok, void *arg)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
@@ -49,7 +35,7 @@ ask_vault(int ok, void *arg)
 	if (!ok)
 		act_end(arg, ADMIN_FAILED, "The ledger's row could not be written.");
 	else if (vault == NULL ||
-	    chan_ask(vault, MSG_board_confirm, &m, VAULT_MS, on_confirmed, arg) == 0)
+	    chan_ask(vault, MSG_board_confirm, &m, VAULT_MS, act_on_vault, arg) == 0)
 		act_fail(arg, "Vault is not running. See `aegis status`.");
 }
 

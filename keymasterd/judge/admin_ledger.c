@@ -167,7 +167,6 @@ on_sealed(int status, const char *message, void *arg)
 {
 	struct sealing *s = arg;
 	const struct ledger_checkpoint *c = ledger_checkpoint_newest();
-	char hex[65];
 	struct jsonw w;
 	struct buf json;
 
@@ -178,14 +177,7 @@ on_sealed(int status, const char *message, void *arg)
 	} else if (s->chan != NULL) {
 		buf_init(&json);
 		jsonw_init(&w, &json);
-		jsonw_obj_open(&w);
-		jsonw_key_str(&w, "chain", c->chain);
-		jsonw_key(&w, "seq");
-		jsonw_uint(&w, c->seq);
-		(void)hex_encode(c->head, 32, hex, sizeof(hex));
-		jsonw_key_str(&w, "head", hex);
-		(void)hex_encode(c->root, 32, hex, sizeof(hex));
-		jsonw_key_str(&w, "root", hex);
+		ledger_checkpoint_json(&w, c);
 		jsonw_obj_close(&w);
 		admin_result(s->chan, s->reqid, &json);
 		buf_free(&json);

@@ -97,20 +97,6 @@ struct splitting {
 };
 
 static void
-on_allowed(struct chan *vault, enum chan_status status, void *msg, void *arg)
-{
-	const struct msg_vault_done *m = msg;
-
-	(void)vault;
-	if (status != CHAN_OK)
-		act_fail(arg, "Vault did not answer; try again.");
-	else if (m->code != VAULT_OK)
-		act_fail(arg, act_vault_why(m));
-	else
-		act_end(arg, ADMIN_OK, "");
-}
-
-static void
 begin_split(int ok, void *arg)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
@@ -119,7 +105,7 @@ begin_split(int ok, void *arg)
 	if (!ok)
 		act_end(arg, ADMIN_FAILED, "The ledger's row could not be written.");
 	else if (vault == NULL ||
-	    chan_ask(vault, MSG_split_allow, &s->ask, SPLIT_MS, on_allowed, s) == 0)
+	    chan_ask(vault, MSG_split_allow, &s->ask, SPLIT_MS, act_on_vault, s) == 0)
 		act_fail(arg, "Vault is not running. See `aegis status`.");
 }
 

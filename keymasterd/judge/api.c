@@ -88,6 +88,16 @@ api_refuse(struct decide *d, unsigned code, const char *message)
 		refuse_plain(d, code, message);
 }
 
+void
+api_refuse_person(struct decide *d, unsigned code, const char *why)
+{
+	d->budget = LEDGER_CAUSE_ATTEST;
+	d->row.event = span_str("operator.refused");
+	if (code == 401)
+		d->headers = "WWW-Authenticate: Bearer\r\n";
+	api_refuse(d, code, why);
+}
+
 /* Who asks here knows the established gate. */
 static bool
 is_plain(const struct chan *chan, struct span path)
@@ -344,11 +354,7 @@ admit(struct api_call *c, enum api_who who, struct operator_who *op)
 	}
 	if (who >= API_READER) {
 		if ((status = operator_read(c->m->authorization, op, &why)) != 0) {
-			d->budget = LEDGER_CAUSE_ATTEST;
-			d->row.event = span_str("operator.refused");
-			if (status == 401)
-				d->headers = "WWW-Authenticate: Bearer\r\n";
-			api_refuse(d, status, why);
+			api_refuse_person(d, status, why);
 			return -1;
 		}
 		c->op = op;

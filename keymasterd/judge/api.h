@@ -59,6 +59,8 @@ int api_route(struct chan *, uint64_t reqid, const struct msg_api_request *,
 /* Ends the question with an error in the words of its client: SEAL's, which those of the
  * platform read as well, or {"error"}. code: enum seal_code, or an HTTP status. */
 void api_refuse(struct decide *, unsigned code, const char *message);
+/* A person's token is not good: 401 or 503, and why. */
+void api_refuse_person(struct decide *, unsigned code, const char *why);
 
 /* Ends it with a JSON text of at most API_BODY_MAX octets. */
 void api_answer(struct decide *, uint32_t status, const void *json, size_t len);

@@ -37,17 +37,9 @@ static struct buf body;
 struct token *
 attest_token(const struct msg_api_request *m, const char **why)
 {
-	struct attest_ask ask = {.process = m->process};
-	struct span token = m->token;
+	struct attest_ask ask = {
+	    .process = m->process, .token = judge_token_of(m->token, m->authorization)};
 
-	if (token.len == 0 && m->authorization.len > 7 &&
-	    span_ieq(span_mem(m->authorization.p, 7), "bearer "))
-		token = span_mem(m->authorization.p + 7, m->authorization.len - 7);
-	while (token.len > 0 && token.p[0] == ' ')
-		token = span_mem(token.p + 1, token.len - 1);
-	while (token.len > 0 && token.p[token.len - 1] == ' ')
-		token.len--;
-	ask.token = token;
 	return attest_check(&ask, why) == 0 ? ask.found : NULL;
 }
 

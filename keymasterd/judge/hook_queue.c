@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "common/buf.h"
-#include "common/hex.h"
 #include "common/jsonw.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -315,7 +314,6 @@ tell_checkpoint(void)
 {
 	static uint64_t told = UINT64_MAX;
 	const struct ledger_checkpoint *c = ledger_checkpoint_newest();
-	char hex[65];
 	struct jsonw w;
 	struct buf b;
 
@@ -324,14 +322,7 @@ tell_checkpoint(void)
 	if (told != UINT64_MAX) { /* not the one that was there at the start */
 		buf_init(&b);
 		jsonw_init(&w, &b);
-		jsonw_obj_open(&w);
-		jsonw_key_str(&w, "chain", c->chain);
-		jsonw_key(&w, "seq");
-		jsonw_uint(&w, c->seq);
-		(void)hex_encode(c->head, 32, hex, sizeof(hex));
-		jsonw_key_str(&w, "head", hex);
-		(void)hex_encode(c->root, 32, hex, sizeof(hex));
-		jsonw_key_str(&w, "root", hex);
+		ledger_checkpoint_json(&w, c);
 		jsonw_key_str(&w, "time", c->time);
 		jsonw_key_str(&w, "kid", c->kid);
 		jsonw_obj_close(&w);

@@ -204,6 +204,8 @@ uint64_t judge_born_ms(void);
 void judge_random(void *p, size_t n);
 /* A random UUID (RFC 9562 version 4) as text. */
 void judge_uuid(char out[STORE_ID_MAX]);
+/* An agent's token: that of its own header, else the one behind "Bearer ". */
+struct span judge_token_of(struct span token, struct span authorization);
 /* prefix, then <uuid>_<16 hex>: 122 and 64 random bits; and its SHA-256. */
 #define JUDGE_TOKEN_MAX 96
 void judge_token(const char *prefix, char text[JUDGE_TOKEN_MAX], uint8_t hash[32]);

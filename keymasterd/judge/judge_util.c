@@ -110,3 +110,12 @@ judge_token(const char *prefix, char text[JUDGE_TOKEN_MAX], uint8_t hash[32])
 	snprintf(text, JUDGE_TOKEN_MAX, "%s%s_%s", prefix, uuid, tail);
 	judge_sha256(text, strlen(text), hash);
 }
+
+struct span
+judge_token_of(struct span token, struct span authorization)
+{
+	if (token.len == 0 && authorization.len > 7 &&
+	    span_ieq(span_mem(authorization.p, 7), "bearer "))
+		token = span_mem(authorization.p + 7, authorization.len - 7);
+	return span_trim(token);
+}

@@ -167,6 +167,9 @@ void ledger_hash_zero(uint8_t out[LEDGER_HASH_LEN]);
 /* The last row that a stored checkpoint covers, and that checkpoint (seq 0: none). */
 uint64_t ledger_signed_seq(void);
 const struct ledger_checkpoint *ledger_checkpoint_newest(void);
+/* {"chain","seq","head","root"}, open for more. */
+struct jsonw;
+void ledger_checkpoint_json(struct jsonw *, const struct ledger_checkpoint *);
 
 /*
  * The inclusion path of row seq in the tree over rows 1..size (RFC 9162 section 2.1.3.1),

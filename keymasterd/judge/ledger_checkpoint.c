@@ -10,6 +10,8 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "common/hex.h"
+#include "common/jsonw.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/proc.h"
@@ -230,4 +232,19 @@ const struct ledger_checkpoint *
 ledger_checkpoint_newest(void)
 {
 	return &newest;
+}
+
+void
+ledger_checkpoint_json(struct jsonw *w, const struct ledger_checkpoint *c)
+{
+	char hex[65];
+
+	jsonw_obj_open(w);
+	jsonw_key_str(w, "chain", c->chain);
+	jsonw_key(w, "seq");
+	jsonw_uint(w, c->seq);
+	(void)hex_encode(c->head, 32, hex, sizeof(hex));
+	jsonw_key_str(w, "head", hex);
+	(void)hex_encode(c->root, 32, hex, sizeof(hex));
+	jsonw_key_str(w, "root", hex);
 }

@@ -51,21 +51,6 @@ mcp_configure(void *msg)
 
 /* ---- who asks ---- */
 
-static struct span
-token_of(const struct msg_mcp_request *m)
-{
-	struct span token = m->token;
-
-	if (token.len == 0 && m->authorization.len > 7 &&
-	    span_ieq(span_mem(m->authorization.p, 7), "bearer "))
-		token = span_mem(m->authorization.p + 7, m->authorization.len - 7);
-	while (token.len > 0 && token.p[0] == ' ')
-		token = span_mem(token.p + 1, token.len - 1);
-	while (token.len > 0 && token.p[token.len - 1] == ' ')
-		token.len--;
-	return token;
-}
-
 static void
 unknown(struct mcp *c, const char *code, const char *message)
 {
@@ -78,7 +63,7 @@ unknown(struct mcp *c, const char *code, const char *message)
 static int
 identify(struct mcp *c)
 {
-	struct span token = token_of(c->m);
+	struct span token = judge_token_of(c->m->token, c->m->authorization);
 	struct attest_ask ask = {.process = c->m->process};
 	enum agent_token_state state;
 	const char *why;

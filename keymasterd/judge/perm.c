@@ -72,11 +72,7 @@ api_require(struct api_call *c, enum permission p, struct operator_who *op)
 	unsigned status;
 
 	if ((status = identify(c->m->authorization, op, &role, &why)) != 0) {
-		d->budget = LEDGER_CAUSE_ATTEST;
-		d->row.event = span_str("operator.refused");
-		if (status == 401)
-			d->headers = "WWW-Authenticate: Bearer\r\n";
-		api_refuse(d, status, why);
+		api_refuse_person(d, status, why);
 		return -1;
 	}
 	c->op = op;
