@@ -31,6 +31,7 @@ on_sealed(struct chan *master, enum chan_status status, void *msg, void *arg)
 	char text[257] = "";
 
 	(void)master;
+	vault_sealing = 0;
 	if (status != CHAN_OK) {
 		/* whether or not it happened: nothing is granted before vault says that
 		 * it is open */
@@ -55,6 +56,7 @@ ask_master(int signed_, const char *why, void *arg)
 	if (proc_master() != NULL &&
 	    chan_ask(proc_master(), MSG_seal_want, &m, SEAL_MS, on_sealed, arg) != 0)
 		return;
+	vault_sealing = 0;
 	sealed_set(0);
 	act_fail(arg, "The master cannot be asked.");
 }
@@ -66,6 +68,7 @@ begin_seal(int ok, void *arg)
 		act_end(arg, ADMIN_FAILED, "The ledger's row could not be written.");
 		return;
 	}
+	vault_sealing = 1;
 	sealed_set(1);
 	ledger_checkpoint(ask_master, arg);
 }

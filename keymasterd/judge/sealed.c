@@ -15,7 +15,7 @@
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/waiting.h"
 
-int vault_sealed;
+int vault_sealed, vault_sealing;
 static unsigned threshold, shares;
 
 static void
@@ -57,7 +57,9 @@ sealed_learn(const struct msg_vault_key_set *m)
 {
 	threshold = m->threshold;
 	shares = m->shares;
-	sealed_set(m->code == VAULT_LOCKED);
+	/* one that has come again while it is being sealed is not open for long */
+	if (m->code == VAULT_LOCKED || !vault_sealing)
+		sealed_set(m->code == VAULT_LOCKED);
 }
 
 int

@@ -14,6 +14,7 @@ struct jsonw;
 struct msg_vault_key_set;
 
 extern int vault_sealed;
+extern int vault_sealing; /* the master has been asked, or will be */
 
 #define SEALED_CODE "vault_sealed"
 #define SEALED_ERROR "The vault is sealed"
