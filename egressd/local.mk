@@ -51,11 +51,13 @@ egressd_egressd_worker_SOURCES = egressd/worker/main.c
 egressd_egressd_worker_LDADD = libworker.a libstream.a $(SSL_LIBS) $(COMMON_LIBS)
 
 check_PROGRAMS += tests/unit/inject tests/unit/reflect tests/unit/resolve \
-	tests/unit/worker_target \
+	tests/unit/socket tests/unit/worker_target \
 	tests/fuzz/fuzz_reflect tests/fuzz/fuzz_response
-TESTS += tests/unit/inject tests/unit/reflect tests/unit/resolve tests/unit/worker_target
+TESTS += tests/unit/inject tests/unit/reflect tests/unit/resolve tests/unit/socket \
+	tests/unit/worker_target
 tests_unit_inject_LDADD = libworker.a $(CHECK_LIBS) $(COMMON_LIBS)
 tests_unit_resolve_LDADD = $(CHECK_LIBS) $(COMMON_LIBS) -lpthread
+tests_unit_socket_LDADD = libworker.a libstream.a $(CHECK_LIBS) $(SSL_LIBS) $(COMMON_LIBS)
 tests_unit_worker_target_LDADD = libworker.a $(CHECK_LIBS) $(COMMON_LIBS)
 tests_fuzz_fuzz_reflect_SOURCES = tests/fuzz/fuzz_reflect.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_reflect_LDADD = $(FUZZ_LIBS)

@@ -174,6 +174,11 @@ socket_agent_gone(struct exchange *ex)
 	struct socket *s = ex->socket;
 	bool done = s->shut || (s->up.closed && s->down.closed);
 
+	/* the upstream may take it, but is not waited for */
+	if (!done && !s->upstream_over && say_close(&s->up, WS_GOING_AWAY, "") == 0)
+		(void)stream_write(
+		    &ex->up->stream, s->up.out.p + s->up.off, way_unsent(&s->up));
+
 	socket_finish(ex, done ? s->outcome : OUTCOME_AGENT_GONE);
 }
 
