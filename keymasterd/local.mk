@@ -80,8 +80,10 @@ tests_fuzz_fuzz_lease_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS) $(
 if !FUZZERS
 TESTS += tests/fuzz/fuzz_lease
 endif
-check_PROGRAMS += tests/unit/vault tests/unit/vault_process tests/fuzz/fuzz_vault
-TESTS += tests/unit/vault tests/unit/vault_process
+check_PROGRAMS += tests/unit/vault tests/unit/vault_power tests/unit/vault_process tests/fuzz/fuzz_vault
+TESTS += tests/unit/vault tests/unit/vault_power tests/unit/vault_process
+tests_unit_vault_power_SOURCES = tests/unit/vault_power.c tests/unit/power.h
+tests_unit_vault_power_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 tests_unit_vault_LDADD = libvault.a libstream.a $(CHECK_LIBS) $(COMMON_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)
 tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_vault_LDADD = libvault.a libstream.a $(FUZZ_LIBS) $(SSL_LIBS) $(GFSHARE_LIBS)

@@ -52,7 +52,7 @@ struct power_op {
 static struct {
 	struct power_op op[POWER_OPS];
 	size_t n, begun; /* begun: calls that stand for what was there before */
-	char dir[96]; /* "": nothing is recorded */
+	char dir[96];    /* "": nothing is recorded */
 	ino_t inode[POWER_FILES];
 	unsigned files;
 	int no_sync; /* nothing waits for the real disk */
@@ -234,11 +234,17 @@ renameat(int from, const char *a, int to, const char *b)
 {
 	POWER_REAL(renameat);
 	struct power_op *op;
+	struct stat st;
 	char name[48];
+	unsigned file;
+	int there = fstatat(to, b, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	int r = real(from, a, to, b);
 
 	if (r == 0 && power_name(from, name) && name[0] == '\0') {
 		pthread_mutex_lock(&power.lock);
+		file = there ? power_file(&st) : POWER_FILES;
+		if (file != POWER_FILES)
+			power.inode[file] = 0; /* the number may be another's next */
 		op = power_add(POWER_RENAME, 0, 0);
 		snprintf(op->name, 48, "%s", a);
 		snprintf(op->to, 48, "%s", b);
