@@ -418,6 +418,30 @@ START_TEST(replays)
 }
 END_TEST
 
+/* Every bit of a whole envelope, token and time too, through all checks. What nobody
+ * signs is only what nobody reads. */
+START_TEST(every_bit)
+{
+	char *extra;
+	size_t len, bit;
+
+	make_wire("1771338721", NOW, agent_key);
+	extra = strstr(wire, ",\"container_id\"");
+	ck_assert_ptr_nonnull(extra);
+	memcpy(extra, "}", 2);
+	len = strlen(wire);
+	for (bit = 0; bit < len * 8; bit++) {
+		wire[bit / 8] ^= (char)(1u << bit % 8);
+		ck_assert_msg(
+		    seal_verify(&envelope, wire, len, &world, &checked, &refusal) == -1,
+		    "accepted: %s", wire);
+		wire[bit / 8] ^= (char)(1u << bit % 8);
+	}
+	ck_assert_uint_gt(bit, 4000);
+	ck_assert_int_eq(verify(), 0);
+}
+END_TEST
+
 /* ---- vector V7 and its changes ---- */
 
 static void
@@ -611,6 +635,7 @@ main(void)
 	tcase_add_test(tc, token_signatures);
 	tcase_add_test(tc, states);
 	tcase_add_test(tc, replays);
+	tcase_add_test(tc, every_bit);
 	tcase_add_test(tc, vector_flips);
 	tcase_add_test(tc, vector_forms);
 	tcase_add_test(tc, key_forms);
