@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ed25519: RFC 8032 vectors and every kind of key and signature that must be refused. */
+/* Ed25519: vectors of RFC 8032 and Wycheproof, and every kind of key and signature that
+ * must be refused. */
 #include "common/ed25519.h"
 
 #include <check.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +174,46 @@ START_TEST(neutral_r)
 }
 END_TEST
 
+/* Wycheproof's vectors. Of what has another length than a signature, no function here can
+ * be asked. */
+START_TEST(wycheproof)
+{
+	FILE *f = fopen(SRCDIR_VECTORS "/ed25519.txt", "r");
+	static char line[8192], result[16], key[80], msg[4200], sig[400];
+	static uint8_t octets[2100];
+	uint8_t pub[32], s[64];
+	unsigned number, good = 0, bad = 0, others = 0;
+	size_t n;
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (line[0] == '#')
+			continue;
+		ck_assert_int_eq(sscanf(line, "%u %15s %79s %4199s %399s", &number,
+				     result, key, msg, sig),
+		    5);
+		if (strlen(sig) != 128) {
+			ck_assert_str_eq(result, "invalid");
+			others++;
+			continue;
+		}
+		n = strcmp(msg, "-") == 0 ? 0 : strlen(msg) / 2;
+		unhex(key, pub, 32);
+		unhex(sig, s, 64);
+		if (n > 0)
+			unhex(msg, octets, n);
+		ck_assert_msg((ed25519_verify(pub, octets, n, s) == 0) ==
+			(strcmp(result, "valid") == 0),
+		    "vector %u is %s", number, result);
+		good += result[0] == 'v';
+		bad += result[0] == 'i';
+	}
+	fclose(f);
+	ck_assert_uint_eq(good, 88);
+	ck_assert_uint_eq(bad + others, 63);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -186,6 +228,7 @@ main(void)
 	tcase_add_loop_test(t, weak_keys, 0, sizeof(weak) / sizeof(weak[0]));
 	tcase_add_test(t, mixed_order_key);
 	tcase_add_test(t, neutral_r);
+	tcase_add_test(t, wycheproof);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
