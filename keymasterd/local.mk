@@ -263,6 +263,7 @@ tests_unit_ledger_power_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ledger_disk_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_ratelimit_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
 tests_unit_store_LDADD = libjudge.a $(CHECK_LIBS) $(JUDGE_LIBS)
-EXTRA_PROGRAMS += tests/bench/judge_hot
+EXTRA_PROGRAMS += tests/bench/judge_hot tests/bench/timing
+tests_bench_timing_LDADD = libjudge.a $(JUDGE_LIBS) -lm
 tests_bench_judge_hot_LDADD = libjudge.a $(JUDGE_LIBS)
 tests_bench_judge_hot_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ledger_append

@@ -120,7 +120,9 @@ tests_bench_seal_load_LDADD = $(SODIUM_LIBS)
 EXTRA_DIST += tests/bench/bench.py tests/bench/features.py tests/bench/more.py tests/bench/openbao.py tests/bench/peers.py
 bench: all tests/bench/quick_tool tests/bench/seal_load tests/bench/judge_hot
 	$(srcdir)/contrib/bench '$(abs_builddir)'
-.PHONY: bench
+timing: tests/bench/timing
+	tests/bench/timing
+.PHONY: bench timing
 
 # whole folders: Python, corpora, vectors; what a build left in them is taken out again
 EXTRA_DIST += tests/boundary tests/conftest.py tests/lib tests/needed.txt tests/sandbox \
