@@ -295,17 +295,18 @@ send_one(const struct store_delivery *d, void *arg)
 static void
 run(struct hook *h)
 {
-	uint64_t now = judge_now_ms();
+	/* none waits for longer, unless the clock was wrong when it began to */
+	uint64_t now = judge_now_ms(), latest = now + LONGEST_WAIT_MS;
 	struct sending s = {.h = h};
 	unsigned place;
 
-	if (h->pending == 0 || h->next_ms > now)
+	if (h->pending == 0 || (h->next_ms > now && h->next_ms <= latest))
 		return;
 	(void)is_flying(h, UINT64_MAX, &place);
 	if (place == HOOK_IN_FLIGHT || (s.worker = hook_worker(h)) == NULL)
 		return;
 	if (store_delivery_due(
-		judge_store, h->row.tenant, h->row.id, now, send_one, &s) == -1)
+		judge_store, h->row.tenant, h->row.id, now, latest, send_one, &s) == -1)
 		LOG_ERROR("webhook.queue", LS("error", store_error(judge_store)));
 }
 

@@ -165,10 +165,11 @@ walk(struct store *s, sqlite3_stmt *st, int (*fn)(const struct store_delivery *,
 
 int
 store_delivery_due(struct store *s, const char *tenant, const char *hook, uint64_t now_ms,
-    int (*fn)(const struct store_delivery *, void *), void *arg)
+    uint64_t latest_ms, int (*fn)(const struct store_delivery *, void *), void *arg)
 {
 	sqlite3_stmt *st = store_stmt(s, SLOT_DELIVERY_DUE,
-	    COLUMNS "WHERE tenant_id = ?1 AND webhook = ?2 AND dead = 0 AND next_at <= ?3"
+	    COLUMNS "WHERE tenant_id = ?1 AND webhook = ?2 AND dead = 0"
+		    " AND (next_at <= ?3 OR next_at > ?4)"
 		    " ORDER BY next_at, number LIMIT 16");
 
 	if (st == NULL)
@@ -176,6 +177,7 @@ store_delivery_due(struct store *s, const char *tenant, const char *hook, uint64
 	bind_str(st, 1, tenant);
 	bind_str(st, 2, hook);
 	bind_u64(st, 3, now_ms);
+	bind_u64(st, 4, latest_ms);
 	return walk(s, st, fn, arg);
 }
 

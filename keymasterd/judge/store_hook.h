@@ -41,9 +41,11 @@ int store_delivery_add(struct store *, const struct store_delivery *);
 /* After an attempt: attempts, next_ms, dead and last. */
 int store_delivery_update(struct store *, const struct store_delivery *);
 int store_delivery_delete(struct store *, uint64_t number);
-/* Those that are due, oldest first; fn returns 1 to stop. */
+/* Those that are due, also because they would wait for longer than any does, oldest
+ * first; fn returns 1 to stop. */
 int store_delivery_due(struct store *, const char *tenant, const char *hook,
-    uint64_t now_ms, int (*fn)(const struct store_delivery *, void *), void *arg);
+    uint64_t now_ms, uint64_t latest_ms, int (*fn)(const struct store_delivery *, void *),
+    void *arg);
 /* The dead ones of a tenant, newest first, 200 at most. */
 int store_delivery_dead(struct store *, const char *tenant,
     int (*fn)(const struct store_delivery *, void *), void *arg);

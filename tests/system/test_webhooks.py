@@ -2,12 +2,14 @@
 """Webhooks to a real receiver with TLS that checks every signature: events, retries from a
 queue that outlives us, address rules, what the command line says."""
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import re
 import signal
+import sqlite3
 import ssl
 import threading
 import time
@@ -297,6 +299,10 @@ def test_queue_survives_kill_9(prefix, place, ca):
             call(lab, "GET", f"/web/{i}", token="aegis_wrong")
         assert lab.json("webhook", "list")[0]["pending"] == 3
         lab.kill()
+        with contextlib.closing(sqlite3.connect(lab.data / "judge" / "judge.db")) as db, db:
+            # one began to wait when the clock was ten years fast
+            assert db.execute("UPDATE webhook_queue SET next_at = next_at + 315360000000 "
+                              "WHERE number = (SELECT min(number) FROM webhook_queue)").rowcount == 1
         late = Receiver(ca, port)
         lab.start()
         end = time.monotonic() + 2 * PATIENCE
