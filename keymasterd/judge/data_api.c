@@ -40,6 +40,7 @@ int
 data_request(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_api_request *m = msg;
+	const char *mark = memchr(m->target.p, '?', m->target.len);
 	struct span names = span_str(mcp_conf.hosts);
 	struct decide d;
 
@@ -50,9 +51,8 @@ data_request(struct chan *c, uint64_t reqid, void *msg)
 	d.budget = LEDGER_CAUSE_ATTEST;
 	d.row.method = m->method;
 	d.row.path = m->target;
-	d.row.path.len = strcspn(m->target.p, "?") < m->target.len
-	    ? strcspn(m->target.p, "?")
-	    : m->target.len;
+	if (mark != NULL)
+		d.row.path.len = (size_t)(mark - m->target.p);
 	api_refuse(&d, 403,
 	    "This Host or Origin is not served; see mcp.hosts of the configuration");
 	return 0;

@@ -188,7 +188,7 @@ data_feed_gone(struct chan *c, uint64_t reqid, void *msg)
 	(void)reqid;
 	LIST_FOREACH (f, &feeds, link)
 		if (f->chan == c && memcmp(f->id, m->stream, sizeof(f->id)) == 0) {
-			drop(f);
+			leave(f);
 			break;
 		}
 	return 0;
