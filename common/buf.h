@@ -40,6 +40,20 @@ buf_reset(struct buf *b)
 	b->len = 0;
 }
 
+/*
+ * The first *off bytes are done with. They are given up as soon as no more are left
+ * behind them, so that a buffer that is never quite empty does not grow; *off is 0 then.
+ */
+static inline void
+buf_behind(struct buf *b, size_t *off)
+{
+	if (*off == 0 || *off < b->len - *off)
+		return;
+	memmove(b->p, b->p + *off, b->len - *off);
+	b->len -= *off;
+	*off = 0;
+}
+
 /* Makes room for extra more bytes. Returns 0, or -1 when memory or size_t ends. */
 static inline int
 buf_reserve(struct buf *b, size_t extra)

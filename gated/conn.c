@@ -322,6 +322,7 @@ conn_write(struct conn *c, struct iovec *iov, int n)
 			goto fail;
 	}
 	skip = (size_t)sent;
+	buf_behind(&c->out, &c->out_off); /* who reads slowly may never take all */
 	for (i = 0; i < n; i++) {
 		if (skip >= iov[i].iov_len) {
 			skip -= iov[i].iov_len;

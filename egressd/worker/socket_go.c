@@ -31,14 +31,14 @@ socket_touch(struct exchange *ex)
 		socket_set_due(ex, ex->idle_ms);
 }
 
-/* n octets left, or none could (0). */
+/* n octets left, or none could (0). Who takes them slowly may never take all. */
 static void
 sent(struct way *w, size_t n)
 {
 	w->off += n;
-	if (w->off < w->out.len)
+	buf_behind(&w->out, &w->off);
+	if (w->out.len > 0)
 		return;
-	w->off = 0;
 	buf_free(&w->out);
 }
 

@@ -194,6 +194,25 @@ START_TEST(buffer)
 }
 END_TEST
 
+START_TEST(buffer_never_empty)
+{
+	struct buf b;
+	size_t off = 0, in, taken = 0;
+
+	buf_init(&b);
+	for (in = 0; in < 1000000;) {
+		buf_behind(&b, &off);
+		for (; b.len - off < 1000; in++)
+			ck_assert_int_eq(buf_putc(&b, (uint8_t)(in * 7)), 0);
+		for (; b.len - off > 100; off++, taken++)
+			ck_assert_uint_eq(b.p[off], (uint8_t)(taken * 7));
+	}
+	ck_assert_uint_eq(in - taken, b.len - off);
+	ck_assert_uint_le(b.cap, 8192);
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(lists)
 {
 	static const struct {
@@ -277,6 +296,7 @@ main(void)
 	tcase_add_test(t, failure_sticks);
 	tcase_add_test(t, ascii);
 	tcase_add_test(t, buffer);
+	tcase_add_test(t, buffer_never_empty);
 	tcase_add_test(t, lists);
 	tcase_add_test(t, utf8_all);
 	tcase_add_test(t, utf8_whole);
