@@ -131,7 +131,7 @@ add(struct buf *out, const struct metric_value *v, enum role from, const char *n
 	buf_init(&labels);
 	if (buf_puts(&labels, role_name(from)) == 0 &&
 	    buf_puts(&labels, METRIC_SEP) == 0 && buf_puts(&labels, name) == 0 &&
-	    (v->labels.len == 0 || buf_puts(&labels, METRIC_SEP) == 0) &&
+	    (metric_labels(v->id) == 0 || buf_puts(&labels, METRIC_SEP) == 0) &&
 	    buf_put(&labels, v->labels.p, v->labels.len) == 0)
 		r = metrics_put_span(
 		    out, v->id, span_mem(labels.p, labels.len), v->value);

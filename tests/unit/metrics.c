@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct buf list, said, text;
 
@@ -99,6 +100,15 @@ START_TEST(nobody_speaks_for_others)
 }
 END_TEST
 
+START_TEST(an_empty_label_is_one)
+{
+	metrics_put(&said, METRIC_queue, "", 5);
+	ck_assert_int_eq(metrics_collect(&list, span_buf(&said), ROLE_GATE, "0"), 0);
+	ck_assert_ptr_nonnull(strstr(
+	    make_text(), "aegis_queue_bytes{process=\"gate\",name=\"0\",peer=\"\"} 5\n"));
+}
+END_TEST
+
 START_TEST(malformed_lists_count_for_nothing)
 {
 	static const struct {
@@ -142,6 +152,7 @@ main(void)
 	tcase_add_test(t, text_of_kinds);
 	tcase_add_test(t, same_labels_are_added_up);
 	tcase_add_test(t, nobody_speaks_for_others);
+	tcase_add_test(t, an_empty_label_is_one);
 	tcase_add_test(t, malformed_lists_count_for_nothing);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
