@@ -21,7 +21,8 @@
 struct place {
 	const char *what;
 	char *where;
-	const char *source; /* as config_finish.c names it */
+	const char *source;  /* as config_finish.c names it */
+	const char *setting; /* NULL: the file is the key */
 };
 
 static char *
@@ -32,14 +33,38 @@ credential_path(void)
 	return dir != NULL ? key_path_join(dir, "aegis-master-key") : NULL;
 }
 
+/* Is the key there? In a file of settings it is on a line that begins like this. */
+static bool
+is_there(const struct place *p)
+{
+	char *line = NULL, *at;
+	size_t cap = 0;
+	bool found = false;
+	FILE *f;
+
+	if (p->setting == NULL || p->where == NULL)
+		return p->where != NULL && access(p->where, F_OK) == 0;
+	f = fopen(p->where, "re");
+	while (f != NULL && !found && getline(&line, &cap, f) != -1) {
+		at = line + strspn(line, " ");
+		found = strncmp(at, p->setting, strlen(p->setting)) == 0 &&
+		    strspn(at + strlen(p->setting), " \r\n") !=
+			strlen(at + strlen(p->setting));
+	}
+	if (line != NULL)
+		explicit_bzero(line, cap);
+	free(line);
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
 static void
 put(const struct config *c, const struct place *p, struct listing *l)
 {
 	bool used =
 	    c->master_key_source != NULL && strcmp(c->master_key_source, p->source) == 0;
-	const char *state = used                              ? "used"
-	    : p->where != NULL && access(p->where, F_OK) == 0 ? "there"
-							      : "-";
+	const char *state = used ? "used" : is_there(p) ? "there" : "-";
 	struct buf row;
 	struct jsonw w;
 
@@ -71,18 +96,20 @@ cmd_key_where(struct cli *cli)
 	struct place places[] = {
 	    {"the vault's own file",
 		named ? key_path_join(c->data_dir, ".master-key") : NULL,
-		".master-key of this vault"},
-	    {"AEGIS_MASTER_KEY of the environment", NULL, "AEGIS_MASTER_KEY"},
-	    {"AEGIS_MASTER_KEY in .env", key_path_join(c->base_dir, ".env"), ".env"},
+		".master-key of this vault", NULL},
+	    {"AEGIS_MASTER_KEY of the environment", NULL, "AEGIS_MASTER_KEY", NULL},
+	    {"AEGIS_MASTER_KEY in .env", key_path_join(c->base_dir, ".env"), ".env",
+		"AEGIS_MASTER_KEY="},
 	    {"vault.master_key of the configuration",
-		c->file != NULL ? strdup(c->file) : NULL, "vault.master_key in the file"},
+		c->file != NULL ? strdup(c->file) : NULL, "vault.master_key in the file",
+		"master_key:"},
 	    {"vault.master_key_file",
 		c->master_key_file != NULL ? strdup(c->master_key_file) : NULL,
-		"vault.master_key_file"},
+		"vault.master_key_file", NULL},
 	    {"systemd credential aegis-master-key", credential_path(),
-		"systemd credential aegis-master-key"},
+		"systemd credential aegis-master-key", NULL},
 	    {"file in the data directory", key_path_join(c->data_dir, ".master-key"),
-		".master-key in the data directory"},
+		".master-key in the data directory", NULL},
 	};
 	if (listing_begin(&l, cli->json, columns) == -1)
 		return ADMIN_FAILED;

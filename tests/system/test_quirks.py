@@ -11,12 +11,14 @@ import socket
 import sqlite3
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 import requests
 from conftest import SECRET, Upstream
 from lab import Lab
 
+TOP = Path(__file__).resolve().parents[2]
 DENY = "agent: nobody\nrules:\n  - service: none\n"
 
 
@@ -130,6 +132,42 @@ def test_what_init_writes_can_all_be_used(prefix, place):
     leaves = {u for u in used if not any(v.startswith(u + ".") for v in used)}
     assert len(leaves & set(keys)) > 60
     assert not [u for u in leaves - set(keys) if u.split(".")[0] in ("gate", "vault", "observability", "policies")]
+
+
+def test_each_variable_counts(prefix, place):
+    """Flags before variables before .env before the file before the default, and it is said which."""
+    manual = (TOP / "doc" / "aegis.config.yaml.5").read_text()
+    overrides = re.findall(r"^\.It Ic ([a-z_.]+)\n(?:(?!\.It).*\n)*?\.Pq (.*); overridden by (AEGIS_\w+)$", manual, re.M)
+    secret = {"vault.master_key", "vault.master_key_file", "secrets.openbao.addr"}  # these need others
+    values = {k: {"boolean": "false", "number": "7", "path": str(place / "x")}.get(kind.split(";")[0], "x")
+              for k, kind, _ in overrides if k not in secret}
+    values.update({"gate.listen": "127.0.0.2:7777", "gate.policy_mode": "dry-run", "vault.provider": "embedded",
+                   "observability.log_level": "debug", "observability.log_format": "logfmt"})
+    names = {k: v for k, _, v in overrides}
+    assert len(values) >= 15
+
+    def shown(env, *flags):
+        done = subprocess.run([prefix / "bin" / "aegis", "config", "show", "--json", *flags], cwd=place, text=True,
+                              capture_output=True, timeout=20, env={"PATH": "/usr/bin:/bin", "HOME": str(place), **env})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["keys"]
+
+    (place / "x").mkdir()
+    keys = shown({names[k]: v for k, v in values.items()})
+    for key, value in values.items():
+        got = keys[key]["value"][0] if isinstance(keys[key]["value"], list) else keys[key]["value"]
+        if key not in ("gate.listen", "vault.data_dir", "admin.socket"):  # made of others, too
+            assert str(got).lower() == value.lower(), key
+        assert keys[key]["from"] == "environment", key
+    (place / "aegis.config.yaml").write_text("gate:\n  workers: 2\n  policy_mode: off\n  port: 1111\nvault:\n  name: a\n")
+    (place / ".env").write_text("AEGIS_WORKERS=3\nAEGIS_POLICY_MODE=dry-run\nAEGIS_VAULT=b\n")
+    (place / ".env").chmod(0o600)
+    keys = shown({"AEGIS_WORKERS": "4"}, "--data-dir", str(place / "x"))
+    assert keys["gate.workers"] == {"value": 4, "from": "environment"}
+    assert keys["gate.policy_mode"] == {"value": "dry-run", "from": ".env"}
+    assert keys["gate.port"] == {"value": 1111, "from": "file"}
+    assert keys["gate.max_body_size"]["from"] == "default"
+    assert keys["vault.data_dir"]["from"] == "flag" and keys["vault.name"]["value"] == "b"
 
 
 def test_a_key_that_was_given_is_the_vaults(lab):

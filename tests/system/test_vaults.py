@@ -100,9 +100,13 @@ def test_where_the_key_is(lab):
         return [p["place"] for p in json.loads(done.stdout) if p["state"] == "used"]
 
     assert used() == ["file in the data directory"]
+    assert [p["state"] for p in lab.json("key", "where")] == ["-"] * 5 + ["used"], "none else is there"
     assert used(AEGIS_MASTER_KEY=key) == ["AEGIS_MASTER_KEY of the environment"]
     (lab.dir / ".env").write_text(f"AEGIS_MASTER_KEY={key}\n")
     assert used() == ["AEGIS_MASTER_KEY in .env"]
+    states = {p["place"]: p["state"] for p in json.loads(lab.aegis(
+        "key", "where", "--json", env={"AEGIS_MASTER_KEY": key}).stdout)}
+    assert states["AEGIS_MASTER_KEY in .env"] == states["file in the data directory"] == "there"
     (lab.dir / ".env").unlink()
     lab.aegis("vault", "create", "-n", "staging")
     assert used(AEGIS_VAULT="staging") == ["the vault's own file"]
