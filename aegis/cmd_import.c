@@ -48,6 +48,8 @@ static const struct map {
     {"observability", "log_format", "log_format", "", NULL},
     {"observability", "metrics", "metrics", "", NULL},
     {"observability", "dashboard", NULL, NULL, "the same keys; who asks shows a token"},
+    {"policies", "dir", NULL, NULL, "nothing read it there: it is gate.policies_dir"},
+    {"policies", "mode", NULL, NULL, "nothing read it there: it is gate.policy_mode"},
     {"mcp", "transport", "transport", "", NULL},
     {"mcp", "port", "port", "", NULL},
 };
@@ -296,6 +298,39 @@ take_policies(struct import *in, const char *from)
 	return r;
 }
 
+/* Their list of vaults, and whether the key was split; their stores are not opened. */
+static void
+tell_vaults(struct import *in, const char *data)
+{
+	char *path = key_path_join(data, "vaults.json"), name[65], what[80], why[120];
+	struct json_doc d;
+	struct json_iter it;
+	size_t len = 0;
+	char *text = path != NULL ? config_read_file(path, FILE_MAX, &len) : NULL;
+
+	json_init(&d);
+	if (text != NULL && json_parse(&d, text, len, NULL) == JSON_OK) {
+		json_iter_init(&it, &d, json_get(&d, 0, "vaults"));
+		while (json_iter_next(&it, &d)) {
+			if (json_str_copy(&d, json_get(&d, it.value, "name"), name,
+				sizeof(name), NULL) != 0 ||
+			    strcmp(name, "default") == 0)
+				continue;
+			snprintf(what, sizeof(what), "vault %s", name);
+			snprintf(why, sizeof(why), "aegis vault create --name %s", name);
+			note(&in->left, what, why);
+		}
+	}
+	json_free(&d);
+	free(text);
+	free(path);
+	path = key_path_join(data, ".seal-config.json");
+	if (path != NULL && access(path, F_OK) == 0)
+		note(&in->left, "shares of the master key",
+		    "they are of another key: aegis vault split makes others");
+	free(path);
+}
+
 /* Everything, in memory and in ./policies. 0, or -1 after saying why. */
 static int
 take_over(struct import *in)
@@ -321,6 +356,13 @@ take_over(struct import *in)
 			take_section(in, section);
 	if (r == 0 && ytree_get(root, "gate") == NULL)
 		put_policies(in, &gate);
+	section = ytree_get(root, "vault");
+	dir = section != NULL ? ytree_get(section, "data_dir") : NULL;
+	from = key_path_join(
+	    in->dir, dir != NULL && dir->kind == YAML_TEXT ? dir->text : ".aegis");
+	if (from != NULL)
+		tell_vaults(in, from);
+	free(from);
 	ytree_free(root);
 	return r;
 }

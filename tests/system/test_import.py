@@ -35,6 +35,9 @@ observability:
 mcp:
   transport: stdio
   port: 3200
+policies:
+  dir: ./policies
+  mode: enforce
 webhooks:
   - url: https://hooks.example/x
     secret: "%s"
@@ -61,6 +64,10 @@ def old(place):
     (there / "rules" / "notes.txt").write_text("nothing")
     (there / ".aegis").mkdir()
     (there / ".aegis" / "aegis.db").write_bytes(b"encrypted")
+    (there / ".aegis" / "vaults.json").write_text(json.dumps({"vaults": [
+        {"name": name, "dbPath": f".aegis/vaults/{name}.db", "salt": "5a" * 32, "createdAt": "2026-03-01T00:00:00Z"}
+        for name in ("default", "staging")]}))
+    (there / ".aegis" / ".seal-config.json").write_text('{"threshold": 2, "totalShares": 3}')
     return there
 
 
@@ -80,7 +87,10 @@ def test_configuration_and_policies_come_over(prefix, place, old):
     assert not (place / "policies" / "notes.txt").exists()
     left = {x["what"]: x["why"] for x in said["not_taken"]}
     assert set(left) == {"gate.tls", "gate.policies_dir", "gate.colour", "vault.name", "vault.data_dir",
-                         "vault.master_key", "observability.dashboard", "webhooks"}
+                         "vault.master_key", "observability.dashboard", "webhooks", "vault staging",
+                         "shares of the master key", "policies.dir", "policies.mode"}
+    assert left["vault staging"] == "aegis vault create --name staging"
+    assert "gate.policies_dir" in left["policies.dir"]
     assert left["webhooks"] == ("aegis webhook add --url 'https://hooks.example/x' --events "
                                 "blocked_request,credential_expiring")
     assert {p: p.read_bytes() for p in before} == {p: b for p, (b, _) in before.items()}
