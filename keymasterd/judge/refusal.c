@@ -13,6 +13,7 @@
 #include "keymasterd/judge/flight.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/seal_error.h"
+#include "keymasterd/judge/sealed.h"
 
 struct words {
 	uint32_t status;
@@ -63,6 +64,9 @@ static const struct words table[] = {
 	"The tool's answer is larger than allowed", NULL},
 };
 
+/* Who would have answered was ended because of it. */
+static const struct words sealed = {503, 0, SEALED_CODE, SEALED_ERROR, NULL};
+
 /* A number of octets; 0 when it is none. */
 static uint64_t
 limit_of(struct span s)
@@ -84,8 +88,10 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 
 	if (m->reason == 0 || m->reason >= sizeof(table) / sizeof(table[0]))
 		return -1;
-	w = &table[m->reason];
-	status = m->status >= 400 && m->status <= 599 ? m->status : w->status;
+	w = vault_sealed && m->reason == REFUSAL_REDEEMER_GONE ? &sealed
+							       : &table[m->reason];
+	status =
+	    w != &sealed && m->status >= 400 && m->status <= 599 ? m->status : w->status;
 	decide_begin(&d, c, reqid, m->peer);
 	d.budget = LEDGER_CAUSE_HTTP;
 	if (memcmp(m->request_id, zeros, sizeof(zeros)) != 0) {
@@ -115,7 +121,7 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 	d.headers = w->headers;
 	if (m->reason == REFUSAL_METHOD_NOT_ALLOWED) /* the gate knows two kinds */
 		d.headers = m->seal ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
-	else if (d.headers == NULL && status == 503)
+	else if (d.headers == NULL && status == 503 && w != &sealed)
 		d.headers = "Retry-After: 1\r\n";
 	d.seal = m->seal;
 	if (m->seal && m->reason == REFUSAL_ANSWER_TOO_LARGE) {
@@ -133,6 +139,9 @@ refusal_record(struct chan *c, uint64_t reqid, void *msg)
 		decide_refuse_seal(&d, status,
 		    m->reason == REFUSAL_BAD_REQUEST ? 1000 : status, message,
 		    (struct span){NULL, 0});
+	} else if (w == &sealed) {
+		decide_refuse(
+		    &d, status, w->code, w->error, SEALED_HINT, DK("status", "sealed"));
 	} else if (m->reason == REFUSAL_BODY_INSPECTION) {
 		decide_refuse(&d, status, w->code, w->error, inspection_hint,
 		    DK("mode", "block"), DKL("matches", m->detail));

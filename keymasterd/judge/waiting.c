@@ -11,6 +11,7 @@
 #include "common/proc.h"
 #include "keymasterd/judge/authorize.h"
 #include "keymasterd/judge/redeemer.h"
+#include "keymasterd/judge/sealed.h"
 
 /* One block: the strings follow the struct. */
 struct waiting {
@@ -54,6 +55,11 @@ refuse(struct decide *d, const char *why)
 {
 	char hint[400];
 
+	if (vault_sealed) {
+		decide_refuse(d, 503, SEALED_CODE, SEALED_ERROR, SEALED_HINT,
+		    DK("status", "sealed"));
+		return;
+	}
 	snprintf(hint, sizeof(hint),
 	    "The process that holds this credential is not there: %s", why);
 	d->headers = "Retry-After: 5\r\n";

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import secrets
 import shutil
 import signal
@@ -129,6 +130,8 @@ def upstream_server():
     from conftest import Upstream
 
     def respond(r):
+        if r.path == "/slow":
+            time.sleep(0.3)
         good = r.headers.get("authorization") == f"Bearer {SECRET}"
         r.answer(200 if good else 403)
 
@@ -187,17 +190,17 @@ def test_sealed_under_load(site, shares):
     assert {role for role, _ in site.key_descriptors()} == {"master", "vault"}
     answers, stop = [], threading.Event()
 
-    def agent():
+    def agent(path):
         with requests.Session() as session:
             while not stop.is_set():
                 begun = time.monotonic()
                 try:
-                    r = session.get(lab.url + "/api/x", headers={"X-Aegis-Agent": site.token}, timeout=10)
+                    r = session.get(lab.url + path, headers={"X-Aegis-Agent": site.token}, timeout=10)
                     answers.append((begun, r.status_code, r.text))
                 except requests.ConnectionError:
                     answers.append((begun, 0, ""))
 
-    threads = [threading.Thread(target=agent) for _ in range(4)]
+    threads = [threading.Thread(target=agent, args=(path,)) for path in ("/api/x", "/api/x", "/api/slow", "/api/slow")]
     for t in threads:
         t.start()
     wait_until(lambda: len(answers) > 50)
@@ -209,10 +212,11 @@ def test_sealed_under_load(site, shares):
     for t in threads:
         t.join()
     before = {status for begun, status, _ in answers if begun <= sealed_at}
-    after = {(status, text) for begun, status, text in answers if begun > sealed_at}
-    assert before <= {200, 502, 503} and 200 in before, before
-    assert {status for status, _ in after} == {503}
-    assert all(json.loads(text)["error"] == SEALED and HINT in json.loads(text)["hint"] for _, text in after)
+    after = {status for begun, status, _ in answers if begun > sealed_at}
+    assert before == {200, 503}, "those under way, too"
+    assert after == {503}
+    told = [json.loads(text) for _, status, text in answers if status == 503]
+    assert all((t["error"], t["status"]) == (SEALED, "sealed") and HINT in t["hint"] for t in told), told
 
     # who had secrets is gone, and nobody else has any
     children = lab.children().values()
@@ -395,14 +399,12 @@ def test_each_vault_has_its_own(site):
     env = {"AEGIS_VAULT": "other"}
     done = lab.aegis("vault", "split", "-t", "2", "-s", "2", "--json", env=env)
     mine = json.loads(done.stdout)["shares"]
+    listed = {v["name"]: v["sealed"] for v in lab.json("vault", "vaults")}
+    assert listed == {"default": True, "other": False}
     lab.aegis("vault", "seal", env=env)
     assert (lab.data / "vaults" / "other" / ".sealed").exists()
     assert len(mine) == 2 and not (lab.data / "vaults" / "other" / "vault" / "default.split").exists()
-    listed = {v["name"]: v["sealed"] for v in json.loads(lab.aegis("vault", "vaults", "--json").stdout)}
-    assert listed == {"default": True, "other": True}
-    lab.aegis("vault", "create", "--name", "third")
-    assert {v["name"]: v["sealed"] for v in lab.json("vault", "vaults")}["third"] is False
-    lab.aegis("vault", "list", env={"AEGIS_VAULT": "third"})
+    assert re.search(r"^other .*sealed$", lab.aegis("vault", "vaults").stdout, re.M)
 
 
 def test_a_backup_has_no_share_and_opens_with_shares(site, place):

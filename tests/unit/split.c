@@ -14,10 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "common/hex.h"
+#include "common/loop.h"
 #include "common/secret.h"
 #include "keymasterd/vault/file.h"
-#include "keymasterd/vault/split.h"
+#include "keymasterd/vault/quorum.h"
 
 #define LINE (SHARE_TEXT_LEN + 1)
 
@@ -381,6 +384,91 @@ START_TEST(the_file)
 }
 END_TEST
 
+static unsigned old;
+
+static void
+on_old(void)
+{
+	old = quorum_have();
+}
+
+/* Its time is over now, if it is the one of ten minutes. */
+static int
+ripen(const struct event_base *base, const struct event *e, void *arg)
+{
+	struct timeval at, now;
+	struct event *writable;
+
+	memcpy(&writable, &e, sizeof(writable));
+	(void)event_base_gettimeofday_cached(loop_base(), &now);
+	(void)base;
+	ck_assert(event_pending(e, EV_TIMEOUT, &at));
+	ck_assert_int_le(at.tv_sec - now.tv_sec, 601);
+	if (at.tv_sec - now.tv_sec >= 590) {
+		event_active(writable, EV_TIMEOUT, 0);
+		++*(unsigned *)arg;
+	}
+	return 0;
+}
+
+static const char *
+bring(unsigned i)
+{
+	struct share s;
+	const char *why;
+
+	nth(i, &s);
+	why = quorum_bring(&s);
+	share_end(&s);
+	return why;
+}
+
+START_TEST(shares_that_were_brought)
+{
+	char dir[] = "/tmp/aegis-split-XXXXXX";
+	unsigned ripe = 0;
+	const char *why;
+	int fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(loop_init(), 0);
+	quorum_on_old(on_old);
+	make(3, 5);
+	quorum_open(fd, "v", 1);
+	ck_assert_ptr_null(quorum_split());
+	ck_assert_ptr_nonnull(strstr(bring(0), "never split"));
+	ck_assert_int_eq(quorum_replace(&split), 0);
+	ck_assert_ptr_null(bring(0));
+	ck_assert_ptr_null(bring(3));
+	ck_assert_ptr_nonnull(strstr(bring(0), "brought already"));
+	ck_assert_uint_eq(quorum_have(), 2);
+	ck_assert(!quorum_there());
+	ck_assert_int_eq(event_base_foreach_event(loop_base(), ripen, &ripe), 0);
+	ck_assert_uint_eq(ripe, 1);
+	ck_assert_int_ge(event_base_loop(loop_base(), EVLOOP_NONBLOCK), 0);
+	ck_assert_uint_eq(old, 2);
+	ck_assert_uint_eq(quorum_have(), 0);
+	/* there is no vault that they open */
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_ptr_null(bring(i));
+	ck_assert(quorum_there());
+	ck_assert_ptr_null(quorum_join(&why));
+	ck_assert_ptr_nonnull(why);
+	ck_assert_uint_eq(quorum_have(), 0);
+	/* another split, and nothing of the one before counts */
+	ck_assert_ptr_null(bring(1));
+	make(2, 2);
+	ck_assert_int_eq(quorum_replace(&split), 0);
+	ck_assert_uint_eq(quorum_have(), 0);
+	ck_assert_ptr_null(bring(1));
+	quorum_forget();
+	ck_assert_int_eq(unlinkat(fd, "v.split", 0), 0);
+	close(fd);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -402,6 +490,7 @@ main(void)
 	tcase_add_test(tc, blanks_and_capitals_do_not_matter);
 	tcase_add_test(tc, a_made_up_share_is_refused);
 	tcase_add_test(tc, the_file);
+	tcase_add_test(tc, shares_that_were_brought);
 	suite_add_tcase(suite, tc);
 	run = srunner_create(suite);
 	srunner_run_all(run, CK_ENV);
