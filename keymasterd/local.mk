@@ -161,6 +161,7 @@ JUDGE_CORE = \
 	keymasterd/judge/api_service.c keymasterd/judge/api_service.h \
 	keymasterd/judge/store_session.c keymasterd/judge/store_sqlite.c \
 	keymasterd/judge/turn.c keymasterd/judge/turn.h \
+	keymasterd/judge/vault_drop.c keymasterd/judge/vault_drop.h \
 	keymasterd/judge/vault_mark.c keymasterd/judge/vault_mark.h \
 	keymasterd/judge/waiting.c keymasterd/judge/waiting.h \
 	keymasterd/judge/windows.c

@@ -42,6 +42,18 @@ act_pending(const char *event)
 	return false;
 }
 
+bool
+act_changes(struct span credential)
+{
+	const struct act *a;
+
+	LIST_FOREACH (a, &acts, entry)
+		if (a->credential.len == credential.len && credential.len > 0 &&
+		    memcmp(a->credential.p, credential.p, credential.len) == 0)
+			return true;
+	return false;
+}
+
 void
 act_end_json(struct act *a, uint32_t code, const char *message, struct span json)
 {
@@ -70,6 +82,7 @@ act_fail(struct act *a, const char *message)
 	    .event = span_str(a->event),
 	    .code = span_str("failed"),
 	    .reason = span_str(message),
+	    .credential = a->credential,
 	    .detail = a->detail};
 
 	(void)ledger_append(&row, NULL);

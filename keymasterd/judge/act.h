@@ -17,8 +17,9 @@ struct act {
 	LIST_ENTRY(act) entry;
 	struct chan *chan; /* NULL: the administrator is gone */
 	uint64_t reqid;
-	const char *event;  /* of its rows; a constant */
-	struct span detail; /* of the row when it failed; {NULL, 0}: none */
+	const char *event; /* of its rows; a constant */
+	/* of the row when it failed; {NULL, 0}: none */
+	struct span credential, detail;
 };
 
 struct buf;
@@ -31,6 +32,8 @@ struct msg_vault_done;
 void *act_new(struct chan *, uint64_t reqid, const char *event, size_t size);
 /* Is one of this event under way? */
 bool act_pending(const char *event);
+/* Is one under way that has this credential? */
+bool act_changes(struct span credential);
 /* Each of these answers, if the administrator is still there, and frees. */
 void act_end(struct act *, uint32_t code, const char *message);
 void act_end_json(struct act *, uint32_t code, const char *message, struct span json);

@@ -39,7 +39,6 @@ static void
 on_gone(struct chan *c)
 {
 	act_gone(c);
-	credential_act_gone(c);
 	ledger_act_gone(c);
 	receipt_gone(c);
 	seal_gate_gone(c);

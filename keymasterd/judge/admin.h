@@ -95,7 +95,6 @@ int admin_permission_ask(struct chan *, uint64_t reqid, void *msg);
 int admin_user_login(struct chan *, uint64_t reqid, void *msg);
 
 /* The door is shut: acts that wait for vault finish without an answer. */
-void credential_act_gone(const struct chan *);
 void ledger_act_gone(const struct chan *);
 
 #endif

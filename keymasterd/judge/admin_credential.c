@@ -14,55 +14,33 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/proto.h"
+#include "keymasterd/judge/act.h"
 #include "keymasterd/judge/admin.h"
 #include "keymasterd/judge/admin_credential.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/redeemer.h"
 #include "keymasterd/judge/registry.h"
 #include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/vault_drop.h"
 #include "keymasterd/judge/vault_mark.h"
 
 #define VAULT_MS 30000 /* its key derivation may be slow when it starts */
 
 enum act_kind { ACT_ADD = 1, ACT_UPDATE, ACT_ROTATE };
 
-struct act {
+struct change {
+	struct act act;
 	enum act_kind kind;
-	struct chan *chan; /* NULL: the administrator is gone */
-	uint64_t reqid;
 	uint8_t offer[16]; /* what the administrator brought to vault */
 	int replace;
 	uint32_t grace_s;
 	struct store_credential row;
-	TAILQ_ENTRY(act) link;
 };
 
-static TAILQ_HEAD(, act) acts = TAILQ_HEAD_INITIALIZER(acts);
 static const char *const events[] = {
     "", "credential.add", "credential.update", "credential.rotate"};
 
-void
-credential_act_gone(const struct chan *c)
-{
-	struct act *a;
-
-	TAILQ_FOREACH (a, &acts, link)
-		if (a->chan == c)
-			a->chan = NULL;
-}
-
 /* One change of a credential at a time: each starts from the row as it is. */
-static int
-act_busy(struct span name)
-{
-	struct act *a;
-
-	TAILQ_FOREACH (a, &acts, link)
-		if (span_eq(name, a->row.name))
-			return 1;
-	return 0;
-}
-
 static int
 refuse_busy(struct chan *c, uint64_t reqid)
 {
@@ -71,35 +49,13 @@ refuse_busy(struct chan *c, uint64_t reqid)
 }
 
 static void
-act_end(struct act *a, uint32_t code, const char *message)
-{
-	if (a->chan != NULL)
-		admin_done(a->chan, a->reqid, code, message);
-	TAILQ_REMOVE(&acts, a, link);
-	free(a);
-}
-
-static void
-act_failed(struct act *a, const char *message)
-{
-	struct ledger_row row = {.kind = LEDGER_ADMIN,
-	    .tenant = span_str(a->row.tenant),
-	    .event = span_str(events[a->kind]),
-	    .credential = span_str(a->row.name),
-	    .code = span_str("failed"),
-	    .reason = span_str(message)};
-
-	(void)ledger_append(&row, NULL);
-	act_end(a, ADMIN_FAILED, message);
-}
-
-static void
-act_finish(struct act *a)
+change_finish(struct change *a)
 {
 	int r = store_credential_put(judge_store, &a->row);
 
 	if (r == STORE_EXISTS) {
-		act_failed(a, "The name or the service is taken by another credential.");
+		act_fail(
+		    &a->act, "The name or the service is taken by another credential.");
 		return;
 	}
 	turn_touched();
@@ -107,17 +63,16 @@ act_finish(struct act *a)
 		store_poison(judge_store, "out of memory");
 		r = -1;
 	}
-	act_end(a, r == 0 ? ADMIN_OK : ADMIN_FAILED, "");
+	act_end(&a->act, r == 0 ? ADMIN_OK : ADMIN_FAILED, "");
 }
 
-static void act_ask(struct act *);
+static void change_ask(struct change *);
 
 static void
 on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_vault_done *m = msg;
-	struct act *a = arg;
-	char why[257];
+	struct change *a = arg;
 
 	(void)c;
 	/* even if it is not known whether vault did it: the worker learns that from vault
@@ -125,7 +80,7 @@ on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
 	if (status != CHAN_OK || m->code == VAULT_OK)
 		redeemer_renew(a->row.tenant, a->row.name);
 	if (status != CHAN_OK) {
-		act_failed(a,
+		act_fail(&a->act,
 		    "Vault did not answer. Whether it holds the new values is not known: "
 		    "do this "
 		    "again.");
@@ -135,21 +90,19 @@ on_vault(struct chan *c, enum chan_status status, void *msg, void *arg)
 		/* left behind by an add or a removal that was cut short: nobody could use
 		 * it */
 		a->replace = 1;
-		act_ask(a);
+		change_ask(a);
 		return;
 	}
 	if (m->code != VAULT_OK) {
-		if (m->message.len == 0 || span_copy(m->message, why, sizeof(why)) == -1)
-			snprintf(why, sizeof(why), "Vault refused (code %u).", m->code);
-		act_failed(a, why);
+		act_fail(&a->act, act_vault_why(m));
 		return;
 	}
 	vault_mark_saved(m->saves);
-	act_finish(a);
+	change_finish(a);
 }
 
 static void
-act_ask(struct act *a)
+change_ask(struct change *a)
 {
 	struct chan *vault = proc_peer(ROLE_VAULT);
 	char scheme[8];
@@ -157,7 +110,7 @@ act_ask(struct act *a)
 
 	if (vault == NULL ||
 	    upstream_parse(a->row.upstream, scheme, NULL, 0, &m.port) == -1) {
-		act_failed(a, "Vault is not running. See `aegis status`.");
+		act_fail(&a->act, "Vault is not running. See `aegis status`.");
 		return;
 	}
 	m.tenant = span_str(a->row.tenant);
@@ -177,19 +130,19 @@ act_ask(struct act *a)
 	m.grace_s = a->grace_s;
 	memcpy(m.offer, a->offer, sizeof(m.offer));
 	if (chan_ask(vault, MSG_credential_seal, &m, VAULT_MS, on_vault, a) == 0)
-		act_failed(
-		    a, "Vault could not be asked: too many open files or no memory.");
+		act_fail(&a->act,
+		    "Vault could not be asked: too many open files or no memory.");
 }
 
 static void
-act_go(int committed, void *arg)
+change_go(int committed, void *arg)
 {
-	struct act *a = arg;
+	struct change *a = arg;
 
 	if (committed)
-		act_ask(a);
+		change_ask(a);
 	else
-		act_end(a, ADMIN_FAILED, "");
+		act_end(&a->act, ADMIN_FAILED, "");
 }
 
 /* Where the credential may go, and what of its guard is not as it is by default. */
@@ -212,37 +165,33 @@ describe(const struct store_credential *row, char *out, size_t size)
 
 /* Row, then vault if it has to know (offer is not NULL), else the database at once. */
 static int
-act_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
+change_begin(struct chan *c, uint64_t reqid, enum act_kind kind,
     const struct store_credential *row, const uint8_t *offer)
 {
 	static char detail[sizeof(row->domains) + sizeof(row->upstream) +
 	    sizeof(row->secret_ref) + 2400];
-	struct act *a = calloc(1, sizeof(*a));
+	struct change *a = act_new(c, reqid, events[kind], sizeof(*a));
 
-	if (a == NULL) {
-		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
+	if (a == NULL)
 		return 0;
-	}
 	a->kind = kind;
-	a->chan = c;
-	a->reqid = reqid;
 	if (offer != NULL)
 		memcpy(a->offer, offer, sizeof(a->offer));
 	a->replace = kind != ACT_ADD;
 	a->row = *row;
 	if (kind == ACT_ROTATE && row->grace_ms > row->rotated_ms)
 		a->grace_s = (uint32_t)((row->grace_ms - row->rotated_ms) / 1000);
-	TAILQ_INSERT_TAIL(&acts, a, link);
+	a->act.credential = span_str(a->row.name);
 	describe(row, detail, sizeof(detail));
 	admin_ledger(c,
-	    &(struct admin_act){.event = events[kind],
+	    &(struct admin_act){.event = a->act.event,
 		.service = span_str(a->row.service),
 		.credential = span_str(a->row.name),
 		.detail = span_str(detail)});
 	if (offer != NULL)
-		turn_then(act_go, a);
+		turn_then(change_go, a);
 	else
-		act_finish(a);
+		change_finish(a);
 	return 0;
 }
 
@@ -253,7 +202,7 @@ admin_credential_add(struct chan *c, uint64_t reqid, void *msg)
 	const struct msg_credential_add *m = msg;
 	char why[512];
 
-	if (act_busy(m->name))
+	if (act_changes(m->name))
 		return refuse_busy(c, reqid);
 	if (credential_row_new(m, &row, why, sizeof(why)) == -1)
 		return admin_refuse(c, reqid, "%s", why);
@@ -268,7 +217,7 @@ admin_credential_add(struct chan *c, uint64_t reqid, void *msg)
 		    "Service %s has the credential %s already: a service has one "
 		    "credential.",
 		    row.service, credential_by_service(row.tenant, m->service)->row.name);
-	return act_begin(c, reqid, ACT_ADD, &row, m->offer);
+	return change_begin(c, reqid, ACT_ADD, &row, m->offer);
 }
 
 int
@@ -283,12 +232,12 @@ admin_credential_update(struct chan *c, uint64_t reqid, void *msg)
 		return admin_refuse(c, reqid,
 		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
-	if (act_busy(m->name))
+	if (act_changes(m->name))
 		return refuse_busy(c, reqid);
 	row = old->row;
 	if (credential_row_change(m, &row, why, sizeof(why)) == -1)
 		return admin_refuse(c, reqid, "%s", why);
-	return act_begin(c, reqid, ACT_UPDATE, &row,
+	return change_begin(c, reqid, ACT_UPDATE, &row,
 	    (m->set & CREDENTIAL_SEALED) != 0 ? m->offer : NULL);
 }
 
@@ -304,7 +253,7 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 		return admin_refuse(c, reqid,
 		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
-	if (act_busy(m->name))
+	if (act_changes(m->name))
 		return refuse_busy(c, reqid);
 	if (old->row.secret_ref[0] != '\0')
 		return admin_refuse(c, reqid,
@@ -321,7 +270,7 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 	row.grace_ms = m->grace_s > 0 ? now + (uint64_t)m->grace_s * 1000 : 0;
 	if (m->ttl_days != UINT32_MAX && credential_ttl(&row, m->ttl_days, now) == -1)
 		return admin_refuse(c, reqid, "The ttl is 0 to 36500 days.");
-	return act_begin(c, reqid, ACT_ROTATE, &row, m->offer);
+	return change_begin(c, reqid, ACT_ROTATE, &row, m->offer);
 }
 
 /*
@@ -344,7 +293,7 @@ credential_grace_tick(void)
 		    .detail = span_str("the secret before its rotation is wiped")};
 
 		if (c->row.grace_ms == 0 || c->row.grace_ms > now ||
-		    act_busy(span_str(c->row.name)))
+		    act_changes(span_str(c->row.name)))
 			continue;
 		row = c->row;
 		row.grace_ms = 0;
@@ -358,64 +307,23 @@ credential_grace_tick(void)
 
 /* ---- remove: database first, so that a leftover is one that nobody can use ---- */
 
-struct drop {
-	char tenant[STORE_TENANT_MAX], name[129];
-};
-
-static void
-on_dropped(struct chan *c, enum chan_status status, void *msg, void *arg)
-{
-	const struct msg_vault_done *m = msg;
-	struct drop *d = arg;
-
-	(void)c;
-	if (status != CHAN_OK || (m->code != VAULT_OK && m->code != VAULT_MISSING))
-		LOG_WARN("vault.leftover", LS("credential", d->name),
-		    LS("effect",
-			"unusable; the next vault add of this name replaces it"));
-	else if (m->code == VAULT_OK)
-		vault_mark_saved(m->saves);
-	free(d);
-}
-
-static void
-drop_go(int committed, void *arg)
-{
-	struct chan *vault = proc_peer(ROLE_VAULT);
-	struct drop *d = arg;
-	MSG_INIT(credential_drop, m);
-
-	m.tenant = span_str(d->tenant);
-	m.name = span_str(d->name);
-	if (!committed || vault == NULL ||
-	    chan_ask(vault, MSG_credential_drop, &m, VAULT_MS, on_dropped, d) == 0) {
-		if (committed)
-			LOG_WARN("vault.leftover", LS("credential", d->name));
-		free(d);
-	}
-}
-
 int
 admin_credential_remove(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_credential_remove *m = msg;
 	struct credential *old = credential_by_name(judge_conf.tenant, m->name);
-	struct drop *d;
 	char key[64];
 
 	if (old == NULL)
 		return admin_refuse(c, reqid,
 		    "There is no credential named %.*s. See them with: aegis vault list",
 		    (int)m->name.len, m->name.p);
-	if (act_busy(m->name))
+	if (act_changes(m->name))
 		return refuse_busy(c, reqid);
-	d = calloc(1, sizeof(*d));
-	if (d == NULL) {
+	if (vault_drop_later(old->row.tenant, old->row.name) == -1) {
 		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
 		return 0;
 	}
-	memcpy(d->tenant, old->row.tenant, sizeof(d->tenant));
-	memcpy(d->name, old->row.name, sizeof(d->name));
 	admin_ledger(c,
 	    &(struct admin_act){.event = "credential.remove",
 		.service = span_str(old->row.service),
@@ -425,7 +333,6 @@ admin_credential_remove(struct chan *c, uint64_t reqid, void *msg)
 	if (store_credential_delete(judge_store, old->row.tenant, old->row.id) == 0 &&
 	    store_window_delete(judge_store, old->row.tenant, key) == 0)
 		credential_forget(old);
-	turn_then(drop_go, d);
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;
 }

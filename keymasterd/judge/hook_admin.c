@@ -24,6 +24,7 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/turn.h"
+#include "keymasterd/judge/vault_drop.h"
 #include "keymasterd/judge/vault_mark.h"
 
 #define VAULT_MS 30000
@@ -243,45 +244,11 @@ hook_list(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
-struct drop {
-	char tenant[STORE_TENANT_MAX], name[sizeof(HOOK_NAME) + HOOK_ID_LEN];
-};
-
-static void
-on_dropped(struct chan *c, enum chan_status status, void *msg, void *arg)
-{
-	const struct msg_vault_done *m = msg;
-	struct drop *d = arg;
-
-	(void)c;
-	if (status == CHAN_OK && m->code == VAULT_OK)
-		vault_mark_saved(m->saves);
-	else if (status != CHAN_OK || m->code != VAULT_MISSING)
-		LOG_WARN("vault.leftover", LS("credential", d->name),
-		    LS("effect", "unusable"));
-	free(d);
-}
-
-static void
-drop_go(int committed, void *arg)
-{
-	struct chan *vault = proc_peer(ROLE_VAULT);
-	struct drop *d = arg;
-	MSG_INIT(credential_drop, m);
-
-	m.tenant = span_str(d->tenant);
-	m.name = span_str(d->name);
-	if (!committed || vault == NULL ||
-	    chan_ask(vault, MSG_credential_drop, &m, VAULT_MS, on_dropped, d) == 0)
-		free(d);
-}
-
 int
 hook_remove(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_webhook_remove *m = msg;
 	struct hook *h = hook_find(judge_conf.tenant, m->id);
-	struct drop *d;
 
 	if (h == NULL)
 		return admin_refuse(c, reqid,
@@ -290,19 +257,16 @@ hook_remove(struct chan *c, uint64_t reqid, void *msg)
 	if (h->row.created_ms == 0)
 		return admin_refuse(c, reqid,
 		    "This webhook is in the configuration: take it out of there.");
-	if ((d = calloc(1, sizeof(*d))) == NULL) {
+	if (vault_drop_later(h->row.tenant, h->name) == -1) {
 		admin_done(c, reqid, ADMIN_FAILED, "The judge has no memory left.");
 		return 0;
 	}
-	memcpy(d->tenant, h->row.tenant, sizeof(d->tenant));
-	memcpy(d->name, h->name, sizeof(d->name));
 	admin_ledger(c,
 	    &(struct admin_act){
 		.event = "webhook.remove", .detail = span_str(h->row.id)});
 	turn_touched();
 	if (store_hook_delete(judge_store, h->row.tenant, h->row.id) == 0)
 		hook_forget(h);
-	turn_then(drop_go, d);
 	admin_done(c, reqid, ADMIN_OK, "");
 	return 0;
 }
