@@ -60,7 +60,8 @@ hook_configure(void *msg)
 	memset(row, 0, sizeof(*row));
 	row->events = hook_events(m->events, &bad);
 	if (row->events == 0) {
-		LOG_ERROR("webhook.events", LSN("url", m->url.p, m->url.len),
+		/* the address may hold a secret */
+		LOG_ERROR("webhook.events", LSN("webhook", m->id.p, m->id.len),
 		    LSN("unknown", bad.p, bad.len));
 		return -1;
 	}

@@ -343,9 +343,10 @@ webhooks:
     finally:
         lab.stop()
     lab.config.write_text(lab.text.replace("agent_auth_failure", "no_such_event"))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="webhook.events.*no_such_event"):
         lab.start()
     lab.stop()
+    assert receiver.url("/configured") not in lab.log.read_text()  # for many it is as good as a secret
 
 
 def test_webhooks_of_the_configuration_again(prefix, place, ca):
