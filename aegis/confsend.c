@@ -482,11 +482,13 @@ send_tunnels(struct child *child, const struct config *c)
 {
 	const struct config_tool *t;
 	struct buf hosts;
+	size_t i;
 	int r = 0;
 
-	for (t = c->tools; t < c->tools + c->ntools && r == 0; t++) {
+	for (i = 0; i < c->ntools && r == 0; i++) {
 		MSG_INIT(conf_tunnel, m);
 
+		t = &c->tools[i];
 		if (!t->enabled || t->network != TOOL_NETWORK_NAMED)
 			continue;
 		buf_init(&hosts);

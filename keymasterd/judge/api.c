@@ -141,9 +141,11 @@ decode(const char *p, const char *end, char *out, size_t size)
 int
 api_query_get(struct span query, const char *name, char *out, size_t size)
 {
-	const char *p = query.p, *end = query.p + query.len, *amp, *eq;
+	const char *p = query.p, *end, *amp, *eq;
 
-	for (; p < end; p = amp + 1) {
+	if (query.len == 0)
+		return -1;
+	for (end = p + query.len; p < end; p = amp + 1) {
 		if ((amp = memchr(p, '&', (size_t)(end - p))) == NULL)
 			amp = end;
 		eq = memchr(p, '=', (size_t)(amp - p));
