@@ -129,7 +129,8 @@ def test_descriptors(system, everybody):
         "judge": LOOP | {log, database, database + "-wal", database + "-shm", ledger,
                          ledger + "/index", ledger + "/head", ledger + "/marks-0", ledger + "/marks-1",
                          *map(str, ledgerdb.files(system))},
-        "vault": LOOP | {log, str(system.data / "vault")},
+        # the key's text, unread until somebody splits it (aegis vault split)
+        "vault": LOOP | {log, str(system.data / "vault"), "/memfd:master-key (deleted)"},
         "dispatcher": LOOP | {log},
         "worker": LOOP | {log},
         "toolhost": LOOP | {log},
