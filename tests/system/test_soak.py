@@ -79,6 +79,9 @@ def test_calls_of_many_sessions_leave_nothing_behind(soaked, place):
         p.stdin.close()
     print(json.dumps({"attested_per_s": attested["rate"], **r,
                       "private_kib": {t: (b[0], after[t][0]) for t, b in before.items()}}))
+    rows = sum(b'"kind":"decision"' in line and b'"tool":"noop"' in line
+               for f in lab.data.glob("judge/ledger/*.jsonl") for line in open(f, "rb"))
+    assert rows == CALLS, "a row for each call, and no other"
     assert before.keys() == after.keys(), "somebody was started anew"
     for title, (memory, descriptors) in before.items():
         assert after[title][1] <= descriptors, (title, "descriptors", descriptors, after[title][1])
