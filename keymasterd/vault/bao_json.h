@@ -9,8 +9,8 @@ struct secret;
 
 /*
  * A string of at most max octets, of which one is for a NUL that nobody counts; it is
- * copied into the memory for secrets and nowhere else. The caller frees. NULL: there is no
- * such string, or no memory.
+ * copied into the memory for secrets and nowhere else. The caller frees. NULL: there is
+ * no such string, or no memory.
  */
 struct secret *bao_json_secret(const struct json_doc *, uint32_t node, size_t max);
 
