@@ -38,7 +38,7 @@
 	SWITCH("allow-private", 0, "Private and loopback addresses are allowed upstreams")
 #define KEY_SHARES \
 	{"key-share", 0, FLAG_SECRETS, false, "SHARE", "A share, once or more; better typed, or on standard input"}
-#define AGENT NEED("agent", 0, "NAME", "Agent")
+#define AGENT NEED("agent", 0, "NAME", "Name of the agent (aegis agent list)")
 #define POLICIES_DIR TEXT("policies-dir", 0, "PATH", "Policies: a file or a directory of them")
 #define GATE_FLAGS \
 	SWITCH("tls", 0, "Serve TLS with certs/aegis.crt and certs/aegis.key"), \

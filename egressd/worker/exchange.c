@@ -299,8 +299,9 @@ on_fail(void *arg, enum upstream_failure what, const char *text)
 		exchange_fail(ex, OUTCOME_ADDRESS_REFUSED, 502,
 		    "Failed to reach upstream service", word[what],
 		    "The name leads to a loopback, private or metadata address. If that "
-		    "is "
-		    "meant, allow private addresses for this credential.");
+		    "is meant, an operator allows it with: aegis vault update --name "
+		    "NAME "
+		    "--allow-private");
 		return;
 	}
 	snprintf(cause, sizeof(cause), "%s: %s", word[what], text);

@@ -198,6 +198,7 @@ def test_private_addresses_need_permission(system, upstream):
                       f"http://127.0.0.1:{u.port}")
     answer = call(system, "/inside/x", token=system.agent("a-inside", "inside"))
     assert answer.status_code in (403, 502) and not u.seen, answer.text
+    assert "aegis vault update --name NAME --allow-private" in answer.json()["hint"]
     system.credential("meta", "meta", SECRET, "169.254.169.254", "--upstream",
                       "http://169.254.169.254", "--allow-private")
     answer = call(system, "/meta/latest/", token=system.agent("a-meta", "meta"))
