@@ -160,7 +160,7 @@ start_keymaster(struct config *c)
 		return ADMIN_FAILED;
 	}
 	c->log_level = LOG_LEVEL_ERROR; /* the answer is what people want to see */
-	c->log_format = LOG_FORMAT_LOGFMT;
+	c->log_format = LOG_FORMAT_PLAIN;
 	keymaster = master_start_background(c, MASTER_KEYMASTER);
 	if (keymaster == -1)
 		cli_error("The reason is above.", "the vault in %s cannot be opened",

@@ -269,6 +269,7 @@ make_vault(const struct init *in)
 	if (c != NULL) {
 		if (c->log_level < LOG_LEVEL_WARN)
 			c->log_level = LOG_LEVEL_WARN;
+		c->log_format = LOG_FORMAT_PLAIN;
 		pid = master_start_background(c, MASTER_INIT);
 		if (pid != -1)
 			master_stop_background(pid);

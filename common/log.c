@@ -133,7 +133,7 @@ put_string(struct line *l, enum log_format format, const void *p, size_t n)
 {
 	size_t shown = n < LOG_VALUE_MAX ? n : LOG_VALUE_MAX;
 
-	if (format == LOG_FORMAT_LOGFMT && shown == n && bare(p, n)) {
+	if (format != LOG_FORMAT_JSON && shown == n && bare(p, n)) {
 		put(l, p, n);
 		return;
 	}
@@ -345,10 +345,27 @@ log_kv_errno(const char *key, int err)
 	return log_kv_str(key, name != NULL ? name : "unknown");
 }
 
+static void
+say_plainly(int err, const char *msg)
+{
+	char text[LOG_LINE_MAX];
+	int n = snprintf(text, sizeof(text), "✗ %s%s%s\n", msg, err != 0 ? ": " : "",
+	    err != 0 ? strerror(err) : "");
+
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return;
+	for (int i = 0; i < n - 1; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			text[i] = '?';
+	(void)write_line(text, (size_t)n);
+}
+
 __attribute__((noreturn)) static void
 die(int err, const char *msg)
 {
-	if (err != 0)
+	if (self.format == LOG_FORMAT_PLAIN)
+		say_plainly(err, msg);
+	else if (err != 0)
 		LOG_ERROR("fatal", LS("msg", msg), LE("errno", err));
 	else
 		LOG_ERROR("fatal", LS("msg", msg));

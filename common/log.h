@@ -22,7 +22,8 @@
 #include "common/role.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
-enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+/* PLAIN: as LOGFMT, but why a process ends is a sentence, for who typed a command. */
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON, LOG_FORMAT_PLAIN };
 
 /* Longest line with its newline: below PIPE_BUF's 4096, so that lines of processes never
  * mix. */

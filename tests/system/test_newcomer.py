@@ -134,7 +134,7 @@ def test_without_a_gate(lab, place):
                               env={"PATH": "/usr/bin:/bin", "HOME": str(place)})
         assert done.returncode == 1 and 'run this as the user who ran "aegis init", or as root' in done.stderr
     done = aegis("vault", "list", AEGIS_MASTER_KEY="a" * 64)
-    assert done.returncode == 1 and "Invalid master key" in done.stderr
+    assert done.returncode == 1 and done.stderr.startswith("✗ Invalid master key"), "a sentence, no log line"
     data = place / ".aegis"
     (data / ".master-key").rename(place / "key")
     done = aegis("gate")
@@ -143,7 +143,7 @@ def test_without_a_gate(lab, place):
     shutil.copy(data / "judge" / "judge.db", place / "good.db")
     (data / "judge" / "judge.db").write_bytes(b"no database at all" * 100)
     done = aegis("vault", "list")
-    assert done.returncode == 1 and "Database file is corrupted" in done.stderr
+    assert done.returncode == 1 and done.stderr.startswith("✗ Database file is corrupted")
     assert "aegis db restore" in done.stderr
 
 
