@@ -73,6 +73,7 @@ static const struct permit permit_vault[] = {
     {MSG_secret_id_want, CHAN_READY, 0, openbao_secret_id},
     {MSG_tool_old, CHAN_READY, 0, spawn_old},
     {MSG_key_joined, CHAN_READY, 0, sealed_key},
+    {MSG_key_want, CHAN_READY, 0, sealed_lend},
     PERMIT_LAST,
 };
 

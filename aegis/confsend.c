@@ -42,6 +42,12 @@ confsend_key(int fd)
 	master_key_fd = fd;
 }
 
+int
+confsend_key_dup(void)
+{
+	return master_key_fd >= 0 ? fcntl(master_key_fd, F_DUPFD_CLOEXEC, 3) : -1;
+}
+
 static int
 send_common(struct child *child, const struct config *c)
 {
@@ -450,7 +456,7 @@ send_vault(struct child *child, const struct config *c)
 	m.admin_uid = admin_caller;
 	m.sealed = sealed_now();
 	m.joined = sealed_joined();
-	m.master_key = sealed_now() ? -1 : dup(master_key_fd);
+	m.master_key = sealed_now() ? -1 : confsend_key_dup();
 	memcpy(m.run, run_id(), sizeof(m.run));
 	if (chan_note(child->door, MSG_conf_vault, &m) == -1)
 		return -1;

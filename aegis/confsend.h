@@ -12,6 +12,8 @@ struct config;
 void confsend_setup(bool create, unsigned admin_uid);
 /* A memfd with the master key, which is taken; -1: there is none any more. */
 void confsend_key(int fd);
+/* Another descriptor of it, or -1. */
+int confsend_key_dup(void);
 int confsend_child(struct child *, const struct config *);
 
 struct secret;

@@ -231,6 +231,16 @@ sealed_key(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
+int
+sealed_lend(struct chan *c, uint64_t reqid, void *msg)
+{
+	MSG_INIT(key_lent, m);
+
+	(void)msg;
+	m.key = confsend_key_dup();
+	return chan_answer(c, reqid, MSG_key_lent, &m);
+}
+
 void
 sealed_tick(uint64_t now_ms)
 {

@@ -31,6 +31,8 @@ bool sealed_joined(void);
 int sealed_want(struct chan *, uint64_t reqid, void *msg);
 /* The sealed vault: shares have made this key. */
 int sealed_key(struct chan *, uint64_t reqid, void *msg);
+/* Vault: lend it for a split. */
+int sealed_lend(struct chan *, uint64_t reqid, void *msg);
 /* On a tick and for each child that is gone. */
 void sealed_tick(uint64_t now_ms);
 

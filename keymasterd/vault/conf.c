@@ -5,8 +5,6 @@
  */
 #include "keymasterd/vault/conf.h"
 
-#include <fcntl.h>
-
 #include "common/log.h"
 #include "common/secret.h"
 #include "keymasterd/vault/hook.h"
@@ -17,7 +15,7 @@
 
 #define KEY_TEXT_MAX 4096
 
-struct vault_conf vault_conf = {.key_fd = -1};
+struct vault_conf vault_conf;
 
 static void
 take_key(struct msg_conf_vault *m)
@@ -25,7 +23,6 @@ take_key(struct msg_conf_vault *m)
 	struct secret *text = NULL;
 
 	if (m->master_key >= 0) {
-		vault_conf.key_fd = fcntl(m->master_key, F_DUPFD_CLOEXEC, 3);
 		text = secret_new_take_fd(m->master_key, KEY_TEXT_MAX);
 		m->master_key = -1;
 	}

@@ -15,7 +15,6 @@ struct vault_conf {
 	int sealed;                /* there is no key */
 	int joined;                /* it was made of shares */
 	struct secret *master_key; /* 32 octets, until main() is done with it */
-	int key_fd; /* its text, for a split; never mapped. -1 when sealed */
 };
 
 extern struct vault_conf vault_conf;

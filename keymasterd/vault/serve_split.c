@@ -9,7 +9,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/admin_door.h"
 #include "common/log.h"
@@ -18,10 +17,12 @@
 #include "common/secret.h"
 #include "keymasterd/vault/conf.h"
 #include "keymasterd/vault/kdf.h"
+#include "keymasterd/vault/pending.h"
 #include "keymasterd/vault/quorum.h"
 #include "keymasterd/vault/serve.h"
 
 #define KEY_TEXT_MAX 4096
+#define MASTER_MS 5000
 #define OFFER_MS 60000 /* the command line waits as long for the judge */
 
 static struct wish {       /* one at a time */
@@ -29,7 +30,7 @@ static struct wish {       /* one at a time */
 	uint8_t id[16];
 	uint32_t threshold, shares;
 	uint64_t until_ms;
-	int allowed, made;
+	int allowed, asked, made;
 	struct split split;
 } wish;
 
@@ -135,51 +136,72 @@ serve_split_allow(struct chan *c, uint64_t reqid, void *msg)
 	return chan_answer(c, reqid, MSG_vault_done, &a);
 }
 
-/* secret_new_fill() callback: the text in the descriptor that the master gave. */
-static long
-fill_text(void *p, size_t max, void *arg)
+static int
+answer_made(struct chan *c, uint64_t reqid, enum vault_code code, const char *why,
+    struct secret *s)
 {
-	(void)arg;
-	return lseek(vault_conf.key_fd, 0, SEEK_SET) == 0
-	    ? (long)read(vault_conf.key_fd, p, max)
-	    : -1;
+	MSG_INIT(split_made, a);
+
+	a.code = code;
+	a.message = span_str(why);
+	a.shares = s;
+	return chan_answer(c, reqid, MSG_split_made, &a);
 }
 
-/* The 32 octets of the key. */
-static struct secret *
-master_key(void)
+/* The master has lent the key, for as long as this takes. */
+static void
+on_key(struct chan *master, enum chan_status status, void *msg, void *arg)
 {
-	struct secret *text = secret_new_fill(KEY_TEXT_MAX, fill_text, NULL),
-		      *key = text != NULL ? kdf_master(text) : NULL;
+	struct msg_key_lent *m = msg;
+	struct pending *p = arg;
+	struct secret *text = NULL, *key = NULL, *shares = NULL;
 
+	(void)master;
+	if (status == CHAN_OK && m->key >= 0) {
+		text = secret_new_take_fd(m->key, KEY_TEXT_MAX);
+		m->key = -1;
+	}
+	if (text != NULL && p->chan != NULL && wish.chan == p->chan) {
+		key = kdf_master(text);
+		shares = key == NULL ? NULL
+				     : split_make(key, wish.threshold, wish.shares,
+					   loop_unix_ms() / 1000, &wish.split);
+		wish.made = shares != NULL;
+	}
 	secret_free(text);
-	return key;
+	secret_free(key);
+	if (p->chan != NULL && shares != NULL)
+		(void)answer_made(p->chan, p->reqid, VAULT_OK, "", shares);
+	else if (p->chan != NULL)
+		(void)answer_made(
+		    p->chan, p->reqid, VAULT_IO, "vault was not lent the key", NULL);
+	secret_free(shares);
+	pending_free(p);
 }
 
 int
 serve_split_make(struct chan *c, uint64_t reqid, void *msg)
 {
-	struct secret *key = NULL;
-	MSG_INIT(split_made, a);
-	int r;
+	struct pending *p;
+	MSG_INIT(key_want, ask);
 
 	(void)msg;
-	a.code = VAULT_REFUSED;
-	a.message = span_str("the judge has not allowed this, or it took too long");
-	if (wish.chan == c && wish.allowed && !wish.made &&
-	    loop_now_ms() < wish.until_ms) {
-		key = master_key();
-		a.shares = key == NULL ? NULL
-				       : split_make(key, wish.threshold, wish.shares,
-					     loop_unix_ms() / 1000, &wish.split);
-		wish.made = a.shares != NULL;
-		a.code = wish.made ? VAULT_OK : VAULT_IO;
-		a.message = span_str(wish.made ? "" : "vault has no memory for it");
+	if (wish.chan != c || !wish.allowed || wish.asked ||
+	    loop_now_ms() >= wish.until_ms)
+		return answer_made(c, reqid, VAULT_REFUSED,
+		    "the judge has not allowed this, or it took too long", NULL);
+	p = pending_new(c, reqid);
+	if (p == NULL)
+		return answer_made(
+		    c, reqid, VAULT_IO, "vault has no memory for it", NULL);
+	wish.asked = 1;
+	if (proc_master() == NULL ||
+	    chan_ask(proc_master(), MSG_key_want, &ask, MASTER_MS, on_key, p) == 0) {
+		pending_free(p);
+		return answer_made(
+		    c, reqid, VAULT_IO, "the master cannot be asked", NULL);
 	}
-	secret_free(key);
-	r = chan_answer(c, reqid, MSG_split_made, &a);
-	secret_free(a.shares);
-	return r;
+	return 0;
 }
 
 int

@@ -187,7 +187,7 @@ def test_sealed_under_load(site, shares):
     wait_until(site.serves)
     wait_until(lambda: procs.by_role(lab).get("server"))
     assert {("worker", "api/plain"), ("server", "environ: tool/plain")} <= site.seen(), "the search sees nothing"
-    assert {role for role, _ in site.key_descriptors()} == {"master", "vault"}
+    assert {role for role, _ in site.key_descriptors()} == {"master"}
     answers, stop = [], threading.Event()
 
     def agent(path):
@@ -344,7 +344,7 @@ def test_a_restart_does_not_open_it(site, shares):
     assert not (site.lab.data / ".sealed").exists()
     # the master lends it, and nobody keeps a copy
     assert not [n for _, n in site.seen() if n.startswith("key/")]
-    assert {role for role, _ in site.key_descriptors()} == {"master", "vault"}
+    assert {role for role, _ in site.key_descriptors()} == {"master"}
     # with the key, as before: a vault that dies has it again
     os.kill(procs.by_role(site.lab)["vault"][0], signal.SIGKILL)
     wait_until(lambda: site.lab.aegis("vault", "rotate", "--name", "tool", "--secret-stdin", stdin=OF_TOOL,
