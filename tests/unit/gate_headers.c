@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 /* The fields of a request after the filter, as a string. */
+static bool handshake; /* what forward() noticed */
+
 static const char *
 forward(const char *fields)
 {
@@ -15,7 +17,6 @@ forward(const char *fields)
 	struct http1_parser p;
 	struct http1_head h;
 	struct buf out;
-	bool handshake;
 	int n =
 	    snprintf(buf, sizeof(buf), "GET / HTTP/1.1\r\nHost: gate\r\n%s\r\n", fields);
 
@@ -46,6 +47,10 @@ START_TEST(kept_back_from_upstreams)
 	    "Trailer: a\r\n",
 	    "Transfer-Encoding: chunked\r\n",
 	    "Upgrade: websocket\r\n",
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+	    "sec-websocket-version: 13\r\n",
+	    "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+	    "Sec-WebSocket-Accept: x\r\n",
 	    "HTTP2-Settings: a\r\n",
 	    "Content-Length: 5\r\n",
 	    "Expect: 100-continue\r\n",
@@ -57,6 +62,22 @@ START_TEST(kept_back_from_upstreams)
 	};
 
 	ck_assert_str_eq(forward(lines[_i]), "");
+}
+END_TEST
+
+/* Whatever hints at a WebSocket is looked at more closely; nothing else is. */
+START_TEST(handshakes_are_noticed)
+{
+	static const char *const hints[] = {"Upgrade: h2c\r\n", "upgrade: WebSocket\r\n",
+	    "SEC-WEBSOCKET-KEY: x\r\n", "Sec-WebSocket-Version: 13\r\n",
+	    "A: b\r\nSec-WebSocket-Extensions: x\r\nC: d\r\n"};
+
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		(void)forward(hints[i]);
+		ck_assert(handshake);
+	}
+	(void)forward("Connection: upgrade\r\nSec-WebSocket-Protocol: x\r\nVia: x\r\n");
+	ck_assert(!handshake);
 }
 END_TEST
 
@@ -162,7 +183,8 @@ main(void)
 	SRunner *r;
 	int failed;
 
-	tcase_add_loop_test(t, kept_back_from_upstreams, 0, 23);
+	tcase_add_loop_test(t, kept_back_from_upstreams, 0, 27);
+	tcase_add_test(t, handshakes_are_noticed);
 	tcase_add_test(t, named_by_connection);
 	tcase_add_test(t, forwarded_as_sent);
 	tcase_add_test(t, answers_keep_their_fields);

@@ -135,13 +135,32 @@ START_TEST(framing)
 }
 END_TEST
 
+START_TEST(upgrade)
+{
+	struct inject_request r = request("GET", "/ws",
+	    "Sec-WebSocket-Key: mine\r\nSec-WebSocket-Protocol: chat\r\n"
+	    "Upgrade: h2c\r\nConnection: x\r\n");
+
+	ck_assert_str_eq(built(&r),
+	    "GET /ws HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer s3cr&t/=\r\n"
+	    "Sec-WebSocket-Protocol: chat\r\nAccept-Encoding: identity\r\n\r\n");
+	r.ws_key = "dGhlIHNhbXBsZSBub25jZQ==";
+	ck_assert_str_eq(built(&r),
+	    "GET /ws HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer s3cr&t/=\r\n"
+	    "Sec-WebSocket-Protocol: chat\r\nAccept-Encoding: identity\r\n"
+	    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+}
+END_TEST
+
 /* Each of these must not survive, in whatever letters. */
 static const char *const dropped[] = {"authorization", "Authorization", "AUTHORIZATION",
     "proxy-authorization", "x-forwarded-authorization", "X_Authorization", "x-api-key",
     "X_API_KEY", "x-aegis-agent", "X-Aegis_Agent", "host", "x-target-host",
     "content-length", "content_length", "transfer-encoding", "Connection", "keep-alive",
     "te", "trailer", "upgrade", "expect", "proxy-connection", "http2-settings",
-    "accept-encoding", "proxy-authenticate", "x-key", "X_KEY"};
+    "accept-encoding", "proxy-authenticate", "x-key", "X_KEY", "sec-websocket-key",
+    "Sec_WebSocket_Version", "Sec-WebSocket-Extensions", "sec-websocket-accept"};
 
 START_TEST(dropped_fields)
 {
@@ -252,6 +271,7 @@ main(void)
 	tcase_add_test(t, kinds);
 	tcase_add_loop_test(t, base64, 0, 6);
 	tcase_add_test(t, framing);
+	tcase_add_test(t, upgrade);
 	tcase_add_loop_test(t, dropped_fields, 0, sizeof(dropped) / sizeof(dropped[0]));
 	tcase_add_loop_test(
 	    t, bad_fields, 0, sizeof(bad_headers) / sizeof(bad_headers[0]));

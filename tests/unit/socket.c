@@ -107,7 +107,7 @@ must_be_withheld(const struct buf *text, size_t before)
 	ck_assert(ex.socket->shut);
 	ck_assert_int_eq(ex.socket->outcome, OUTCOME_SECRET_ECHOED);
 	ck_assert_uint_le(text->len, before);
-	ck_assert(memmem(text->p, text->len, SECRET, 4) == NULL);
+	ck_assert(text->len == 0 || memmem(text->p, text->len, SECRET, 4) == NULL);
 }
 
 /* Every place to cut, and every way: two frames, a ping between them, two reads. */
