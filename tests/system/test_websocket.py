@@ -487,7 +487,8 @@ def test_the_inspector_blocks_messages(site, pieces):
         c.send("hello")
         assert c.recv(5) == "hello"
         seen = len(site.echo.codes)
-        c.send(iter(pieces) if len(pieces) > 1 else pieces[0])
+        with contextlib.suppress(ConnectionClosed):  # before the last piece, perhaps
+            c.send(iter(pieces) if len(pieces) > 1 else pieces[0])
         said, code, reason = closed(c)
         ident = c.response.headers["X-Aegis-Request-Id"]
     assert (said, code) == ([], 1008) and "credential" in reason
@@ -536,7 +537,8 @@ def test_the_inspector_lets_the_rest_pass(site):
 
 def test_too_large_a_message(site):
     with ws(site, "/ws/echo") as c:
-        c.send(iter([b"x" * MAX_BODY, b"y"]))
+        with contextlib.suppress(ConnectionClosed):
+            c.send(iter([b"x" * MAX_BODY, b"y"]))
         assert closed(c)[1] == 1009
         ident = c.response.headers["X-Aegis-Request-Id"]
     assert rows(site, ident, 3)[-1]["reason"] == "too_large"
