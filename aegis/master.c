@@ -150,6 +150,8 @@ master_on_ready(struct child *child)
 
 	LOG_DEBUG("child.ready", LS("child", role_name(child->role)),
 	    LU("instance", child->instance), LU("ms", loop_now_ms() - child->born_ms));
+	if (child->role == ROLE_VAULT)
+		sealed_vault_ready(child);
 	for (i = 0; i < nslots; i++) {
 		c = slots[i].instance == 0 ? NULL : child_find(slots[i].instance);
 		if (c == NULL || c->state != CHILD_READY)
@@ -293,6 +295,8 @@ master_on_exit(struct child *child, int status)
 		    LI("status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
 	spawn_exited(child, status);
+	if (child->role == ROLE_VAULT)
+		sealed_vault_gone(child);
 	if (child->role == ROLE_TOOLHOST)
 		TAILQ_FOREACH (c, &children, entry)
 			if (c->role == ROLE_TOOLEXEC)

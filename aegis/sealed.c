@@ -31,6 +31,7 @@ static uint64_t asked;        /* the judge's question, 0: none */
 static uint32_t asker;        /* its instance */
 static uint32_t vault;        /* the one that is to end by itself, 0: none */
 static uint64_t vault_end_ms; /* then it is ended */
+static uint32_t opened_by;    /* the one whose key has not opened a vault yet, 0: none */
 
 static int
 path_of(char *path, size_t size, const char *data_dir)
@@ -211,23 +212,19 @@ sealed_key(struct chan *c, uint64_t reqid, void *msg)
 	struct child *toolhost = child_of_role(ROLE_TOOLHOST);
 	int fd;
 
-	(void)c;
 	(void)reqid;
 	if (!sealed || secret_len(m->key) != KEY_DIGITS)
 		return -1; /* nobody asked it for one */
 	fd = master_key_descriptor(m->key);
 	if (fd == -1)
 		return 0;
-	if (mark(false) == -1)
-		LOG_ERROR("unseal.mark", LE("error", errno),
-		    LS("what", "the next start will be sealed again"));
+	opened_by = chan_peer_instance(c);
 	sealed = false;
 	joined = true;
 	confsend_key(fd);
 	end_vault();
 	if (toolhost != NULL) /* so that it starts its servers now, and not later */
 		child_end(toolhost, WORKER_MS);
-	LOG_INFO("unsealed");
 	return 0;
 }
 
@@ -239,6 +236,33 @@ sealed_lend(struct chan *c, uint64_t reqid, void *msg)
 	(void)msg;
 	m.key = confsend_key_dup();
 	return chan_answer(c, reqid, MSG_key_lent, &m);
+}
+
+void
+sealed_vault_ready(const struct child *c)
+{
+	if (opened_by == 0 || c->instance == opened_by)
+		return;
+	opened_by = 0;
+	if (mark(false) == -1)
+		LOG_ERROR("unseal.mark", LE("error", errno),
+		    LS("what", "the next start will be sealed again"));
+	LOG_INFO("unsealed");
+}
+
+void
+sealed_vault_gone(const struct child *c)
+{
+	if (opened_by == 0 || c->instance == opened_by)
+		return;
+	opened_by = 0;
+	sealed = true;
+	joined = false;
+	confsend_key(-1);
+	LOG_ERROR("unseal.failed",
+	    LS("what",
+		"vault does not open with the key that was "
+		"made of shares: it is sealed as before"));
 }
 
 void

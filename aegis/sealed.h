@@ -33,6 +33,12 @@ int sealed_want(struct chan *, uint64_t reqid, void *msg);
 int sealed_key(struct chan *, uint64_t reqid, void *msg);
 /* Vault: lend it for a split. */
 int sealed_lend(struct chan *, uint64_t reqid, void *msg);
+/*
+ * A vault is ready, or is gone. What shares have made opens the vault before the mark of
+ * the sealed goes: a sealed vault that is captured could bring any key.
+ */
+void sealed_vault_ready(const struct child *);
+void sealed_vault_gone(const struct child *);
 /* On a tick and for each child that is gone. */
 void sealed_tick(uint64_t now_ms);
 

@@ -30,13 +30,22 @@ def captured(prefix, place):
     """Starts a system in which `text` runs in the place of one program."""
     labs = []
 
-    def start(program, role, text):
+    def start(program, role, text, first=False):
+        """first: only the first process of it is taken over."""
         libexec = place / "libexec"
         libexec.mkdir()
         for real in (prefix / "libexec" / "aegis").iterdir():
             (libexec / real.name).symlink_to(real)
         (libexec / program).unlink()
-        (libexec / program).write_text(HEAD.replace("ROLE", repr(role)) + text)
+        real = f"""#!{sys.executable}
+import os, sys
+try:
+    os.unlink({str(libexec / "first")!r})
+except FileNotFoundError:
+    os.execv({str(prefix / "libexec" / "aegis" / program)!r}, sys.argv)
+"""
+        (libexec / "first").touch()
+        (libexec / program).write_text((real if first else "") + HEAD.replace("ROLE", repr(role)) + text)
         (libexec / program).chmod(0o755)
         lab = Lab(prefix, place / "lab", log_level="debug").init()
         lab.env["AEGIS_LIBEXEC"] = str(libexec)
@@ -135,6 +144,33 @@ while door.recv(60).name != "stop":
     places = len(re.findall(r"child.start role=gate", text.split("is ready on")[0]))
     by_gates = re.findall(r"child.misbehaved.* child=(\w+) .*by=gate", text)
     assert places >= 1 and 3 <= len(by_gates) <= 3 * places and set(by_gates) <= {"toolhost", "worker"}, text
+
+
+def test_a_sealed_vault_that_is_taken_over_opens_nothing(captured):
+    """It may bring any key as that of shares; what does not open the vault does not unseal it."""
+    lab = captured("keymasterd-vault", "VAULT", """
+door.send("key_joined", key=b"0" * 64)
+while door.recv(60).name != "stop":
+    pass
+""", first=True)
+    hostile = lab.env.pop("AEGIS_LIBEXEC")
+    lab.aegis("vault", "split", "-t", "2", "-s", "3")
+    lab.aegis("vault", "seal")
+    lab.env["AEGIS_LIBEXEC"] = hostile
+    lab.start()
+    end = time.monotonic() + 20
+    while "event=unseal.failed" not in lab.log.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert "event=unseal.failed" in lab.log.read_text()
+    assert (lab.data / ".sealed").exists()
+    while not (sealed := requests.get(lab.url + "/api/x", timeout=10)).status_code == 503:
+        assert time.monotonic() < end
+    assert "sealed" in sealed.text
+    # although the key is still in its file
+    lab.stop()
+    assert (lab.data / ".master-key").exists()
+    lab.start()
+    assert "sealed" in requests.get(lab.url + "/api/x", timeout=10).text
 
 
 def test_children_are_counted(captured):
