@@ -53,7 +53,8 @@ mcp_policy_name(
 {
 	size_t i;
 
-	snprintf(out, CONTEXT_TOOL_MAX + 1, "mcp.%s.%s", t->name, method);
+	/* methods that are offered are shorter; so all fits */
+	snprintf(out, CONTEXT_TOOL_MAX + 1, "mcp.%s.%.59s", t->name, method);
 	for (i = 0; out[i] != '\0'; i++)
 		if (out[i] == '/')
 			out[i] = '.';

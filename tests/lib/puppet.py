@@ -3,6 +3,7 @@
 HELLO, configuration, doors of any role, READY. The program and its box are the real ones."""
 
 import atexit
+import contextlib
 import fcntl
 import os
 import re
@@ -141,8 +142,9 @@ class Puppet:
                   log_level=LEVELS.index(log_level), log_format=0, uid=uid,
                   gid=uid if os.geteuid() == 0 else os.getegid(),
                   dir=str(directory.path) if directory else "")
-        for message, fields in conf:
-            self.tell(message, **fields)
+        with contextlib.suppress(proto.Closed):  # it may end meanwhile: ready() or wait() tells
+            for message, fields in conf:
+                self.tell(message, **fields)
         self.master.raw(proto.encode("conf_done")[0] + then)
 
     def tell(self, message, /, **fields):
