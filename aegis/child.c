@@ -34,6 +34,7 @@ static const struct config *config;
 static uint32_t last_instance;
 
 static int on_ready_note(struct chan *, uint64_t, void *);
+static int on_serving_note(struct chan *, uint64_t, void *);
 
 /* What a child may say to its master: by role, because only two may ask for processes,
  * one about them and for a reload, and one for the secret id. */
@@ -45,6 +46,7 @@ static const struct permit permit_plain[] = {
 static const struct permit permit_judge[] = {
     {MSG_ready, CHAN_READY, PERMIT_ONCE, on_ready_note},
     {MSG_misbehaved, CHAN_READY, 0, accuse_peer},
+    {MSG_serving, CHAN_READY, PERMIT_ONCE, on_serving_note},
     {MSG_process_ask, CHAN_READY, 0, process_ask},
     {MSG_reload_want, CHAN_READY, 0, reload_want},
     {MSG_stats, CHAN_READY, 0, stats_asked},
@@ -338,5 +340,17 @@ on_ready_note(struct chan *c, uint64_t reqid, void *msg)
 		spawn_boxed(child, m->level);
 		master_on_ready(child);
 	}
+	return 0;
+}
+
+static int
+on_serving_note(struct chan *c, uint64_t reqid, void *msg)
+{
+	struct child *child = chan_owner(c);
+
+	(void)reqid;
+	(void)msg;
+	child->serving = true;
+	master_on_serving();
 	return 0;
 }

@@ -30,6 +30,7 @@ struct child {
 	char name[161];     /* worker: credential, toolexec: server */
 	char execution[65]; /* toolexec: the session it is for, "" when for all */
 	unsigned uid;       /* toolexec: as root, whom its server runs as */
+	bool serving;       /* judge: it has said so */
 	bool probe;         /* toolexec: no server, only what one could reach */
 	unsigned index;     /* gate: worker number, toolexec: tool server number */
 	uint32_t asked_by;  /* instance that wanted it; 0: the master itself */
@@ -62,6 +63,7 @@ void child_tick(uint64_t now_ms);
 /* From master.c: what to do when a child becomes configured, ready or is reaped. */
 void master_on_configured(struct child *);
 void master_on_ready(struct child *);
+void master_on_serving(void);
 void master_on_exit(struct child *, int status);
 
 #endif

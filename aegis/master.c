@@ -142,23 +142,31 @@ announce(void)
 	}
 }
 
+/* What is said to be ready serves: the judge has met vault, too. */
 void
-master_on_ready(struct child *child)
+master_on_serving(void)
 {
 	const struct child *c;
 	unsigned i;
 
-	LOG_DEBUG("child.ready", LS("child", role_name(child->role)),
-	    LU("instance", child->instance), LU("ms", loop_now_ms() - child->born_ms));
-	if (child->role == ROLE_VAULT)
-		sealed_vault_ready(child);
 	for (i = 0; i < nslots; i++) {
 		c = slots[i].instance == 0 ? NULL : child_find(slots[i].instance);
-		if (c == NULL || c->state != CHILD_READY)
+		if (c == NULL || c->state != CHILD_READY ||
+		    (c->role == ROLE_JUDGE && !c->serving))
 			return;
 	}
 	if (!announced)
 		announce();
+}
+
+void
+master_on_ready(struct child *child)
+{
+	LOG_DEBUG("child.ready", LS("child", role_name(child->role)),
+	    LU("instance", child->instance), LU("ms", loop_now_ms() - child->born_ms));
+	if (child->role == ROLE_VAULT)
+		sealed_vault_ready(child);
+	master_on_serving();
 }
 
 /* -- children come and go -- */

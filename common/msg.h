@@ -10,7 +10,7 @@
 
 #include "common/wire.h"
 
-#define MSG_VERSION 20 /* raise with every change of proto/ */
+#define MSG_VERSION 21 /* raise with every change of proto/ */
 #define MSG_MAX 65536  /* one datagram, header included */
 #define MSG_HEADER 24
 

@@ -126,6 +126,18 @@ admin_user_login(struct chan *c, uint64_t reqid, void *msg)
 	return 0;
 }
 
+void
+admin_serves(void)
+{
+	static bool told;
+	MSG_INIT(serving, m);
+
+	admin_door_open();
+	if (!told && proc_master() != NULL)
+		(void)chan_note(proc_master(), MSG_serving, &m);
+	told = true;
+}
+
 /* Vault did not come: what can be asked without it can be asked now. */
 static void
 open_late(evutil_socket_t fd, short what, void *arg)
@@ -133,7 +145,7 @@ open_late(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	admin_door_open();
+	admin_serves();
 }
 
 void
@@ -158,7 +170,7 @@ admin_listen(int kind, int fd)
 	if (late == NULL || event_add(late, &patience) == -1)
 		LOG_ERROR("admin.listen", LS("error", "out of memory"));
 	if (vault_sealed || judge_keys.credentials > 0 || judge_keys.token_kid[0] != '\0')
-		admin_door_open();
+		admin_serves();
 }
 
 void

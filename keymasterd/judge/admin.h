@@ -33,10 +33,12 @@ struct buf;
 
 /*
  * proc_serve(): the listening socket. Takes fd. Who connects is let in when vault's door
- * is ready (admin_door_open), so that nobody who comes right after the start is told that
+ * is ready (admin_serves), so that nobody who comes right after the start is told that
  * it is away.
  */
 void admin_listen(int kind, int fd);
+/* Vault is there, or does not come: administrators are let in, and the master is told. */
+void admin_serves(void);
 
 /* ---- for the handlers, also the SEAL half's ---- */
 

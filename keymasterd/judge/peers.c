@@ -143,7 +143,7 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	if (status == CHAN_OK)
 		sealed_learn(m);
 	if (vault_sealed) {
-		admin_door_open();
+		admin_serves();
 		return;
 	}
 	if (status != CHAN_OK || m->code != 0 || trust_keys_take(m) == -1) {
@@ -153,7 +153,7 @@ on_keys(struct chan *c, enum chan_status status, void *msg, void *arg)
 	}
 	compare_counts();
 	vault_mark_opened(m->saves);
-	admin_door_open();
+	admin_serves();
 }
 
 int

@@ -53,3 +53,18 @@ def test_judge_is_stopped_before_it_has_met_vault(prefix):
     vault.send("checkpoint_signed", asked.reqid, kid="l", signature=b"s" * 64)
     assert judge.wait() == 0 and "stop.checkpoint" not in judge.log()
     directory.remove()
+
+
+def test_judge_serves_when_it_has_met_vault(prefix):
+    """Its master says "ready" to the world then, and not before."""
+    directory = Directory("JUDGE")
+    judge = Puppet(prefix, "JUDGE", conf_judge(), directory=directory).ready()
+    with pytest.raises(TimeoutError):
+        judge.master.wait("serving", 0.3)
+    vault = judge.door("VAULT")
+    asked = vault.wait("vault_keys")
+    vault.send("vault_key_set", asked.reqid, token_kid="t", ledger_kid="l")
+    judge.master.wait("serving")
+    vault.close()
+    judge.stop()
+    directory.remove()
