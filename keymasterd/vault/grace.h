@@ -12,9 +12,16 @@
 
 #define GRACE_SECRET_MAX 16384 /* octets; beside another one in a message */
 
-/* One a credential; one that is there already goes. until_ms: Unix time. */
-enum store_code grace_keep(struct store *, const struct credential *,
-    const struct secret *old, uint64_t until_ms);
+/*
+ * Unix time that never goes back while this process lives: who sets the clock back
+ * prolongs nothing. All times here are of it.
+ */
+uint64_t grace_now_ms(void);
+/* The record of a credential's old secret, to be put into the store; or NULL. It knows
+ * its period, too, and is never good for longer, whatever the clock says after a restart.
+ */
+struct record *grace_record(const struct store *, const struct credential *,
+    const struct secret *old, uint64_t now_ms, uint32_t period_s);
 /* STORE_OK, also when there is none. */
 enum store_code grace_drop(struct store *, struct span tenant, struct span name);
 /* The caller's to free, with what is left of its time; NULL: there is none. */

@@ -32,7 +32,7 @@ on_end(evutil_socket_t fd, short what, void *arg)
 void
 grace_watch(void)
 {
-	uint64_t now = loop_unix_ms(), next = serve_provider->expire(now, over), ms;
+	uint64_t now = grace_now_ms(), next = serve_provider->expire(now, over), ms;
 	struct timeval tv;
 
 	if (timer == NULL)

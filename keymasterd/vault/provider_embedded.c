@@ -195,28 +195,24 @@ code_of(enum store_code code)
 	}
 }
 
-/*
- * The secret in force, to be replaced, is kept for its grace; without one what was kept
- * goes. A crash before it is replaced leaves the same secret twice.
- */
+/* The secret in force, to be replaced, as the record that is kept for its grace; without
+ * one *kept stays NULL, and what was kept goes. */
 static enum vault_code
-keep_before(const struct record *now, const struct credential *c)
+keep_before(const struct record *now, const struct credential *c, struct record **kept)
 {
 	struct secret *s;
-	enum store_code code;
 
 	if (c->grace_s == 0 || now->meta.reference)
-		return code_of(grace_drop(&store, c->tenant, c->name));
+		return VAULT_OK;
 	s = record_open(store.keys.record, now);
 	if (s != NULL && secret_len(s) > GRACE_SECRET_MAX) {
 		secret_free(s);
 		return VAULT_REFUSED;
 	}
-	code = s == NULL
-	    ? STORE_MEMORY
-	    : grace_keep(&store, c, s, loop_unix_ms() + (uint64_t)c->grace_s * 1000);
+	if (s != NULL)
+		*kept = grace_record(&store, c, s, grace_now_ms(), c->grace_s);
 	secret_free(s);
-	return code_of(code);
+	return *kept != NULL ? VAULT_OK : code_of(STORE_MEMORY);
 }
 
 static enum vault_code
@@ -226,18 +222,20 @@ embedded_seal(const struct credential *c, const struct secret *secret, int repla
 	    store_find(&store, RECORD_CREDENTIAL, c->tenant, c->name);
 	struct secret *kept = NULL;
 	struct credential meta = *c;
-	struct record *rec;
+	struct record *put[2] = {NULL};
+	const struct record *gone = NULL;
 
 	if (old == NULL && replace)
 		return VAULT_MISSING;
 	if (old != NULL && !replace)
 		return VAULT_EXISTS;
 	if (secret != NULL && old != NULL) {
-		enum vault_code code = keep_before(old, c);
+		enum vault_code code = keep_before(old, c, &put[1]);
 
 		if (code != VAULT_OK)
 			return code;
-		old = NULL; /* another record now */
+		if (put[1] == NULL)
+			gone = store_find(&store, RECORD_GRACE, c->tenant, c->name);
 	}
 	if (secret == NULL) {
 		if (old == NULL)
@@ -247,10 +245,14 @@ embedded_seal(const struct credential *c, const struct secret *secret, int repla
 		if (kept == NULL)
 			return VAULT_IO;
 	}
-	rec = record_seal(
+	put[0] = record_seal(
 	    store.keys.record, RECORD_CREDENTIAL, store.counter + 1, &meta, secret);
 	secret_free(kept);
-	return rec == NULL ? VAULT_REFUSED : code_of(store_put(&store, rec));
+	if (put[0] == NULL) {
+		record_free(put[1]);
+		return VAULT_REFUSED;
+	}
+	return code_of(store_change(&store, put, gone));
 }
 
 static uint64_t
@@ -289,7 +291,7 @@ embedded_fetch(struct span tenant, struct span name, vault_done_fn done, void *a
 	if (rec != NULL) {
 		a.secret = record_open(store.keys.record, rec);
 		a.meta = &rec->meta;
-		a.old = grace_secret(&store, tenant, name, loop_unix_ms(), &a.old_ms);
+		a.old = grace_secret(&store, tenant, name, grace_now_ms(), &a.old_ms);
 		/* without memory only: the file's MAC was right */
 		a.code = a.secret == NULL ? VAULT_IO : VAULT_OK;
 	}

@@ -22,7 +22,7 @@ enum record_kind {
 	RECORD_NODE_KEY,  /* RSA, PKCS #8 in DER */
 	RECORD_BOARD_KEY, /* of a tenant's blackboards: name is its version, ten digits */
 	RECORD_GRACE /* the secret before a rotation: service the Unix millisecond it ends
-			at */
+			at, port for how many seconds it is kept */
 };
 
 #define RECORD_KEY_LEN 32 /* octets of a signing key's seed */

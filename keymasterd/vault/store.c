@@ -137,16 +137,16 @@ commit(struct store *st, struct record **next, size_t n)
 
 /* Where the record stands (*found) or would have to be put. */
 static size_t
-position(const struct store *st, enum record_kind kind, struct span tenant,
+position(struct record *const list[], size_t n, enum record_kind kind, struct span tenant,
     struct span name, int *found)
 {
-	size_t low = 0, high = st->n, mid;
+	size_t low = 0, high = n, mid;
 	int r;
 
 	*found = 0;
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		r = record_compare(kind, tenant, name, st->records[mid]);
+		r = record_compare(kind, tenant, name, list[mid]);
 		if (r == 0) {
 			*found = 1;
 			return mid;
@@ -164,62 +164,83 @@ store_find(
     const struct store *st, enum record_kind kind, struct span tenant, struct span name)
 {
 	int found;
-	size_t i = position(st, kind, tenant, name, &found);
+	size_t i = position(st->records, st->n, kind, tenant, name, &found);
 
 	return found ? st->records[i] : NULL;
 }
 
-enum store_code
-store_put(struct store *st, struct record *rec)
+/* Into a list with room for it: what it takes the place of, or NULL. */
+static struct record *
+insert(struct record **list, size_t *n, struct record *rec)
 {
-	struct record **next, *old;
-	enum store_code code;
-	int found, err;
-	size_t i = position(st, rec->kind, rec->meta.tenant, rec->meta.name, &found);
-	size_t tail = i + (found ? 1 : 0);
+	struct record *old = NULL;
+	int found;
+	size_t i =
+	    position(list, *n, rec->kind, rec->meta.tenant, rec->meta.name, &found);
 
-	next = calloc(st->n + 1, sizeof(struct record *));
-	if (next == NULL) {
-		record_free(rec);
-		return STORE_MEMORY;
+	if (found)
+		old = list[i];
+	else
+		memmove(list + i + 1, list + i, ((*n)++ - i) * sizeof(*list));
+	list[i] = rec;
+	return old;
+}
+
+static struct record *
+take_out(struct record **list, size_t *n, const struct record *rec)
+{
+	struct record *old;
+	int found;
+	size_t i =
+	    position(list, *n, rec->kind, rec->meta.tenant, rec->meta.name, &found);
+
+	if (!found)
+		return NULL;
+	old = list[i];
+	memmove(list + i, list + i + 1, (--*n - i) * sizeof(*list));
+	return old;
+}
+
+enum store_code
+store_change(struct store *st, struct record *const put[2], const struct record *gone)
+{
+	struct record *old[3] = {NULL};
+	struct record **next = calloc(st->n + 2, sizeof(*next));
+	enum store_code code = STORE_MEMORY;
+	size_t n = st->n, i;
+	int err;
+
+	if (next != NULL) {
+		if (n > 0)
+			memcpy(next, st->records, n * sizeof(*next));
+		if (gone != NULL)
+			old[2] = take_out(next, &n, gone);
+		for (i = 0; i < 2; i++)
+			if (put[i] != NULL)
+				old[i] = insert(next, &n, put[i]);
+		code = commit(st, next, n);
 	}
-	if (i > 0)
-		memcpy(next, st->records, i * sizeof(struct record *));
-	next[i] = rec;
-	if (st->n > tail)
-		memcpy(next + i + 1, st->records + tail,
-		    (st->n - tail) * sizeof(struct record *));
-	old = found ? st->records[i] : NULL;
-	code = commit(st, next, st->n + (found ? 0 : 1));
 	err = errno;
-	record_free(code == STORE_OK ? old : rec);
+	for (i = 0; i < 2; i++)
+		record_free(code == STORE_OK ? old[i] : put[i]);
+	if (code == STORE_OK)
+		record_free(old[2]);
 	errno = err;
 	return code;
 }
 
 enum store_code
+store_put(struct store *st, struct record *rec)
+{
+	return store_change(st, (struct record *[2]){rec, NULL}, NULL);
+}
+
+enum store_code
 store_remove(struct store *st, const struct record *rec)
 {
-	struct record **next, *old;
-	enum store_code code;
-	int found;
-	size_t i = position(st, rec->kind, rec->meta.tenant, rec->meta.name, &found);
-
-	if (!found)
+	if (store_find(st, rec->kind, rec->meta.tenant, rec->meta.name) == NULL)
 		return STORE_ABSENT;
-	next = calloc(st->n, sizeof(struct record *));
-	if (next == NULL)
-		return STORE_MEMORY;
-	if (i > 0)
-		memcpy(next, st->records, i * sizeof(struct record *));
-	if (st->n > i + 1)
-		memcpy(next + i, st->records + i + 1,
-		    (st->n - i - 1) * sizeof(struct record *));
-	old = st->records[i];
-	code = commit(st, next, st->n - 1);
-	if (code == STORE_OK)
-		record_free(old);
-	return code;
+	return store_change(st, (struct record *[2]){NULL, NULL}, rec);
 }
 
 enum store_code

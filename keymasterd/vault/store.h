@@ -53,6 +53,12 @@ enum store_code store_open(struct store *, const struct secret *master);
  */
 const struct record *store_find(
     const struct store *, enum record_kind, struct span tenant, struct span name);
+/*
+ * One save for all of it: takes up to two records, each in place of the one of its kind,
+ * tenant and name, and removes `gone`, if not NULL. After an error all is as it was.
+ */
+enum store_code store_change(
+    struct store *, struct record *const put[2], const struct record *gone);
 /* Takes a record, in place of the one of its kind, tenant and name if there is one. */
 enum store_code store_put(struct store *, struct record *);
 /* Removes a record, which must be one of the store's. */

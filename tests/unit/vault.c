@@ -22,6 +22,7 @@
 #include "common/secret.h"
 #include "keymasterd/vault/board.h"
 #include "keymasterd/vault/file.h"
+#include "keymasterd/vault/grace.h"
 #include "keymasterd/vault/pbkdf2.h"
 #include "keymasterd/vault/provider.h"
 #include "keymasterd/vault/seal.h"
@@ -831,6 +832,116 @@ START_TEST(failed_save_leaves_the_old_one)
 }
 END_TEST
 
+static void
+hear_old(const struct vault_answer *a, void *arg)
+{
+	if (a->old != NULL)
+		secret_use(a->old, copy_secret, arg);
+}
+
+/* The secret before the rotation, or "": none is kept. */
+static void
+must_keep(const char *want)
+{
+	struct secret *old = NULL;
+
+	P->fetch(span_str("t"), span_str("k"), hear_old, &old);
+	if (want[0] == '\0')
+		ck_assert_ptr_null(old);
+	else
+		ck_assert(secret_eq_mem(old, want, strlen(want)));
+	secret_free(old);
+}
+
+static enum vault_code
+rotate(const char *value, size_t len, uint32_t grace_s)
+{
+	struct credential c = cred("t", "k");
+	struct secret *s = secret_new(value, len);
+	enum vault_code code;
+
+	c.grace_s = grace_s;
+	code = P->seal(&c, s, 1);
+	secret_free(s);
+	return code;
+}
+
+START_TEST(failed_rotation_keeps_both)
+{
+	static char large[2000];
+	struct rlimit few = {0, RLIM_INFINITY}, all = {RLIM_INFINITY, RLIM_INFINITY};
+	size_t len;
+
+	memset(large, 'x', sizeof(large));
+	must_open(1);
+	ck_assert_int_eq(put("t", "k", "one", 0), VAULT_OK);
+	ck_assert_int_eq(rotate("two", 3, 60), VAULT_OK);
+	must_keep("one");
+	free(slurp(&len));
+	few.rlim_cur = len + 100; /* for another old secret, not for the new one */
+	signal(SIGXFSZ, SIG_IGN);
+	for (uint32_t grace_s = 0; grace_s <= 60; grace_s += 60) {
+		enum vault_code code;
+
+		/* the checks write a file of their own */
+		ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &few), 0);
+		code = rotate(large, sizeof(large), grace_s);
+		(void)setrlimit(RLIMIT_FSIZE, &all);
+		ck_assert_int_eq(code, VAULT_IO);
+		must_have("t", "k", "two");
+		must_keep("one");
+	}
+	P->close();
+	must_open(0);
+	must_have("t", "k", "two");
+	must_keep("one");
+	ck_assert_int_eq(rotate("three", 5, 60), VAULT_OK);
+	must_keep("two");
+	ck_assert_int_eq(rotate("four", 4, 0), VAULT_OK);
+	must_keep("");
+}
+END_TEST
+
+static int overs;
+
+static void
+count_over(struct span tenant, struct span name)
+{
+	ck_assert(span_eq(tenant, "t") && span_eq(name, "k"));
+	overs++;
+}
+
+START_TEST(a_clock_set_back_prolongs_no_grace)
+{
+	const uint64_t year = 365ull * 86400 * 1000, period = 60000;
+	uint64_t before, left = 0;
+	struct secret *s;
+	struct store st;
+
+	must_open(1);
+	ck_assert_int_eq(put("t", "k", "one", 0), VAULT_OK);
+	before = grace_now_ms() - year;
+	ck_assert_int_eq(rotate("two", 3, (uint32_t)(period / 1000)), VAULT_OK);
+	ck_assert_int_eq(store_init(&st, dirfd_, "v"), 0);
+	ck_assert_int_eq(store_open(&st, master), STORE_OK);
+	s = grace_secret(&st, span_str("t"), span_str("k"), before, &left);
+	ck_assert_ptr_nonnull(s);
+	ck_assert_uint_eq(left, period);
+	secret_free(s);
+	store_free(&st);
+	/* the old secret's time begins with the clock there is, and ends */
+	overs = 0;
+	ck_assert_uint_eq(P->expire(before, count_over), before + period);
+	P->close();
+	must_open(0);
+	ck_assert_uint_eq(P->expire(before + period / 2, count_over), before + period);
+	ck_assert_int_eq(overs, 0);
+	ck_assert_uint_eq(P->expire(before + period, count_over), 0);
+	ck_assert_int_eq(overs, 1);
+	must_keep("");
+}
+END_TEST
+
 START_TEST(a_link_is_not_followed)
 {
 	char why[1024];
@@ -1214,6 +1325,8 @@ main(void)
 	tcase_add_test(tc, records_cannot_be_mixed_up);
 	tcase_add_test(tc, leftovers_of_a_crash_change_nothing);
 	tcase_add_test(tc, failed_save_leaves_the_old_one);
+	tcase_add_test(tc, failed_rotation_keeps_both);
+	tcase_add_test(tc, a_clock_set_back_prolongs_no_grace);
 	tcase_add_test(tc, a_link_is_not_followed);
 	tcase_add_test(tc, token_is_made_of_claims);
 	tcase_add_test(tc, token_refusals);
