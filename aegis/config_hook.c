@@ -51,7 +51,8 @@ read_hook(struct loading *l, const struct yaml_node *map, size_t index)
 	}
 	if ((why = hook_url_parse(span_str(h->url), &h->parsed)) != NULL)
 		problem_add(&l->problems, NULL, map->line, map->column, prefix,
-		    "found the url \"%s\", expected https://host/path: %s", h->url, why);
+		    "found a url that cannot be used, expected https://host/path: %s",
+		    why); /* its path, or a password, may be a secret */
 	crypto_hash_sha256(digest, (const uint8_t *)h->url, strlen(h->url));
 	(void)hex_encode(digest, HOOK_ID_LEN / 2, h->id, sizeof(h->id));
 	for (i = 0; i + 1 < c->nhooks; i++)

@@ -42,12 +42,12 @@ struct hook {
 	struct store_hook row;
 	char name[sizeof(HOOK_NAME) + HOOK_ID_LEN]; /* of its worker and secret */
 	struct hook_url url;
-	uint64_t pending, next_ms;       /* of the queue; next_ms 0: look */
-	unsigned waiting[HOOK_EVENTS];   /* of the queue, by the number of the bit */
-	unsigned dropped[HOOK_EVENTS];   /* since there was a row about it */
-	uint64_t dropped_ms;             /* when that was; 0: never */
-	uint64_t wanted_ms;              /* when a worker was last asked for; 0: not */
-	uint64_t flying[HOOK_IN_FLIGHT]; /* numbers in the queue, 0: free */
+	uint64_t pending, next_ms;     /* of the queue; next_ms 0: look */
+	unsigned waiting[HOOK_EVENTS]; /* of the queue, by the number of the bit */
+	unsigned dropped[HOOK_EVENTS]; /* since there was a row about it */
+	uint64_t dropped_ms;           /* when that was; 0: never */
+	uint64_t wanted_ms;            /* when a worker was last asked for; 0: not */
+	char flying[HOOK_IN_FLIGHT][STORE_ID_MAX]; /* deliveries, "": free */
 	TAILQ_ENTRY(hook) link;
 };
 TAILQ_HEAD(hook_list, hook);

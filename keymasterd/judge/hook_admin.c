@@ -104,7 +104,7 @@ hook_add(struct chan *c, uint64_t reqid, void *msg)
 {
 	const struct msg_webhook_add *m = msg;
 	struct store_hook row = {.created_ms = judge_now_ms()};
-	char detail[HOOK_URL_MAX + 128];
+	char detail[HOST_MAX + 128], port[12];
 	struct hook_url url;
 	const char *why;
 	struct span bad;
@@ -135,8 +135,10 @@ hook_add(struct chan *c, uint64_t reqid, void *msg)
 	memcpy(a->offer, m->offer, sizeof(a->offer));
 	a->row = row;
 	a->act.detail = span_str(a->row.id);
-	snprintf(detail, sizeof(detail), "%s %s%s", row.id, row.url,
-	    row.allow_private ? "; allow private" : "");
+	/* what comes after the host may be a secret */
+	snprintf(port, sizeof(port), ":%u", url.port);
+	snprintf(detail, sizeof(detail), "%s %s://%s%s%s", row.id, url.scheme, url.host,
+	    url.port != 0 ? port : "", row.allow_private ? "; allow private" : "");
 	admin_ledger(
 	    c, &(struct admin_act){.event = a->act.event, .detail = span_str(detail)});
 	turn_then(act_go, a);

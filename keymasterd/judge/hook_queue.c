@@ -217,23 +217,40 @@ failed(struct hook *h, struct store_delivery *d)
 	count_hook(hook_event_name(d->event), d->dead ? "dead" : "retried");
 }
 
+/* 1, and its place; or 0, and a free one, HOOK_IN_FLIGHT: there is none. */
+static int
+is_flying(const struct hook *h, const char *id, unsigned *place)
+{
+	unsigned i;
+
+	*place = HOOK_IN_FLIGHT;
+	for (i = 0; i < HOOK_IN_FLIGHT; i++) {
+		if (h->flying[i][0] == '\0') {
+			*place = i;
+		} else if (strcmp(h->flying[i], id) == 0) {
+			*place = i;
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static void
 on_sent(struct chan *c, enum chan_status status, void *msg, void *arg)
 {
 	const struct msg_hook_sent *m = msg;
 	struct flying *f = arg;
 	struct hook *h = hook_find(f->tenant, span_str(f->d.hook));
-	unsigned i;
+	unsigned place;
 
 	(void)c;
-	if (h != NULL) {
-		for (i = 0; i < HOOK_IN_FLIGHT; i++)
-			if (h->flying[i] == f->d.number)
-				h->flying[i] = 0;
+	/* else it was removed meanwhile, and perhaps another with its id has come */
+	if (h != NULL && is_flying(h, f->d.id, &place)) {
+		h->flying[place][0] = '\0';
 		hook_outcome(status, m, f->d.last, sizeof(f->d.last));
 		if (status == CHAN_OK && m->outcome == OUTCOME_OK && m->status >= 200 &&
 		    m->status <= 299) {
-			(void)store_delivery_delete(judge_store, f->d.number);
+			(void)store_delivery_delete(judge_store, &f->d);
 			waits_no_more(h, f->d.event);
 			count_hook(hook_event_name(f->d.event), "delivered");
 		} else {
@@ -250,21 +267,6 @@ struct sending {
 };
 
 static int
-is_flying(const struct hook *h, uint64_t number, unsigned *free_place)
-{
-	unsigned i;
-
-	*free_place = HOOK_IN_FLIGHT;
-	for (i = 0; i < HOOK_IN_FLIGHT; i++) {
-		if (h->flying[i] == number)
-			return 1;
-		if (h->flying[i] == 0)
-			*free_place = i;
-	}
-	return 0;
-}
-
-static int
 send_one(const struct store_delivery *d, void *arg)
 {
 	struct sending *s = arg;
@@ -272,7 +274,7 @@ send_one(const struct store_delivery *d, void *arg)
 	unsigned place;
 	MSG_INIT(hook_send, m);
 
-	if (is_flying(s->h, d->number, &place))
+	if (is_flying(s->h, d->id, &place))
 		return 0;
 	if (place == HOOK_IN_FLIGHT || (f = calloc(1, sizeof(*f))) == NULL)
 		return 1;
@@ -288,7 +290,7 @@ send_one(const struct store_delivery *d, void *arg)
 		free(f);
 		return 1;
 	}
-	s->h->flying[place] = d->number;
+	memcpy(s->h->flying[place], d->id, sizeof(d->id));
 	return 0;
 }
 
@@ -302,7 +304,7 @@ run(struct hook *h)
 
 	if (h->pending == 0 || (h->next_ms > now && h->next_ms <= latest))
 		return;
-	(void)is_flying(h, UINT64_MAX, &place);
+	(void)is_flying(h, "", &place);
 	if (place == HOOK_IN_FLIGHT || (s.worker = hook_worker(h)) == NULL)
 		return;
 	if (store_delivery_due(

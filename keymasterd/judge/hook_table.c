@@ -205,12 +205,31 @@ load_again(void *arg)
 	}
 }
 
+/* What waits for a webhook that the configuration names no more. */
+static int
+drop_orphans(void)
+{
+	char id[HOOK_ID_LEN + 1] = "";
+
+	for (;;) {
+		if (store_delivery_hook_next(judge_store, judge_conf.tenant, id) == -1)
+			return -1;
+		if (id[0] == '\0')
+			return 0;
+		if (hook_find(judge_conf.tenant, span_str(id)) != NULL)
+			continue;
+		turn_touched();
+		if (store_hook_delete(judge_store, judge_conf.tenant, id) == -1)
+			return -1;
+	}
+}
+
 int
 hook_load(void)
 {
 	turn_on_rollback(load_again, NULL);
 	return store_hook_each(judge_store, load_one, NULL) == -1 ||
-		load_configured() == -1
+		load_configured() == -1 || drop_orphans() == -1
 	    ? -1
 	    : 0;
 }

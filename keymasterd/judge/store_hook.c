@@ -103,7 +103,7 @@ store_delivery_update(struct store *s, const struct store_delivery *d)
 {
 	sqlite3_stmt *st = store_write(s, SLOT_DELIVERY_UPDATE,
 	    "UPDATE webhook_queue SET attempts = ?2, next_at = ?3, dead = ?4, last = ?5"
-	    " WHERE number = ?1");
+	    " WHERE number = ?1 AND delivery = ?6");
 
 	if (st == NULL)
 		return -1;
@@ -112,18 +112,20 @@ store_delivery_update(struct store *s, const struct store_delivery *d)
 	bind_u64(st, 3, d->next_ms);
 	sqlite3_bind_int(st, 4, d->dead);
 	bind_str(st, 5, d->last);
+	bind_str(st, 6, d->id);
 	return store_run(s, st);
 }
 
 int
-store_delivery_delete(struct store *s, uint64_t number)
+store_delivery_delete(struct store *s, const struct store_delivery *d)
 {
-	sqlite3_stmt *st = store_write(
-	    s, SLOT_DELIVERY_DELETE, "DELETE FROM webhook_queue WHERE number = ?1");
+	sqlite3_stmt *st = store_write(s, SLOT_DELIVERY_DELETE,
+	    "DELETE FROM webhook_queue WHERE number = ?1 AND delivery = ?2");
 
 	if (st == NULL)
 		return -1;
-	bind_u64(st, 1, number);
+	bind_u64(st, 1, d->number);
+	bind_str(st, 2, d->id);
 	return store_run(s, st);
 }
 
@@ -216,6 +218,27 @@ store_delivery_count(struct store *s, const char *tenant, const char *hook,
 	} else {
 		(void)store_fail(s, "webhook_queue");
 	}
+	sqlite3_reset(st);
+	return r == SQLITE_ROW ? 0 : -1;
+}
+
+int
+store_delivery_hook_next(struct store *s, const char *tenant, char id[HOOK_ID_LEN + 1])
+{
+	sqlite3_stmt *st = store_stmt(s, SLOT_DELIVERY_HOOK_NEXT,
+	    "SELECT coalesce(min(webhook), '') FROM webhook_queue"
+	    " WHERE tenant_id = ?1 AND webhook > ?2");
+	int r;
+
+	if (st == NULL)
+		return -1;
+	bind_str(st, 1, tenant);
+	bind_str(st, 2, id);
+	r = sqlite3_step(st);
+	if (r == SQLITE_ROW)
+		column_str(st, 0, id, HOOK_ID_LEN + 1);
+	else
+		(void)store_fail(s, "webhook_queue");
 	sqlite3_reset(st);
 	return r == SQLITE_ROW ? 0 : -1;
 }

@@ -38,9 +38,10 @@ struct store_delivery {
 };
 /* Appends to the queue. */
 int store_delivery_add(struct store *, const struct store_delivery *);
-/* After an attempt: attempts, next_ms, dead and last. */
+/* After an attempt: attempts, next_ms, dead and last. Both do nothing if the delivery is
+ * there no more: its number may be another one's by now. */
 int store_delivery_update(struct store *, const struct store_delivery *);
-int store_delivery_delete(struct store *, uint64_t number);
+int store_delivery_delete(struct store *, const struct store_delivery *);
 /* Those that are due, also because they would wait for longer than any does, oldest
  * first; fn returns 1 to stop. */
 int store_delivery_due(struct store *, const char *tenant, const char *hook,
@@ -52,6 +53,9 @@ int store_delivery_dead(struct store *, const char *tenant,
 /* How many of a webhook are dead or are not, and when the next one is due (0: none). */
 int store_delivery_count(struct store *, const char *tenant, const char *hook,
     uint64_t *pending, uint64_t *dead, uint64_t *next_ms);
+/* Of the webhooks that something is queued for the one after `id`, into it; "": none. */
+int store_delivery_hook_next(
+    struct store *, const char *tenant, char id[HOOK_ID_LEN + 1]);
 /* Adds those of a webhook that are not dead to waiting[], by the number of the event's
  * bit; n: how many there are room for. */
 int store_delivery_waiting(

@@ -195,7 +195,8 @@ def test_names_and_numbers(lab, receiver):
         assert time.monotonic() < end
     now = metrics(lab)
     assert int(now['aegis_webhook_deliveries_total{event="blocked_request",outcome="delivered"}']) >= 3
-    assert [r for r in lab.ledger() if r.get("event") == "webhook.add"]
+    added = [r["detail"] for r in lab.ledger() if r.get("event") == "webhook.add"]
+    assert added[0] == f"{lab.hook} https://localhost:{receiver.port}; allow private"  # the rest may be secret
     # its worker has the secret, and only that one
     assert lab.pids(f"egressd: worker webhook.{lab.hook}")
 
@@ -317,6 +318,11 @@ def test_queue_survives_kill_9(prefix, place, ca):
             late.stop()
 
 
+def queued(lab):
+    with contextlib.closing(sqlite3.connect(lab.data / "judge" / "judge.db")) as db:
+        return db.execute("SELECT count(*) FROM webhook_queue").fetchone()[0]
+
+
 def test_webhooks_of_the_configuration(prefix, place, receiver):
     """What the file names is told, too; its secret is never shown."""
     lab = Lab(prefix, place / "lab", ca=None, gate="  workers: 1")
@@ -340,7 +346,19 @@ webhooks:
         with pytest.raises(CommandFailed) as e:
             lab.aegis("webhook", "remove", "--id", row["id"])
         assert "configuration" in e.value.err
+        # what waits when it is taken out of the file goes at the next start, too
+        receiver.status = 500
+        call(lab, "GET", "/waits", token="aegis_wrong")
+        assert lab.json("webhook", "list")[0]["pending"] > 0
+        lab.stop()
+        assert queued(lab) > 0
+        lab.config.write_text(lab.text[:lab.text.index("webhooks:")])
+        lab.start()
+        assert lab.json("webhook", "list") == []
+        lab.stop()
+        assert queued(lab) == 0
     finally:
+        receiver.status = 200
         lab.stop()
     lab.config.write_text(lab.text.replace("agent_auth_failure", "no_such_event"))
     with pytest.raises(RuntimeError, match="webhook.events.*no_such_event"):
@@ -400,6 +418,17 @@ def test_webhooks_of_the_configuration_again(prefix, place, ca):
         write(hook("/one", "blocked_request"), hook("/one", "agent_auth_failure"))
         refused = lab.aegis("daemon", "reload", check=False)
         assert refused.returncode == 1 and "found the url of webhooks[0]" in refused.stderr
+        write(hook("/token-of-one#", "blocked_request"))
+        refused = lab.aegis("daemon", "reload", check=False)
+        assert refused.returncode == 1 and "webhooks[0]" in refused.stderr and "its path has" in refused.stderr
+        os.kill(lab.process.pid, signal.SIGHUP)
+        while "its path has" not in lab.log.read_text():
+            assert time.monotonic() < end + PATIENCE
+            time.sleep(0.02)
+        write(hook("/one", "blocked_request", "another-secret"))
+        refusals = [r["detail"] for r in lab.ledger("--system") if r["event"] == "daemon.reload_refused"]
+        assert "its path has" in refusals[-1]
+        assert "token-of-one" not in refused.stderr + refusals[-1] + lab.log.read_text()
         call(lab, "GET", "/nobody/4")
         receiver.wait(path="/4")
         # a judge and a vault that come anew know what counts now

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "keymasterd/judge/store.h"
+#include "keymasterd/judge/store_hook.h"
 
 static char dir[64], path[96], err[512];
 static struct store *store;
@@ -354,6 +355,54 @@ START_TEST(nonces)
 END_TEST
 
 /* The helper copies the log while rows are written, and lets go in the end. */
+static int
+keep_delivery(const struct store_delivery *d, void *arg)
+{
+	*(struct store_delivery *)arg = *d;
+	return 0;
+}
+
+START_TEST(a_delivery_is_more_than_its_number)
+{
+	struct store_delivery d = {.tenant = "t",
+	    .hook = "0123456789abcdef",
+	    .id = "first",
+	    .event = 1,
+	    .body = span_str("{}"),
+	    .created_ms = 1,
+	    .next_ms = 1};
+	struct store_delivery first, second;
+	uint64_t pending, dead, next;
+	char id[HOOK_ID_LEN + 1] = "";
+
+	ck_assert_int_eq(store_delivery_add(store, &d), 0);
+	ck_assert_int_eq(
+	    store_delivery_due(store, d.tenant, d.hook, 1, 2, keep_delivery, &first), 0);
+	ck_assert_int_eq(store_delivery_hook_next(store, d.tenant, id), 0);
+	ck_assert_str_eq(id, d.hook);
+	ck_assert_int_eq(store_delivery_hook_next(store, d.tenant, id), 0);
+	ck_assert_str_eq(id, "");
+	ck_assert_int_eq(store_hook_delete(store, d.tenant, d.hook), 0);
+	snprintf(d.id, sizeof(d.id), "second");
+	ck_assert_int_eq(store_delivery_add(store, &d), 0);
+	ck_assert_int_eq(
+	    store_delivery_due(store, d.tenant, d.hook, 1, 2, keep_delivery, &second), 0);
+	ck_assert_uint_eq(first.number, second.number);
+	/* what becomes of the first one is nothing to the second */
+	ck_assert_int_eq(store_delivery_delete(store, &first), 0);
+	first.dead = 1;
+	ck_assert_int_eq(store_delivery_update(store, &first), 0);
+	ck_assert_int_eq(
+	    store_delivery_count(store, d.tenant, d.hook, &pending, &dead, &next), 0);
+	ck_assert_uint_eq(pending, 1);
+	ck_assert_uint_eq(dead, 0);
+	ck_assert_int_eq(store_delivery_delete(store, &second), 0);
+	ck_assert_int_eq(
+	    store_delivery_count(store, d.tenant, d.hook, &pending, &dead, &next), 0);
+	ck_assert_uint_eq(pending, 0);
+}
+END_TEST
+
 START_TEST(helper)
 {
 	static char text[2000];
@@ -392,6 +441,7 @@ main(void)
 	tcase_add_test(t, a_full_disk);
 	tcase_add_test(t, seal_state);
 	tcase_add_test(t, nonces);
+	tcase_add_test(t, a_delivery_is_more_than_its_number);
 	tcase_add_test(t, helper);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
