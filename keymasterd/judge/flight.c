@@ -198,6 +198,7 @@ flight_socket_open(
 	TAILQ_INSERT_TAIL(&sockets, f, link);
 	nsockets++;
 	row_begin(&row, f, OUTCOME_OK);
+	row.kind = LEDGER_SYSTEM; /* the completion comes at its end */
 	row.event = span_str("websocket.open");
 	row.status = 101;
 	(void)ledger_append(&row, NULL);

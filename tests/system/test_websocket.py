@@ -217,8 +217,8 @@ def test_text_and_binary_both_ways(site):
     assert until(lambda: site.echo.codes and site.echo.codes[-1] == 1000)
     decision, opened, end = rows(site, ident, 3)
     assert (decision["kind"], decision["decision"], decision["method"]) == ("decision", "allowed", "WEBSOCKET")
-    assert (opened["event"], opened["status"]) == ("websocket.open", 101)
-    assert (end["reason"], end["status"]) == ("ok", 101)
+    assert (opened["kind"], opened["event"], opened["status"]) == ("system", "websocket.open", 101)
+    assert (end["kind"], end["reason"], end["status"]) == ("completion", "ok", 101)
     assert end["bytes_in"] > 2 * len(big) and end["bytes_out"] > 2 * len(big)
 
 
