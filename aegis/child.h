@@ -31,6 +31,7 @@ struct child {
 	char execution[65]; /* toolexec: the session it is for, "" when for all */
 	unsigned uid;       /* toolexec: as root, whom its server runs as */
 	bool serving;       /* judge: it has said so */
+	bool stale;         /* it began with a configuration that was then refused */
 	bool probe;         /* toolexec: no server, only what one could reach */
 	unsigned index;     /* gate: worker number, toolexec: tool server number */
 	uint32_t asked_by;  /* instance that wanted it; 0: the master itself */

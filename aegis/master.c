@@ -164,6 +164,7 @@ master_on_ready(struct child *child)
 {
 	LOG_DEBUG("child.ready", LS("child", role_name(child->role)),
 	    LU("instance", child->instance), LU("ms", loop_now_ms() - child->born_ms));
+	reload_on_ready(child);
 	if (child->role == ROLE_VAULT)
 		sealed_vault_ready(child);
 	master_on_serving();

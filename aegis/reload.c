@@ -3,8 +3,8 @@
  * A reload in two steps; see reload.h. First the new configuration takes the place of the
  * old one in memory and every child that lives by it gets its part and is asked whether
  * that can be used; when all said yes they are told that it counts, else all is put back.
- * A child that starts meanwhile gets what stands in memory. Master only; what children
- * answer is text for the operator.
+ * A child that starts meanwhile gets what stands in memory, and after a refusal what is
+ * in force. Master only; what children answer is text for the operator.
  */
 #include "aegis/reload.h"
 
@@ -30,6 +30,7 @@ static struct config *fresh; /* while a reload is under way */
 static unsigned waiting;     /* answers, and one of our own while questions go out */
 static bool refused, by_signal;
 static uint64_t asked;                      /* the judge's question, 0: none */
+static uint32_t newest;                     /* of the children when it began */
 static uint32_t asker;                      /* its instance: another one did not ask */
 static struct buf changed, restart, errors; /* texts, each with its NUL */
 
@@ -163,11 +164,62 @@ record(enum reload_code code)
 }
 
 static bool
+lives_by_it(const struct child *c)
+{
+	return c->role == ROLE_GATE || c->role == ROLE_API || c->role == ROLE_JUDGE ||
+	    c->role == ROLE_VAULT;
+}
+
+static bool
 concerns(const struct child *c)
 {
-	return (c->role == ROLE_GATE || c->role == ROLE_API || c->role == ROLE_JUDGE ||
-		   c->role == ROLE_VAULT) &&
-	    c->state == CHILD_READY && c->door != NULL;
+	return lives_by_it(c) && c->state == CHILD_READY && c->door != NULL;
+}
+
+static void
+on_put_back(struct chan *c, enum chan_status status, void *msg, void *arg)
+{
+	const struct msg_conf_checked *m = msg;
+
+	(void)c;
+	(void)arg;
+	if (status == CHAN_OK && m->code != 0)
+		LOG_ERROR("reload.put_back", LSN("error", m->message.p, m->message.len));
+}
+
+void
+reload_on_ready(struct child *c)
+{
+	MSG_INIT(conf_check, check);
+	MSG_INIT(conf_apply, apply);
+
+	if (!c->stale)
+		return;
+	c->stale = false;
+	apply.commit = 1;
+	if (confsend_again(c, running) == -1 ||
+	    chan_ask(c->door, MSG_conf_check, &check, CHECK_MS, on_put_back, NULL) == 0 ||
+	    chan_note(c->door, MSG_conf_apply, &apply) == -1)
+		child_end(c, 0);
+}
+
+/* Children that started since the reload began have what was refused. */
+static void
+put_back(void)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &children, entry) {
+		if (c->instance <= newest || c->role == ROLE_TOOLHOST ||
+		    c->role == ROLE_TOOLEXEC || c->door == NULL ||
+		    (c->state != CHILD_CONFIGURED && c->state != CHILD_READY))
+			continue;
+		c->stale = lives_by_it(c);
+		if (!c->stale)
+			child_end(c, 0); /* it cannot be told: it starts anew */
+		else if (c->state == CHILD_READY)
+			reload_on_ready(c);
+	}
 }
 
 static void
@@ -186,8 +238,9 @@ tell_all(bool commit)
 		log.log_format = (uint8_t)running->log_format;
 		if (concerns(c))
 			(void)chan_note(c->door, MSG_conf_apply, &apply);
-		/* toolexec reads its door no more */
-		if (commit && c->role != ROLE_TOOLEXEC)
+		/* also when it is refused: who started meanwhile logs by that. toolexec
+		 * reads its door no more */
+		if (c->role != ROLE_TOOLEXEC)
 			(void)chan_note(c->door, MSG_conf_log, &log);
 	}
 }
@@ -206,6 +259,8 @@ finish(void)
 	}
 	if (fresh != NULL)
 		tell_all(!refused);
+	if (fresh != NULL && refused)
+		put_back();
 	config_free(fresh);
 	fresh = NULL;
 	log_init(ROLE_MASTER, (enum log_format)running->log_format,
@@ -299,7 +354,11 @@ begin(void)
 	struct reload_diff diff = {on_changed, on_restart, NULL};
 	struct config_flags f = flags;
 	struct buf problems;
+	struct child *c;
 
+	TAILQ_FOREACH (c, &children, entry)
+		if (c->instance > newest)
+			newest = c->instance;
 	buf_init(&changed);
 	buf_init(&restart);
 	buf_init(&errors);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct chan;
+struct child;
 struct config;
 struct config_flags;
 
@@ -26,6 +27,8 @@ void reload_swap(struct config *, struct config *);
 
 /* flags: as the configuration was read with at the start; copied, its texts are not. */
 void reload_setup(struct config *running, const struct config_flags *);
+/* A child became ready: it gets what is in force, if it began with something else. */
+void reload_on_ready(struct child *);
 /* SIGHUP. */
 void reload_by_signal(void);
 /* An administrator asks, through the judge. Handler of its door. */

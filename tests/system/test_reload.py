@@ -4,6 +4,8 @@
 import base64
 import json
 import os
+import pathlib
+import re
 import signal
 import ssl
 import socket
@@ -169,6 +171,32 @@ def test_the_certificate_of_the_gate(gate, module_place):
     assert "gated: gate: gate.tls.key holds no key" in said["detail"]
     gate.write(('"never.*"', '"b.*"'))
     other.key.write_text(third.key.read_text())
+    assert gate.reload()["changed"] == []
+
+
+def test_who_starts_during_a_refusal(gate, module_place):
+    """A judge that comes up while a reload is under way lives by what counts in the end."""
+    key, before = pathlib.Path(re.search(r"key: ([^}]+)}", gate.text)[1]), gate.text
+    good = key.read_text()
+    gate.write(('"b.*"', '"never.*"'))
+    key.write_text(labs.TestCA(module_place / "four").key.read_text())  # which the gate's process refuses
+    (vault,), (judge,) = gate.pids("keymasterd: vault"), gate.pids("keymasterd: judge")
+    mark = gate.mark()
+    os.kill(vault, signal.SIGSTOP)  # its answer is waited for
+    try:
+        os.kill(gate.process.pid, signal.SIGHUP)
+        os.kill(judge, signal.SIGKILL)
+        eventually(lambda: gate.pids("keymasterd: judge") not in ([], [judge]))
+    finally:
+        os.kill(vault, signal.SIGCONT)
+    eventually(lambda: "event=reload.refused" in gate.log.read_text()[mark:])
+    gate.text = before
+    gate.write()
+    key.write_text(good)
+    eventually(gate.healthy)
+    eventually(lambda: gate.aegis("context", "list", check=False).returncode == 0)
+    assert gate.aegis("context", "test", "work", "b.x", check=False).returncode == 0
+    assert gate.aegis("context", "test", "work", "never.x", check=False).returncode == 3
     assert gate.reload()["changed"] == []
 
 
