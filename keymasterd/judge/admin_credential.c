@@ -274,8 +274,9 @@ admin_credential_rotate(struct chan *c, uint64_t reqid, void *msg)
 }
 
 /*
- * Vault has wiped them by itself, whatever becomes of us; here it is written down. Not
- * while something else is done to the credential: that begins with the row as it was.
+ * Vault wipes them by itself, whatever becomes of us; here it is written down that their
+ * time is over, which is all we know. Not while something else is done to the credential:
+ * that begins with the row as it was.
  */
 void
 credential_grace_tick(void)
@@ -290,7 +291,7 @@ credential_grace_tick(void)
 		    .event = span_str("credential.grace_over"),
 		    .service = span_str(c->row.service),
 		    .credential = span_str(c->row.name),
-		    .detail = span_str("the secret before its rotation is wiped")};
+		    .detail = span_str("the time of the secret before is over")};
 
 		if (c->row.grace_ms == 0 || c->row.grace_ms > now ||
 		    act_changes(span_str(c->row.name)))

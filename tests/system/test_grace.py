@@ -121,6 +121,7 @@ def test_the_end_comes_by_itself(lab, upstream):
     while not (over := [r for r in lab.ledger("--system") if r["event"] == "credential.grace_over"]):
         assert time.monotonic() < end
         time.sleep(0.05)
+    assert over[0]["detail"] == "the time of the secret before is over"  # vault wipes by itself
     assert over[0]["credential"] == "api" and "grace_until" not in shown(lab)
     used(upstream)
     assert call(lab).status_code == 401 and used(upstream) == [("GET", NEW + "2")]
