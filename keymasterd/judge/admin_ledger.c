@@ -22,10 +22,11 @@
 #include "keymasterd/judge/judge.h"
 #include "keymasterd/judge/ledger.h"
 #include "keymasterd/judge/ledger_find.h"
+#include "keymasterd/judge/ledger_index.h"
 #include "keymasterd/judge/ledger_scan.h"
 #include "keymasterd/judge/sealed.h"
 
-#define SCAN_ROWS 1024
+#define SCAN_ROWS LEDGER_TILE_ROWS /* as of a walk in one turn */
 
 struct reading {
 	struct chan *chan;
@@ -137,6 +138,8 @@ admin_ledger_read(struct chan *c, uint64_t reqid, void *msg)
 		until = after > 0 ? after - 1 : UINT64_MAX;
 		after = 0;
 	}
+	if (m->lines && r.left > SCAN_ROWS)
+		r.left = SCAN_ROWS;
 	r.next = m->after;
 	buf_init(&r.json);
 	/* what this turn appended is not committed yet */
