@@ -73,6 +73,30 @@ data_number(const struct api_call *c, const char *name, int64_t fallback, int64_
 	    : -1;
 }
 
+static struct span
+keep(struct span s, char *room, size_t size)
+{
+	size_t n = s.len < size ? s.len : size - 1;
+
+	if (n > 0)
+		memcpy(room, s.p, n);
+	return span_mem(room, n);
+}
+
+void
+data_late_begin(struct data_late *l, const struct api_call *c)
+{
+	struct ledger_row *row = &l->d.row;
+
+	l->d = *c->d;
+	*row = (struct ledger_row){.kind = c->d->row.kind,
+	    .tenant = keep(c->d->row.tenant, l->tenant, sizeof(l->tenant)),
+	    .oper = keep(c->d->row.oper, l->oper, sizeof(l->oper)),
+	    .method = span_str("GET"),
+	    .path = keep(c->d->row.path, l->path, sizeof(l->path)),
+	    .peer = keep(c->d->row.peer, l->peer, sizeof(l->peer))};
+}
+
 void
 data_deliver(struct decide *d, const void *json, size_t len)
 {

@@ -12,6 +12,14 @@
 
 struct jsonw;
 
+/* A question that is answered in a later turn, with what the row of a refusal needs.
+ * Stays where it is: the row points into it. */
+struct data_late {
+	struct decide d;
+	char tenant[STORE_TENANT_MAX], oper[129], peer[65], path[129];
+};
+void data_late_begin(struct data_late *, const struct api_call *);
+
 /* Handlers of the data API's process. */
 int data_request(struct chan *, uint64_t reqid, void *msg);
 int data_feed_gone(struct chan *, uint64_t reqid, void *msg);
@@ -26,7 +34,7 @@ void data_feed(struct api_call *);
 /* A row as an entry. status and duration of its completion, 0 and 0 when not known. */
 void data_row(struct jsonw *, const char *tenant, uint64_t seq, struct span text,
     unsigned status, uint64_t duration_us);
-/* Ends a question with JSON of any length. */
+/* Ends a question with JSON of any length; no row: looking is no act. */
 void data_deliver(struct decide *, const void *json, size_t len);
 /* A number of the query within limits; fallback when absent, -1 when it is none. */
 int64_t data_number(const struct api_call *, const char *name, int64_t fallback,

@@ -33,7 +33,7 @@ struct done {
 };
 
 struct reading {
-	struct decide d;
+	struct data_late late;
 	struct jsonw w;
 	struct buf json;
 	char tenant[STORE_TENANT_MAX];
@@ -151,13 +151,13 @@ finish(int failed, void *arg)
 		(void)snprintf(headers, sizeof(headers),
 		    "X-Aegis-Next: %llu\r\nCache-Control: no-store\r\n",
 		    (unsigned long long)r->next);
-	r->d.headers = headers;
+	r->late.d.headers = headers;
 	if (failed != 0)
-		api_refuse(&r->d, 503, "The ledger could not be read");
+		api_refuse(&r->late.d, 503, "The ledger could not be read");
 	else if (jsonw_done(&r->w) == 0)
-		data_deliver(&r->d, r->json.p, r->json.len);
+		data_deliver(&r->late.d, r->json.p, r->json.len);
 	else
-		api_refuse(&r->d, 503, "The answer could not be written");
+		api_refuse(&r->late.d, 503, "The answer could not be written");
 	drop(r);
 }
 
@@ -168,8 +168,7 @@ reading_new(const struct api_call *c)
 
 	if (r == NULL)
 		return NULL;
-	r->d = *c->d;
-	r->d.row = (struct ledger_row){0}; /* looking is no act */
+	data_late_begin(&r->late, c);
 	r->scan = SCAN_ROWS;
 	(void)span_copy(span_str(c->tenant), r->tenant, sizeof(r->tenant));
 	buf_init(&r->json);
@@ -222,7 +221,7 @@ data_requests_gone(const struct chan *c)
 
 	for (r = LIST_FIRST(&readers); r != NULL; r = next) {
 		next = LIST_NEXT(r, link);
-		if (r->d.chan != c)
+		if (r->late.d.chan != c)
 			continue;
 		ledger_walk_forget(r);
 		drop(r);

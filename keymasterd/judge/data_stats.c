@@ -14,7 +14,7 @@
 #define ASKERS_MAX 32
 
 struct asker {
-	struct decide d;
+	struct data_late late;
 	LIST_ENTRY(asker) link;
 };
 
@@ -66,10 +66,11 @@ counted(const struct ledger_counts *c, void *arg)
 	if (c != NULL)
 		counts_json(c, &json);
 	if (json.len > 0) {
-		a->d.headers = "Cache-Control: no-store\r\n";
-		decide_answer(&a->d, 200, json.p, json.len);
+		a->late.d.row.kind = 0; /* looking is no act */
+		a->late.d.headers = "Cache-Control: no-store\r\n";
+		decide_answer(&a->late.d, 200, json.p, json.len);
 	} else {
-		api_refuse(&a->d, 503, "The ledger could not be read");
+		api_refuse(&a->late.d, 503, "The ledger could not be read");
 	}
 	buf_free(&json);
 	drop(a);
@@ -91,8 +92,7 @@ data_counts(struct api_call *c)
 		api_refuse(c->d, 503, "Too many ask at once");
 		return;
 	}
-	a->d = *c->d;
-	a->d.row = (struct ledger_row){0}; /* looking is no act */
+	data_late_begin(&a->late, c);
 	LIST_INSERT_HEAD(&askers, a, link);
 	naskers++;
 	if (ledger_count(c->tenant, span_str(since), span_str(""), counted, a) == -1) {
@@ -111,7 +111,7 @@ data_gate_gone(const struct chan *c)
 	data_requests_gone(c);
 	for (a = LIST_FIRST(&askers); a != NULL; a = next) {
 		next = LIST_NEXT(a, link);
-		if (a->d.chan != c)
+		if (a->late.d.chan != c)
 			continue;
 		ledger_count_forget(a);
 		drop(a);

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 
+import ledgerdb
 import procs
 import pytest
 import requests
@@ -127,6 +128,25 @@ def test_requests(lab):
     assert {r["status"] for r in get(lab, "/api/requests?status=system").json()} == {"system"}
     for bad in ("limit=501", "limit=-1", "status=odd", "since=yesterdayish", "before=x"):
         assert get(lab, "/api/requests?" + bad).status_code == 400, bad
+
+
+def test_a_ledger_that_cannot_be_read(lab):
+    """Refused in a later turn than it was asked in: there is a row all the same."""
+    assert call(lab, "GET", "/nobody/unread").status_code == 404
+    with open(ledgerdb.files(lab)[-1], "r+b", buffering=0) as f:
+        octets = f.read()
+        at = octets.rindex(b"\n", 0, octets.rindex(b"/unread")) + 1
+        was = octets[at:at + 1]
+        os.pwrite(f.fileno(), b"!", at)
+        try:
+            seen = [get(lab, path).status_code for path in ("/api/stats", "/api/requests")]
+        finally:
+            os.pwrite(f.fileno(), was, at)
+    assert seen == [503, 503]
+    rows = [r for r in lab.ledger() if r.get("status") == 503]
+    assert [(r["path"], r["operator"], r["decision"], r["reason"]) for r in rows] == [
+        (path, "admin", "blocked", "The ledger could not be read") for path in ("/api/stats", "/api/requests")]
+    assert get(lab, "/api/requests").ok and get(lab, "/api/stats").ok
 
 
 def test_who_may(lab):
