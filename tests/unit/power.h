@@ -280,6 +280,8 @@ unlinkat(int fd, const char *a, int flags)
 static void
 power_told(uint64_t value)
 {
+	if (power.dir[0] == '\0')
+		return; /* what comes after a cut is not what was before it */
 	pthread_mutex_lock(&power.lock);
 	power_add(POWER_TOLD, 0, value);
 	pthread_mutex_unlock(&power.lock);
@@ -354,7 +356,8 @@ power_content(struct power_content *c, unsigned file, size_t cut, unsigned how)
 
 	memset(c, 0, sizeof(*c));
 	for (i = 0; i < cut; i++)
-		if (power.op[i].kind == POWER_SYNC && power.op[i].file == file)
+		if (power.op[i].kind == POWER_SYNC && power.op[i].file == file &&
+		    power.op[i].began > durable) /* two may end in any order */
 			durable = power.op[i].began;
 	for (i = 0; i < cut; i++) {
 		const struct power_op *op = &power.op[i];

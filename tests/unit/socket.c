@@ -148,7 +148,7 @@ START_TEST(two_messages)
 		say(&in, 1000);
 		ck_assert_uint_eq(heard(&text), 0);
 		ck_assert_uint_eq(text.len, cut);
-		frame(&in, WS_BINARY, true, SECRET + cut, strlen(SECRET) - cut);
+		frame(&in, WS_BINARY, true, &SECRET[cut], strlen(SECRET) - cut);
 		say(&in, 1000);
 		ck_assert_uint_eq(heard(&text), 1008);
 		ck_assert(ex.socket->shut);
