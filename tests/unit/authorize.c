@@ -153,6 +153,7 @@ up(int require_auth)
 	k.ledger_kid = span_str("l1");
 	ck_assert_int_eq(sync_send(&vault, MSG_vault_key_set, &k, vault.head.reqid), 0);
 	admin_door();
+	expect(&master, MSG_serving);
 }
 
 static void
@@ -1244,6 +1245,32 @@ check_row(const struct msg_desc *d, void *msg, void *arg)
 	chain_rows++;
 }
 
+START_TEST(a_reader_takes_a_bounded_turn)
+{
+	MSG_INIT(ledger_read, m);
+	int i;
+
+	up(1);
+	world();
+	for (i = 0; i < 300; i++)
+		refused((struct asking){token, "GET", "/", NULL, 0}, 400,
+		    "Missing service name");
+	m.limit = 1000;
+	for (m.newest_first = 0; m.newest_first <= 1; m.newest_first++) {
+		ck_assert_int_eq(admin_ask(MSG_ledger_read, &m), 0);
+		ck_assert_uint_eq(rows, 256);
+		ck_assert_ptr_nonnull(strstr(result, "\"more\":true"));
+	}
+	m.newest_first = 0;
+	m.lines = 1; /* with header and checkpoints between */
+	ck_assert_int_eq(admin_ask(MSG_ledger_read, &m), 0);
+	ck_assert_uint_ge(rows, 256);
+	ck_assert_uint_lt(rows, 290);
+	ck_assert_ptr_nonnull(strstr(result, "\"next\":256,"));
+	stop();
+}
+END_TEST
+
 START_TEST(the_chain_can_be_checked)
 {
 	struct json_doc j;
@@ -1308,8 +1335,8 @@ main(void)
 	    slots_and_loss, limits_survive_a_kill, nothing_without_the_ledger,
 	    nothing_without_the_database, a_changed_ledger, a_shortened_ledger,
 	    a_newer_database, a_flood, a_captured_gate, gate_refusals,
-	    what_administrators_type, removal_and_runs, the_chain_can_be_checked,
-	    authorities, one_change_at_a_time};
+	    what_administrators_type, removal_and_runs, a_reader_takes_a_bounded_turn,
+	    the_chain_can_be_checked, authorities, one_change_at_a_time};
 	Suite *s = suite_create("authorize");
 	TCase *t = tcase_create("judge");
 	SRunner *r;
