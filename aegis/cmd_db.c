@@ -25,6 +25,7 @@
 #include "aegis/keys.h"
 #include "aegis/layout.h"
 #include "aegis/out.h"
+#include "aegis/progress.h"
 #include "common/buf.h"
 #include "common/hex.h"
 #include "common/json.h"
@@ -134,6 +135,7 @@ add_octets(struct backup *b, const void *p, size_t len, const char *name)
 	jsonw_obj_close(&b->w);
 	b->files++;
 	b->octets += len;
+	progress(b->octets, "octets");
 	return 0;
 }
 
@@ -268,6 +270,7 @@ cmd_db_backup(struct cli *cli)
 	    (add_directory(&b, "vault", is_vault_file, "", false) == -1 ||
 		add_directory(&b, "judge/ledger", is_ledger_file, "ledger-", true) == -1))
 		r = ADMIN_FAILED;
+	progress_end();
 	jsonw_arr_close(&b.w);
 	jsonw_obj_close(&b.w);
 	if (r == ADMIN_OK &&
@@ -422,6 +425,7 @@ give_to(const char *path, enum role owner)
 static int
 put_files(struct restore *in)
 {
+	uint64_t done = 0;
 	char name[NAME_OCTETS], *from, *to, *ledger;
 	struct json_iter it;
 	struct mapped m;
@@ -446,11 +450,14 @@ put_files(struct restore *in)
 		if (from != NULL && to != NULL && map_file(from, &m) == 0) {
 			if (write_file(to, m.p, m.len) == 0 && give_to(to, owner) == 0)
 				r = 0;
+			done += m.len;
+			progress(done, "octets");
 			unmap(&m);
 		}
 		free(from);
 		free(to);
 	}
+	progress_end();
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include "aegis/ledger_read.h"
 #include "aegis/line.h"
 #include "aegis/out_file.h"
+#include "aegis/progress.h"
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/proto.h"
@@ -35,6 +36,7 @@ write_line(const char *line, size_t len, void *arg)
 	struct export *x = arg;
 	struct line_row row;
 
+	progress(++x->rows, "rows");
 	if (x->bare && line_read_row(line, len, &row) == 0 && row.evidence != LINE_NONE)
 		return fwrite(line, 1, row.bare_len, x->f) == row.bare_len &&
 			fputs("}\n", x->f) >= 0
@@ -48,6 +50,7 @@ write_element(const char *text, size_t len, void *arg)
 {
 	struct export *x = arg;
 
+	progress(x->rows, "rows");
 	if (fputs(x->rows++ > 0 ? ",\n  " : "\n  ", x->f) < 0)
 		return -1;
 	return fwrite(text, 1, len, x->f) == len ? 0 : -1;
@@ -89,6 +92,7 @@ write_csv(const char *text, size_t len, void *arg)
 	size_t i, n;
 	int r = -1;
 
+	progress(++x->rows, "rows");
 	json_init(&d);
 	buf_init(&line);
 	buf_init(&value);
@@ -174,6 +178,7 @@ cmd_ledger_export(struct cli *cli)
 	} else {
 		x.f = out.f;
 		r = write_all(&x, &q, format);
+		progress_end();
 		if (out_file_close(&out, r == ADMIN_OK) == -1 && r == ADMIN_OK)
 			r = ADMIN_FAILED;
 	}

@@ -19,10 +19,13 @@
 #include "aegis/cmd.h"
 #include "aegis/ledger_read.h"
 #include "aegis/out.h"
+#include "aegis/progress.h"
 #include "aegis/verify.h"
 #include "common/hex.h"
 #include "common/jsonw.h"
 #include "common/proto.h"
+
+#define PIECE (8u << 20)
 
 /* -- the report -- */
 
@@ -208,12 +211,21 @@ map_file(const char *path, char **p, size_t *len)
 static int
 read_one(struct verify *v, const char *path)
 {
-	size_t len;
+	const char *nl;
+	size_t len, at = 0, n;
 	char *p;
 
 	if (map_file(path, &p, &len) == -1)
 		return -1;
-	verify_text(v, p, len);
+	/* in pieces of whole lines, for the progress alone */
+	for (; at < len; at += n) {
+		n = len - at;
+		nl = n > PIECE ? memrchr(p + at, '\n', PIECE) : NULL;
+		if (nl != NULL)
+			n = (size_t)(nl + 1 - (p + at));
+		verify_text(v, p + at, n);
+		progress(v->rows, "rows");
+	}
 	if (p != NULL)
 		munmap(p, len);
 	return 0;
@@ -315,7 +327,10 @@ names_free(struct names *names)
 static int
 on_line(const char *line, size_t len, void *arg)
 {
-	verify_line(arg, line, len);
+	struct verify *v = arg;
+
+	verify_line(v, line, len);
+	progress(v->rows, "rows");
 	return 0;
 }
 
@@ -376,6 +391,7 @@ verify_rows(struct cli *cli, struct verify *v, const uint8_t key[32], bool live)
 	else if (r == 0 &&
 	    (find_files(cli, v, &names) == -1 || read_files(v, &names) == -1))
 		r = ADMIN_FAILED;
+	progress_end();
 	if (r == 0) {
 		good = verify_end(v);
 		if (cli->json)

@@ -116,6 +116,7 @@ aegis_aegis_SOURCES = \
 	aegis/out.h \
 	aegis/out_file.c \
 	aegis/out_file.h \
+	aegis/progress.c aegis/progress.h \
 	aegis/policies.c \
 	aegis/policies.h \
 	aegis/process.c \
@@ -137,10 +138,11 @@ TESTS += tests/unit/policy
 tests_unit_policy_LDADD = $(CHECK_LIBS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
 tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_policy_LDADD = $(FUZZ_LDFLAGS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
-check_PROGRAMS += tests/unit/config tests/unit/receipt tests/unit/verify \
+check_PROGRAMS += tests/unit/config tests/unit/progress tests/unit/receipt tests/unit/verify \
 	tests/fuzz/fuzz_config tests/fuzz/fuzz_export tests/fuzz/fuzz_receipt
-TESTS += tests/unit/config tests/unit/receipt tests/unit/verify
+TESTS += tests/unit/config tests/unit/progress tests/unit/receipt tests/unit/verify
 EXTRA_DIST += tests/unit/export_make.h
+tests_unit_progress_SOURCES = tests/unit/progress.c aegis/progress.c
 tests_unit_receipt_LDADD = $(CHECK_LIBS) libverify.a $(COMMON_LIBS)
 tests_unit_config_LDADD = $(CHECK_LIBS) libconfig.a $(COMMON_LIBS) $(YAML_LIBS)
 tests_unit_verify_LDADD = $(CHECK_LIBS) libverify.a $(COMMON_LIBS)
