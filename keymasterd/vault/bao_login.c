@@ -34,7 +34,7 @@
 static const struct bao_session_conf *conf;
 static struct secret *token;
 static enum { LOGIN_NONE, LOGIN_ASKING, LOGIN_UNWRAPS, LOGIN_SENT } state;
-static bool checking, renewing;
+static bool checking, renewing, once_more;
 static bool told; /* of the first login */
 static unsigned failures;
 static uint64_t expires_ms; /* of the token; UINT64_MAX: never */
@@ -340,6 +340,10 @@ on_checked(const struct bao_answer *a, void *arg)
 		return; /* those who wait have their own time */
 	}
 	bao_circuit_good();
+	if (a->status == 200 && once_more) {
+		bao_login_check();
+		return;
+	}
 	if (a->status == 200) {
 		bao_session_ready(); /* it is: they are refused for what they ask */
 		return;
@@ -358,6 +362,7 @@ bao_login_check(void)
 	    .token = token,
 	    .timeout_ms = TRY_MS};
 
+	once_more = checking; /* its answer may be older than what is doubted */
 	if (checking)
 		return;
 	if (token == NULL) {
