@@ -21,7 +21,7 @@ mkdir -p "$work/build"
 log=$work/log$vm
 
 packages=systemd,systemd-sysv,dbus,procps,openssl,curl,libevent-2.1-7,libevent-openssl-2.1-7
-packages+=,libsodium23,libsqlite3-0,libyaml-0-2,libcap2,libssl3
+packages+=,libgfshare2,libsodium23,libsqlite3-0,libyaml-0-2,libcap2,libssl3
 [ -z "$vm" ] || packages+=,linux-image-cloud-amd64
 [ -d "$debian" ] || mmdebstrap --variant=minbase --include="$packages" bookworm "$debian" >"$log" 2>&1
 
