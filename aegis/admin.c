@@ -295,6 +295,20 @@ admin_answer_free(struct admin_answer *a)
 	buf_wipe_free(&a->json); /* may hold a token */
 }
 
+int
+admin_ask_ok(enum msg_type type, void *msg, admin_row_fn row, void *arg)
+{
+	struct admin_answer a = {0};
+	int r = ADMIN_OK;
+
+	if (admin_ask(type, msg, row, arg, &a) == -1)
+		r = ADMIN_UNREACHABLE;
+	else if (a.code != ADMIN_OK)
+		r = admin_refused(&a);
+	admin_answer_free(&a);
+	return r;
+}
+
 bool
 admin_answer_text(
     const struct admin_answer *a, const char *member, char *out, size_t size)

@@ -56,6 +56,9 @@ typedef void (*admin_row_fn)(const void *json, size_t len, void *arg);
  */
 int admin_ask(enum msg_type, void *msg, admin_row_fn, void *arg, struct admin_answer *);
 void admin_answer_free(struct admin_answer *);
+/* The same where only the outcome and the rows count: 0, or an exit code after saying
+ * why. */
+int admin_ask_ok(enum msg_type, void *msg, admin_row_fn, void *arg);
 
 /* A string member of the answer's JSON; false when it has none. */
 bool admin_answer_text(

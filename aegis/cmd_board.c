@@ -94,7 +94,6 @@ static int
 confirm(struct sync *door, const struct board *b)
 {
 	const struct msg_secret_offered *offered = (const void *)&door->msg;
-	struct admin_answer a = {0};
 	MSG_INIT(board_offer, offer);
 	MSG_INIT(board_use, use);
 	int r;
@@ -108,12 +107,7 @@ confirm(struct sync *door, const struct board *b)
 	if (offered->code != VAULT_OK)
 		return refused(offered->message);
 	memcpy(use.offer, offered->offer, sizeof(use.offer));
-	if (admin_ask(MSG_board_use, &use, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	admin_answer_free(&a);
-	return r;
+	return admin_ask_ok(MSG_board_use, &use, NULL, NULL);
 }
 
 /* Asks vault and hands its answer to show(). The exit code. */

@@ -205,7 +205,6 @@ add_directory(struct backup *b, const char *part, int (*wanted)(const struct dir
 static int
 copy_database(struct cli *cli, struct backup *b)
 {
-	struct admin_answer a = {0};
 	int fd, r = admin_open(cli, ADMIN_NEED_DATA);
 	struct stat st;
 	void *p;
@@ -218,11 +217,9 @@ copy_database(struct cli *cli, struct backup *b)
 	if (m.out == -1) {
 		cli_error(NULL, "memfd: %s", strerror(errno));
 		r = ADMIN_FAILED;
-	} else if (admin_ask(MSG_db_copy, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	admin_answer_free(&a);
+	} else {
+		r = admin_ask_ok(MSG_db_copy, &m, NULL, NULL);
+	}
 	admin_close();
 	if (r == ADMIN_OK) {
 		r = ADMIN_FAILED;
@@ -465,21 +462,11 @@ put_files(struct restore *in)
 static int
 open_restored(struct cli *cli, const char *from)
 {
-	struct admin_answer a = {0};
-	int r = admin_open(cli, ADMIN_NEED_DATA);
 	MSG_INIT(admin_record, m);
 
-	if (r != 0)
-		return r;
 	m.act = span_str("db.restore");
 	m.detail = span_str(from);
-	if (admin_ask(MSG_admin_record, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	admin_answer_free(&a);
-	admin_close();
-	return r;
+	return admin_do(cli, ADMIN_NEED_DATA, MSG_admin_record, &m, NULL, NULL);
 }
 
 static bool

@@ -24,17 +24,10 @@ on_piece(const void *json, size_t len, void *arg)
 static int
 ask(const char *id, struct buf *receipt)
 {
-	struct admin_answer a = {0};
-	int r = ADMIN_OK;
 	MSG_INIT(ledger_receipt, m);
 
 	m.id = span_str(id);
-	if (admin_ask(MSG_ledger_receipt, &m, on_piece, receipt, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	admin_answer_free(&a);
-	return r;
+	return admin_ask_ok(MSG_ledger_receipt, &m, on_piece, receipt);
 }
 
 int

@@ -339,19 +339,12 @@ offer(struct cli *cli, unsigned threshold, unsigned shares, uint8_t id[16])
 static int
 allow(unsigned threshold, unsigned shares, const uint8_t id[16])
 {
-	struct admin_answer a = {0};
 	MSG_INIT(vault_split, m);
-	int r = 0;
 
 	m.threshold = threshold;
 	m.shares = shares;
 	memcpy(m.offer, id, sizeof(m.offer));
-	if (admin_ask(MSG_vault_split, &m, NULL, NULL, &a) == -1)
-		r = ADMIN_UNREACHABLE;
-	else if (a.code != ADMIN_OK)
-		r = admin_refused(&a);
-	admin_answer_free(&a);
-	return r;
+	return admin_ask_ok(MSG_vault_split, &m, NULL, NULL);
 }
 
 /* Shown first: from the moment they count, those from before do not. */

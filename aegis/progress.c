@@ -4,23 +4,15 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common/loop.h"
 
 #define FIRST_MS 1000
 #define AGAIN_MS 200
 
 static uint64_t due_ms;
 static bool shown;
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void
 put_number(uint64_t n)
@@ -36,7 +28,7 @@ put_number(uint64_t n)
 void
 progress(uint64_t done, const char *unit)
 {
-	uint64_t now = now_ms();
+	uint64_t now = loop_boot_ms();
 
 	if (due_ms == 0)
 		due_ms = now + FIRST_MS;
